@@ -1,1 +1,14 @@
-//! Outflow.
+//! Outflow: one live stream in, many RTMP outputs out, none of which can block another.
+#![deny(missing_docs)]
+
+pub mod encode;
+pub mod error;
+pub mod filter;
+pub mod media;
+pub mod monitor;
+pub mod node;
+pub mod options;
+pub mod secret;
+pub mod sink;
+pub mod source;
+pub mod stop;

@@ -1,0 +1,191 @@
+//! Everything that can be observed, declared once as data: the only source of logs, `-json`, status lines and metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::error::Ended;
+
+/// The state of an output, as shown to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Not started.
+    Idle,
+    /// Waits for its input's first key frame.
+    WaitingInput,
+    /// Looks up the destination's name.
+    Resolving,
+    /// TCP and TLS connect.
+    Connecting,
+    /// RTMP handshake and `connect`.
+    Handshaking,
+    /// `publish` was sent, its answer is awaited.
+    Publishing,
+    /// Accepted, and bytes are leaving. For a listening output: bound, and serving whoever plays.
+    Live,
+    /// Accepted, but no byte could be written for a while.
+    Stalled,
+    /// Waits for its next attempt.
+    Backoff,
+    /// Told to stop; the rest is being sent.
+    Draining,
+    /// Stopped on request or at the input's clean end.
+    Stopped,
+    /// Ended for good by an error.
+    Failed,
+}
+
+impl State {
+    /// The stable name, as in `-json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::WaitingInput => "waiting_input",
+            State::Resolving => "resolving",
+            State::Connecting => "connecting",
+            State::Handshaking => "handshaking",
+            State::Publishing => "publishing",
+            State::Live => "live",
+            State::Stalled => "stalled",
+            State::Backoff => "backoff",
+            State::Draining => "draining",
+            State::Stopped => "stopped",
+            State::Failed => "failed",
+        }
+    }
+}
+
+/// What happened. Names are those of words (`name=`), never a stream key.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A listener is bound and accepts.
+    Listening {
+        /// The address as bound.
+        address: std::net::SocketAddr,
+        /// What it serves, URLs masked.
+        serves: String,
+    },
+    /// An output changed its state.
+    Output {
+        /// The output's name.
+        output: String,
+        /// Its new state.
+        state: State,
+        /// Why, where something went wrong.
+        reason: Option<Ended>,
+        /// Attempts so far.
+        attempt: u32,
+        /// How long until the next attempt, in backoff.
+        retry_in: Option<Duration>,
+    },
+    /// A player joined a listening output.
+    PlayerJoined {
+        /// The output it plays from.
+        output: String,
+        /// Its address.
+        peer: std::net::SocketAddr,
+    },
+    /// A player left or was let go.
+    PlayerLeft {
+        /// The output it played from.
+        output: String,
+        /// Its address.
+        peer: std::net::SocketAddr,
+        /// Why.
+        reason: String,
+    },
+    /// An output or player was too far behind and went on at a later key frame.
+    Skipped {
+        /// The output.
+        output: String,
+        /// The player's address, for a listening output.
+        peer: Option<std::net::SocketAddr>,
+        /// Packets left out.
+        packets: u64,
+        /// Media time left out, in milliseconds.
+        millis: u64,
+    },
+    /// An input has a source: a publisher came, a pull started, a file was opened.
+    InputStarted {
+        /// The input's name.
+        input: String,
+        /// What it is.
+        what: String,
+    },
+    /// An input's source ended.
+    InputEnded {
+        /// The input's name.
+        input: String,
+        /// Why.
+        reason: Ended,
+        /// How long until it is tried again, where it is.
+        retry_in: Option<Duration>,
+    },
+    /// Something to know that is no failure.
+    Note {
+        /// Whom it concerns.
+        who: String,
+        /// One sentence.
+        text: String,
+    },
+    /// Something that works but probably not as meant.
+    Warning {
+        /// Whom it concerns.
+        who: String,
+        /// One sentence.
+        text: String,
+    },
+}
+
+/// Where events go. Shared by everything that runs; never blocks.
+pub type Sink = std::sync::Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Counters of one output: relaxed atomics, written on the hot path, sampled once a second.
+#[derive(Debug, Default)]
+pub struct OutputStats {
+    /// Bytes handed to the kernel, protocol included, all connections together.
+    pub bytes: AtomicU64,
+    /// Media packets fully sent.
+    pub packets: AtomicU64,
+    /// Video packets fully sent.
+    pub frames: AtomicU64,
+    /// Times a reader skipped forward to a key frame.
+    pub skips: AtomicU64,
+    /// Packets left out by skips.
+    pub skipped_packets: AtomicU64,
+    /// Connections right now (players of a listening output; 0 or 1 for a push).
+    pub connections: AtomicU64,
+    /// Age of the oldest packet not yet sent, in milliseconds, of the worst connection at its last step.
+    pub lag_millis: AtomicU64,
+    /// Attempts to connect so far.
+    pub attempts: AtomicU64,
+}
+
+impl OutputStats {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Reads a counter.
+    pub fn get(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of one input.
+#[derive(Debug, Default)]
+pub struct InputStats {
+    /// Media bytes received.
+    pub bytes: AtomicU64,
+    /// Packets received.
+    pub packets: AtomicU64,
+    /// Video packets received.
+    pub frames: AtomicU64,
+    /// Key frames received.
+    pub keyframes: AtomicU64,
+    /// Times the source's timestamps went back or jumped and were mended.
+    pub time_jumps: AtomicU64,
+    /// Times a source started.
+    pub starts: AtomicU64,
+}
