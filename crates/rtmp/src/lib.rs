@@ -1,3 +1,11 @@
 //! RTMP and Enhanced RTMP without I/O: bytes in, events and bytes out; no sockets, no clock, no logging.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+
+pub mod amf0;
+pub mod amf3;
+pub mod error;
+pub mod limits;
+
+pub use error::{At, Error, ErrorKind, Result};
+pub use limits::Limits;
