@@ -168,6 +168,10 @@ pub enum ErrorKind {
     #[error("an aggregate message is broken: {0}")]
     BadAggregate(&'static str),
 
+    /// A message that cannot be written as chunks: a mistake of the calling program.
+    #[error("this message cannot be sent: {0}")]
+    Unsendable(&'static str),
+
     // AMF
     /// A value ends before its type says so.
     #[error("an AMF value ends too early: {what} needs {need} more bytes and {got} are left")]
@@ -314,6 +318,7 @@ impl ErrorKind {
             }
             K::TooManyChunks { .. } | K::BadChunkSize(_) => "Adobe RTMP 1.0 §5.4.1",
             K::TooManyChunkStreams { .. } => "Adobe RTMP 1.0 §5.3.1.1 (a limit of this program)",
+            K::Unsendable(_) => "Adobe RTMP 1.0 §5.3.1",
             K::MessageTooShort { .. } => "Adobe RTMP 1.0 §5.4 and §7.1",
             K::BadAggregate(_) => "Adobe RTMP 1.0 §7.1.6",
             K::AmfTruncated { .. } | K::AmfMarker { version: 0, .. } | K::AmfReference { version: 0, .. } => {

@@ -4,8 +4,14 @@
 
 pub mod amf0;
 pub mod amf3;
+pub mod chunk;
+pub mod command;
 pub mod error;
 pub mod limits;
+pub mod message;
+pub mod secret;
 
 pub use error::{At, Error, ErrorKind, Result};
 pub use limits::Limits;
+pub use message::Message;
+pub use secret::Secret;
