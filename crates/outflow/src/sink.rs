@@ -1,8 +1,19 @@
 //! Sinks: the record of each kind, and the registry that feeds parser, help and documentation.
 
-use crate::error::SpecError;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::error::{Ended, SpecError};
+use crate::monitor::{self, State};
+use crate::net::BoxFuture;
+use crate::net::dial::Resolver;
 use crate::node::{MediaUrl, Node};
 use crate::options::OptionSpec;
+use crate::stop::Stop;
+use crate::stream::Stream;
 
 /// The description of one kind of sink.
 pub struct SinkKind {
@@ -21,8 +32,90 @@ pub struct SinkKind {
     pub open: fn(&Node) -> Result<Box<dyn Sink>, SpecError>,
 }
 
+/// How the supervisor treats a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Connects to somebody, once the input has a key frame: deadlines at every stage, stalls, `grace`.
+    Push,
+    /// Waits for others to connect: runs from the start, whether there is an input or not, until told to stop.
+    Serve,
+    /// Writes to a file or to nowhere: runs once the input has a key frame, and stays open while the input is gone.
+    Store,
+}
+
+/// What every run of every sink may use: the parts of the program that are there once.
+#[derive(Clone)]
+pub struct Env {
+    /// Looks up names.
+    pub resolver: Arc<dyn Resolver>,
+}
+
+/// What a sink is given for one run.
+pub struct SinkJob {
+    /// The stream to send.
+    pub stream: Arc<Stream>,
+    /// Where it tells how far it has come.
+    pub progress: Progress,
+    /// Its counters. The supervisor counts attempts; the bytes counted here are what it sees of a stall.
+    pub stats: Arc<monitor::OutputStats>,
+    /// Asks for a graceful end: the run then returns within the drain deadline, or is dropped.
+    pub stop: Stop,
+    /// Where its events go (players, skips, notes); the supervisor writes the changes of state.
+    pub events: monitor::Sink,
+    /// Its name in events.
+    pub name: String,
+    /// The shared parts of the program.
+    pub env: Env,
+}
+
 /// One sink.
-pub trait Sink: Send {}
+pub trait Sink: Send {
+    /// How it is to be supervised.
+    fn role(&self) -> Role {
+        Role::Push
+    }
+
+    /// Runs once, from connecting to the end. Never retries: the supervisor decides by [`Ended::retry`]. The supervisor
+    /// may drop the future at any time, which must abandon everything that it opened.
+    fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended>;
+}
+
+/// Tells the supervisor how far a run has come. May be cloned and used from any thread.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<Steps>);
+
+#[derive(Default)]
+struct Steps {
+    states: Mutex<VecDeque<State>>,
+    wake: Notify,
+}
+
+impl Progress {
+    /// More steps than any run takes before the supervisor looks at them.
+    const MOST: usize = 32;
+
+    /// The run has come to this state: `Resolving`, `Connecting`, `Handshaking`, `Publishing`, then `Live` once the
+    /// peer has accepted. Each starts its deadline anew. Stalls and all other states are the supervisor's.
+    pub fn enter(&self, state: State) {
+        let mut states = self.0.states.lock();
+        if states.len() >= Self::MOST {
+            states.pop_front();
+        }
+        states.push_back(state);
+        drop(states);
+        self.0.wake.notify_one();
+    }
+
+    /// Takes the oldest step that nobody has taken yet.
+    pub fn take(&self) -> Option<State> {
+        self.0.states.lock().pop_front()
+    }
+
+    /// Returns when there may be a step to take.
+    pub async fn changed(&self) {
+        self.0.wake.notified().await;
+    }
+}
 
 /// Every kind of sink.
 pub static SINKS: &[&SinkKind] = &[];
