@@ -4,6 +4,7 @@
 pub mod encode;
 pub mod error;
 pub mod filter;
+pub mod hub;
 pub mod media;
 pub mod monitor;
 pub mod net;

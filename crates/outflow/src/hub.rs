@@ -1,0 +1,148 @@
+//! The hub: one writer, many cursors, a ring in between. Publishing never looks at readers, so no reader can hold
+//! the writer or another reader back.
+
+mod cursor;
+mod ring;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+pub use cursor::{Cursor, Read, Skip, Start};
+use ring::Ring;
+
+/// What a hub carries: cheap to clone, with a size for the byte cap.
+pub trait Item: Clone + Send + Sync + 'static {
+    /// Bytes of memory that keeping it costs.
+    fn size(&self) -> usize;
+}
+
+/// How much a hub remembers.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Items younger than this stay (the largest `max_lag` plus the largest `delay` in use); the current group of
+    /// pictures stays however old it is.
+    pub age: Duration,
+    /// But never more than this many bytes; past it even the current group goes, and joiners wait for the next key frame.
+    pub bytes: usize,
+}
+
+/// One stream's ring. Readers hold it in an [`Arc`]; the single writer is [`Publisher`].
+pub struct Hub<T> {
+    ring: Mutex<Ring<T>>,
+    watchers: Mutex<Vec<(u64, Waker)>>,
+    next_watcher: AtomicU64,
+}
+
+/// The one writer of a hub: not `Clone`, so the type holds the rule.
+pub struct Publisher<T: Item> {
+    hub: Arc<Hub<T>>,
+}
+
+/// A hub with its one writer.
+pub fn hub<T: Item>(keep: Keep) -> (Publisher<T>, Arc<Hub<T>>) {
+    let hub = Arc::new(Hub {
+        ring: Mutex::new(Ring::new(keep)),
+        watchers: Mutex::new(Vec::new()),
+        next_watcher: AtomicU64::new(0),
+    });
+    (Publisher { hub: hub.clone() }, hub)
+}
+
+impl<T: Item> Publisher<T> {
+    /// Adds an item. `entry` marks it as an entry point and holds what a joiner needs before it (metadata, sequence
+    /// headers): pass the same `Arc` as long as they are the same, so that readers can tell.
+    pub fn publish(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
+        self.hub.ring.lock().push(item, arrival, entry);
+        self.hub.wake();
+    }
+
+    /// The stream is over: readers get what is left, then the end.
+    pub fn finish(&mut self) {
+        self.hub.ring.lock().ended = true;
+        self.hub.wake();
+    }
+
+    /// The stream goes on after all (a source returned).
+    pub fn reopen(&mut self) {
+        self.hub.ring.lock().ended = false;
+    }
+
+    /// Forgets the current group of pictures: joiners wait for the next entry point. Readers in it go on.
+    pub fn forget_entries(&mut self) {
+        self.hub.ring.lock().forget_entries();
+    }
+}
+
+impl<T: Item> Drop for Publisher<T> {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl<T: Item> Hub<T> {
+    /// Reads on from a cursor: appends up to `max_items` items of together about `max_bytes` (at least one) to `out`.
+    /// Skips first where the cursor is too far behind. Never blocks on the writer for longer than a copy of `Arc`s.
+    pub fn read(
+        &self,
+        cursor: &mut Cursor,
+        now: Instant,
+        max_items: usize,
+        max_bytes: usize,
+        out: &mut Vec<T>,
+    ) -> Read<T> {
+        cursor.read(&self.ring.lock(), now, max_items, max_bytes, out)
+    }
+
+    /// How old the oldest item is that this cursor has not read, beyond its `delay`.
+    pub fn lag(&self, cursor: &Cursor, now: Instant) -> Duration {
+        cursor.lag(&self.ring.lock(), now)
+    }
+
+    /// Calls this waker after every publish, until the subscription is dropped.
+    pub fn subscribe(self: &Arc<Self>, waker: Waker) -> Subscription<T> {
+        let id = self.next_watcher.fetch_add(1, Ordering::Relaxed);
+        self.watchers.lock().push((id, waker));
+        Subscription { hub: self.clone(), id }
+    }
+
+    /// Makes the ring keep at least this much (an output with a larger `max_lag` or `delay` joined).
+    pub fn keep_at_least(&self, age: Duration) {
+        let mut ring = self.ring.lock();
+        ring.keep.age = ring.keep.age.max(age);
+    }
+
+    /// Items published since the start.
+    pub fn head(&self) -> u64 {
+        self.ring.lock().head()
+    }
+
+    /// Bytes held right now.
+    pub fn bytes(&self) -> usize {
+        self.ring.lock().bytes
+    }
+
+    fn wake(&self) {
+        for (_, waker) in self.watchers.lock().iter() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// Keeps a waker subscribed to a hub.
+pub struct Subscription<T: Item> {
+    hub: Arc<Hub<T>>,
+    id: u64,
+}
+
+impl<T: Item> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.hub.watchers.lock().retain(|(id, _)| *id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! A reader's place in a hub, and the lag rule: beyond `max_lag` it skips, only forward, only to an entry point.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Item;
+use super::ring::Ring;
+
+/// Where a new reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the cached group of pictures: a picture at once.
+    Group,
+    /// At the next entry point to come.
+    Next,
+}
+
+/// A reader's place. Belongs to one connection; moving it touches nobody else.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    place: Place,
+    /// Packets that the reader left behind when it began to wait, to be counted when it goes on.
+    left_at: Option<(u64, Instant)>,
+    max_lag: Duration,
+    delay: Duration,
+    /// How much more lag is excused until the live edge was reached once: the age of the entry point it joined at.
+    excused: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Not begun.
+    New(Start),
+    /// Waits for an entry point with this number or a later one.
+    Waiting(u64),
+    /// Reads this item next.
+    At(u64),
+}
+
+/// What was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// Items left out.
+    pub items: u64,
+    /// The time they took to arrive.
+    pub span: Duration,
+}
+
+/// What a read found, beside the items.
+#[derive(Debug)]
+pub struct Read<T> {
+    /// Set when the items begin at an entry point after a join or a skip: what to send before them.
+    pub restart: Option<Arc<[T]>>,
+    /// Set when items were left out.
+    pub skip: Option<Skip>,
+    /// Age of the oldest unread item after this read, beyond `delay`; zero at the live edge.
+    pub lag: Duration,
+    /// More items could be read at once.
+    pub more: bool,
+    /// When the next item becomes due, for a reader with a `delay`.
+    pub due: Option<Instant>,
+    /// The stream is over and everything was read.
+    pub ended: bool,
+}
+
+impl Cursor {
+    /// A reader that begins at `start`, may be `max_lag` behind, and reads `delay` behind the live edge.
+    pub fn new(start: Start, max_lag: Duration, delay: Duration) -> Self {
+        Self { place: Place::New(start), left_at: None, max_lag, delay, excused: Duration::ZERO }
+    }
+
+    /// True once it has begun to read.
+    pub fn has_begun(&self) -> bool {
+        matches!(self.place, Place::At(_))
+    }
+
+    /// Goes on at the next entry point to come: a reader that paused.
+    pub fn restart(&mut self, start: Start) {
+        self.place = Place::New(start);
+    }
+
+    pub(super) fn lag<T: Item>(&self, ring: &Ring<T>, now: Instant) -> Duration {
+        let Place::At(seq) = self.place else { return Duration::ZERO };
+        match ring.slot(seq.max(ring.base)) {
+            Some(slot) => now.saturating_duration_since(slot.arrival + self.delay),
+            None => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn read<T: Item>(
+        &mut self,
+        ring: &Ring<T>,
+        now: Instant,
+        max_items: usize,
+        max_bytes: usize,
+        out: &mut Vec<T>,
+    ) -> Read<T> {
+        let mut read = Read { restart: None, skip: None, lag: Duration::ZERO, more: false, due: None, ended: false };
+        if let Place::At(seq) = self.place {
+            let fell_off = seq < ring.base;
+            if fell_off || self.lag(ring, now) > self.max_lag + self.excused {
+                let left = ring.slot(seq.max(ring.base)).map_or(now, |slot| slot.arrival);
+                self.left_at = Some((seq, left));
+                // Strictly ahead: a jump to where it stands, or back, would loop for groups longer than the limit.
+                self.place = Place::Waiting(seq + 1);
+            }
+        }
+        if !matches!(self.place, Place::At(_)) {
+            match self.entry(ring, now) {
+                Some((seq, headers)) => self.begin(ring, now, seq, headers, &mut read),
+                None => {
+                    read.ended = ring.ended;
+                    read.due = self.next_due(ring, now);
+                    return read;
+                }
+            }
+        }
+        let Place::At(mut seq) = self.place else { return read };
+        let mut bytes = 0;
+        let mut count = 0;
+        while let Some(slot) = ring.slot(seq) {
+            let due = slot.arrival + self.delay;
+            if due > now && !(ring.ended && self.delay.is_zero()) {
+                read.due = Some(due);
+                break;
+            }
+            let size = slot.item.size();
+            if count == max_items || (count > 0 && bytes + size > max_bytes) {
+                read.more = true;
+                break;
+            }
+            out.push(slot.item.clone());
+            bytes += size;
+            count += 1;
+            seq += 1;
+        }
+        self.place = Place::At(seq);
+        if ring.slot(seq).is_none() {
+            self.excused = Duration::ZERO;
+            read.ended = ring.ended;
+        }
+        read.lag = self.lag(ring, now);
+        read
+    }
+
+    fn begin<T: Item>(&mut self, ring: &Ring<T>, now: Instant, seq: u64, headers: Arc<[T]>, read: &mut Read<T>) {
+        self.excused =
+            ring.slot(seq).map_or(Duration::ZERO, |slot| now.saturating_duration_since(slot.arrival + self.delay));
+        self.place = Place::At(seq);
+        read.restart = Some(headers);
+        if let Some((left, since)) = self.left_at.take() {
+            let arrival = ring.slot(seq).map_or(now, |slot| slot.arrival);
+            read.skip = Some(Skip { items: seq.saturating_sub(left), span: arrival.saturating_duration_since(since) });
+        }
+    }
+
+    /// The entry point to begin at: the newest that is due (its `delay` has passed).
+    fn entry<T: Item>(&mut self, ring: &Ring<T>, now: Instant) -> Option<(u64, Arc<[T]>)> {
+        if self.place == Place::New(Start::Next) {
+            self.place = Place::Waiting(ring.head());
+        }
+        let from = match self.place {
+            Place::Waiting(from) => from,
+            _ => 0,
+        };
+        let entry = ring.entries.iter().rev().find(|entry| {
+            entry.seq >= from && ring.slot(entry.seq).is_some_and(|slot| slot.arrival + self.delay <= now)
+        })?;
+        Some((entry.seq, entry.headers.clone()))
+    }
+
+    /// When the first entry point that this waiting reader may take becomes due.
+    fn next_due<T: Item>(&self, ring: &Ring<T>, now: Instant) -> Option<Instant> {
+        let from = match self.place {
+            Place::Waiting(from) => from,
+            _ => 0,
+        };
+        let entry = ring.entries.iter().find(|entry| entry.seq >= from)?;
+        ring.slot(entry.seq).map(|slot| slot.arrival + self.delay).filter(|due| *due > now)
+    }
+}

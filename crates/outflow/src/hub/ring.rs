@@ -1,0 +1,72 @@
+//! The ring behind a hub: items in order, the entry points among them, and what may be forgotten.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Item, Keep};
+
+pub(super) struct Slot<T> {
+    pub(super) item: T,
+    pub(super) arrival: Instant,
+}
+
+pub(super) struct Entry<T> {
+    pub(super) seq: u64,
+    pub(super) headers: Arc<[T]>,
+}
+
+pub(super) struct Ring<T> {
+    slots: VecDeque<Slot<T>>,
+    /// The number of the first slot, counted since the start.
+    pub(super) base: u64,
+    pub(super) entries: VecDeque<Entry<T>>,
+    pub(super) bytes: usize,
+    pub(super) keep: Keep,
+    pub(super) ended: bool,
+}
+
+impl<T: Item> Ring<T> {
+    pub(super) fn new(keep: Keep) -> Self {
+        Self { slots: VecDeque::new(), base: 0, entries: VecDeque::new(), bytes: 0, keep, ended: false }
+    }
+
+    pub(super) fn head(&self) -> u64 {
+        self.base + self.slots.len() as u64
+    }
+
+    pub(super) fn slot(&self, seq: u64) -> Option<&Slot<T>> {
+        self.slots.get(usize::try_from(seq.checked_sub(self.base)?).ok()?)
+    }
+
+    pub(super) fn push(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
+        if let Some(headers) = entry {
+            self.entries.push_back(Entry { seq: self.head(), headers });
+        }
+        self.bytes += item.size();
+        self.slots.push_back(Slot { item, arrival });
+        self.trim(arrival);
+    }
+
+    pub(super) fn forget_entries(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the byte cap.
+    fn trim(&mut self, now: Instant) {
+        let group = self.entries.back().map_or(u64::MAX, |entry| entry.seq);
+        while let Some(front) = self.slots.front() {
+            let old = self.base < group && now.saturating_duration_since(front.arrival) > self.keep.age;
+            let last = self.slots.len() == 1;
+            if last || !(old || self.bytes > self.keep.bytes) {
+                break;
+            }
+            self.bytes -= front.item.size();
+            self.slots.pop_front();
+            self.base += 1;
+        }
+        while self.entries.front().is_some_and(|entry| entry.seq < self.base) {
+            self.entries.pop_front();
+        }
+    }
+}

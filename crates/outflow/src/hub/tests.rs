@@ -1,0 +1,153 @@
+//! The lag rule, proven on a fake clock: forward only, to entry points only, never a hole inside a run.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Numbered(u64, usize);
+
+impl Item for Numbered {
+    fn size(&self) -> usize {
+        self.1
+    }
+}
+
+struct Clock(Instant);
+
+impl Clock {
+    fn at(&self, millis: u64) -> Instant {
+        self.0 + Duration::from_millis(millis)
+    }
+}
+
+fn small(age_millis: u64) -> Keep {
+    Keep { age: Duration::from_millis(age_millis), bytes: usize::MAX }
+}
+
+/// Publishes item `n` at `n × 10` ms, with an entry point each `group` items.
+fn fill(publisher: &mut Publisher<Numbered>, clock: &Clock, numbers: std::ops::Range<u64>, group: u64) {
+    for n in numbers {
+        let entry = (n % group == 0).then(|| Arc::from(vec![Numbered(1_000_000, 1)]));
+        publisher.publish(Numbered(n, 1), clock.at(n * 10), entry);
+    }
+}
+
+fn read(hub: &Hub<Numbered>, cursor: &mut Cursor, now: Instant) -> (Vec<u64>, Read<Numbered>) {
+    let mut out = Vec::new();
+    let read = hub.read(cursor, now, usize::MAX, usize::MAX, &mut out);
+    (out.into_iter().map(|item| item.0).collect(), read)
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+#[test]
+fn a_joiner_begins_with_the_current_group_and_its_headers() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(1_000));
+    fill(&mut publisher, &clock, 0..25, 10);
+    let mut cursor = Cursor::new(Start::Group, seconds(4), Duration::ZERO);
+    let (items, result) = read(&hub, &mut cursor, clock.at(250));
+    assert_eq!(items, [20, 21, 22, 23, 24]);
+    assert_eq!(result.restart.unwrap()[0].0, 1_000_000);
+    assert!(result.skip.is_none());
+    fill(&mut publisher, &clock, 25..27, 10);
+    let (items, result) = read(&hub, &mut cursor, clock.at(270));
+    assert_eq!(items, [25, 26]);
+    assert!(result.restart.is_none());
+}
+
+#[test]
+fn start_next_waits_for_the_entry_point_to_come() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(1_000));
+    fill(&mut publisher, &clock, 0..25, 10);
+    let mut cursor = Cursor::new(Start::Next, seconds(4), Duration::ZERO);
+    assert!(read(&hub, &mut cursor, clock.at(250)).0.is_empty());
+    fill(&mut publisher, &clock, 25..32, 10);
+    assert_eq!(read(&hub, &mut cursor, clock.at(320)).0, [30, 31]);
+}
+
+#[test]
+fn a_late_reader_skips_forward_to_the_newest_entry_point_and_counts() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(400));
+    fill(&mut publisher, &clock, 0..5, 10);
+    let mut cursor = Cursor::new(Start::Group, Duration::from_millis(400), Duration::ZERO);
+    assert_eq!(read(&hub, &mut cursor, clock.at(50)).0, [0, 1, 2, 3, 4]);
+    fill(&mut publisher, &clock, 5..75, 10);
+    let (items, result) = read(&hub, &mut cursor, clock.at(750));
+    assert_eq!(items, [70, 71, 72, 73, 74]);
+    assert_eq!(result.skip.unwrap().items, 65);
+    assert!(result.restart.is_some());
+}
+
+#[test]
+fn without_an_entry_point_ahead_it_drops_until_one_comes_and_never_loops() {
+    let clock = Clock(Instant::now());
+    // Groups of 2 s, a limit of 0.3 s: as real encoders do with groups longer than the limit.
+    let (mut publisher, hub) = hub(small(300));
+    fill(&mut publisher, &clock, 0..2, 200);
+    let mut cursor = Cursor::new(Start::Group, Duration::from_millis(300), Duration::ZERO);
+    assert_eq!(read(&hub, &mut cursor, clock.at(20)).0, [0, 1]);
+    fill(&mut publisher, &clock, 2..100, 200);
+    assert!(read(&hub, &mut cursor, clock.at(1_000)).0.is_empty(), "nothing ahead to skip to");
+    fill(&mut publisher, &clock, 100..203, 200);
+    let (items, result) = read(&hub, &mut cursor, clock.at(2_030));
+    assert_eq!(items, [200, 201, 202]);
+    assert_eq!(result.skip.unwrap().items, 198);
+}
+
+#[test]
+fn a_joiners_burst_is_excused_until_it_has_caught_up() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(300));
+    fill(&mut publisher, &clock, 0..100, 200);
+    let mut cursor = Cursor::new(Start::Group, Duration::from_millis(300), Duration::ZERO);
+    let mut out = Vec::new();
+    // The group is 1 s old, far beyond the limit, and is still delivered whole.
+    hub.read(&mut cursor, clock.at(1_000), 50, usize::MAX, &mut out);
+    let second = hub.read(&mut cursor, clock.at(1_100), 50, usize::MAX, &mut out);
+    assert!(second.skip.is_none());
+    assert_eq!(out.len(), 100);
+    fill(&mut publisher, &clock, 100..201, 200);
+    let (items, result) = read(&hub, &mut cursor, clock.at(2_010));
+    assert_eq!(items, [200], "caught up once, so the plain limit counts again");
+    assert!(result.skip.is_some());
+}
+
+#[test]
+fn a_delayed_reader_gets_each_item_when_it_is_due() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(5_000));
+    fill(&mut publisher, &clock, 0..50, 10);
+    let mut cursor = Cursor::new(Start::Group, seconds(1), Duration::from_millis(200));
+    let (items, result) = read(&hub, &mut cursor, clock.at(500));
+    assert_eq!(items, [30], "the newest entry point that is due");
+    assert_eq!(result.due, Some(clock.at(510)));
+    assert_eq!(read(&hub, &mut cursor, clock.at(525)).0, [31, 32]);
+}
+
+#[test]
+fn the_byte_cap_holds_even_within_a_group() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(Keep { age: seconds(60), bytes: 50 });
+    fill(&mut publisher, &clock, 0..200, 1_000);
+    assert!(hub.bytes() <= 50);
+    let mut cursor = Cursor::new(Start::Group, seconds(60), Duration::ZERO);
+    assert!(read(&hub, &mut cursor, clock.at(2_000)).0.is_empty(), "the entry point is gone: a joiner waits");
+}
+
+#[test]
+fn the_end_is_seen_after_everything_was_read() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(1_000));
+    fill(&mut publisher, &clock, 0..3, 10);
+    publisher.finish();
+    let mut cursor = Cursor::new(Start::Group, seconds(4), Duration::ZERO);
+    let (items, result) = read(&hub, &mut cursor, clock.at(30));
+    assert_eq!((items.len(), result.ended), (3, true));
+    let mut late = Cursor::new(Start::Next, seconds(4), Duration::ZERO);
+    assert!(read(&hub, &mut late, clock.at(40)).1.ended);
+}
