@@ -1,6 +1,7 @@
 //! Media as it travels through the program: packets of FLV/E-RTMP bodies, raw pictures and samples.
 
 pub mod raw;
+pub mod timeline;
 
 use std::time::Instant;
 
