@@ -71,6 +71,11 @@ impl<T: Item> Publisher<T> {
         self.hub.ring.lock().ended = false;
     }
 
+    /// Forgets everything before `seq`: every reader of a stream that runs free has read it.
+    pub fn forget_before(&mut self, seq: u64) {
+        self.hub.ring.lock().forget_before(seq);
+    }
+
     /// Forgets the current group of pictures: joiners wait for the next entry point. Readers in it go on.
     pub fn forget_entries(&mut self) {
         self.hub.ring.lock().forget_entries();
@@ -113,6 +118,11 @@ impl<T: Item> Hub<T> {
     pub fn keep_at_least(&self, age: Duration) {
         let mut ring = self.ring.lock();
         ring.keep.age = ring.keep.age.max(age);
+    }
+
+    /// The number of the next item that this cursor reads; the head where it has not begun.
+    pub fn position(&self, cursor: &Cursor) -> u64 {
+        cursor.position().unwrap_or_else(|| self.ring.lock().base)
     }
 
     /// Items published since the start.

@@ -15,3 +15,4 @@ pub mod sink;
 pub mod source;
 pub mod stop;
 pub mod stream;
+pub mod wire;

@@ -25,6 +25,7 @@ pub struct Cursor {
     delay: Duration,
     /// How much more lag is excused until the live edge was reached once: the age of the entry point it joined at.
     excused: Duration,
+    begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +67,20 @@ pub struct Read<T> {
 impl Cursor {
     /// A reader that begins at `start`, may be `max_lag` behind, and reads `delay` behind the live edge.
     pub fn new(start: Start, max_lag: Duration, delay: Duration) -> Self {
-        Self { place: Place::New(start), left_at: None, max_lag, delay, excused: Duration::ZERO }
+        Self { place: Place::New(start), left_at: None, max_lag, delay, excused: Duration::ZERO, begun: false }
     }
 
     /// True once it has begun to read.
     pub fn has_begun(&self) -> bool {
         matches!(self.place, Place::At(_))
+    }
+
+    /// The number of the item it reads next, once it has begun.
+    pub(super) fn position(&self) -> Option<u64> {
+        match self.place {
+            Place::At(seq) => Some(seq),
+            _ => None,
+        }
     }
 
     /// Goes on at the next entry point to come: a reader that paused.
@@ -109,7 +118,8 @@ impl Cursor {
             match self.entry(ring, now) {
                 Some((seq, headers)) => self.begin(ring, now, seq, headers, &mut read),
                 None => {
-                    read.ended = ring.ended;
+                    // A reader that came after the end waits for the stream's next life.
+                    read.ended = ring.ended && !matches!(self.place, Place::New(_)) && self.begun;
                     read.due = self.next_due(ring, now);
                     return read;
                 }
@@ -147,6 +157,7 @@ impl Cursor {
         self.excused =
             ring.slot(seq).map_or(Duration::ZERO, |slot| now.saturating_duration_since(slot.arrival + self.delay));
         self.place = Place::At(seq);
+        self.begun = true;
         read.restart = Some(headers);
         if let Some((left, since)) = self.left_at.take() {
             let arrival = ring.slot(seq).map_or(now, |slot| slot.arrival);

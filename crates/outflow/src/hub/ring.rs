@@ -48,6 +48,16 @@ impl<T: Item> Ring<T> {
         self.trim(arrival);
     }
 
+    pub(super) fn forget_before(&mut self, seq: u64) {
+        while self.base < seq
+            && let Some(front) = self.slots.pop_front()
+        {
+            self.bytes -= front.item.size();
+            self.base += 1;
+        }
+        self.forget_lost_entries();
+    }
+
     pub(super) fn forget_entries(&mut self) {
         self.entries.clear();
     }
@@ -65,6 +75,10 @@ impl<T: Item> Ring<T> {
             self.slots.pop_front();
             self.base += 1;
         }
+        self.forget_lost_entries();
+    }
+
+    fn forget_lost_entries(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.seq < self.base) {
             self.entries.pop_front();
         }

@@ -149,5 +149,8 @@ fn the_end_is_seen_after_everything_was_read() {
     let (items, result) = read(&hub, &mut cursor, clock.at(30));
     assert_eq!((items.len(), result.ended), (3, true));
     let mut late = Cursor::new(Start::Next, seconds(4), Duration::ZERO);
-    assert!(read(&hub, &mut late, clock.at(40)).1.ended);
+    assert!(!read(&hub, &mut late, clock.at(40)).1.ended, "who came after the end waits for the next life");
+    publisher.reopen();
+    fill(&mut publisher, &clock, 10..12, 10);
+    assert_eq!(read(&hub, &mut late, clock.at(120)).0, [10, 11]);
 }

@@ -1,0 +1,149 @@
+//! Packets as RTMP bytes, made once per packet and shared by every connection: a type 1 header carries only the step
+//! from the previous message of its chunk stream in hub order, so the bytes are the same whatever a connection's time
+//! base is (Adobe RTMP 1.0 §5.3.1.2.2).
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use outflow_rtmp::chunk::csid;
+use outflow_rtmp::chunk::{encode_delta, encode_delta_with_prefix, encode_full, encode_full_with_prefix};
+use outflow_rtmp::message::kind;
+use parking_lot::Mutex;
+
+use crate::hub::Item;
+use crate::media::{Kind, Packet};
+
+/// How data messages are written: bare for players, metadata behind `@setDataFrame` for servers we publish to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// To a player.
+    Play,
+    /// To a server.
+    Publish,
+}
+
+/// The chunk size announced to peers where no word says otherwise: OBS's, which every platform reads.
+pub const CHUNK_SIZE: u32 = 4096;
+
+/// The AMF0 string that tells a server to keep the metadata that follows for its players.
+const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
+const ON_META_DATA: &[u8] = b"\x02\x00\x0aonMetaData";
+/// The last chunk stream that peers accept; tracks that found no chunk stream of their own share it.
+const CROWDED: u32 = csid::LAST;
+
+/// One packet in a hub, with its wire bytes once somebody needed them.
+pub struct Message {
+    /// The packet, on the stream's continuous time.
+    pub packet: Packet,
+    csid: u32,
+    /// Milliseconds since the previous message of this chunk stream; `None` where a type 1 header can't say it.
+    delta: Option<u32>,
+    usual: [OnceLock<Option<Bytes>>; 2],
+    /// Bytes for unusual chunk sizes (`chunk_size=`).
+    unusual: Mutex<Vec<(u32, Form, Option<Bytes>)>>,
+}
+
+/// A message as hubs and connections hold it.
+pub type Shared = Arc<Message>;
+
+impl Item for Shared {
+    fn size(&self) -> usize {
+        self.packet.body.len() + 256
+    }
+}
+
+impl Message {
+    /// A packet in its place: `previous` is the time of the message before it on the same chunk stream.
+    pub fn new(packet: Packet, previous: Option<i64>) -> Shared {
+        let csid = chunk_stream(&packet);
+        let delta = previous.and_then(|previous| u32::try_from(packet.dts - previous).ok());
+        let delta = delta.filter(|delta| *delta < 0xFF_FFFF && csid != CROWDED);
+        Arc::new(Self { packet, csid, delta, usual: Default::default(), unusual: Mutex::new(Vec::new()) })
+    }
+
+    /// The chunk stream it goes out on.
+    pub fn csid(&self) -> u32 {
+        self.csid
+    }
+
+    fn kind(&self) -> u8 {
+        match self.packet.kind {
+            Kind::Audio => kind::AUDIO,
+            Kind::Video => kind::VIDEO,
+            Kind::Data => kind::DATA,
+        }
+    }
+
+    fn prefix(&self, form: Form) -> &'static [u8] {
+        let wrapped =
+            form == Form::Publish && self.packet.kind == Kind::Data && self.packet.body.starts_with(ON_META_DATA);
+        if wrapped { SET_DATA_FRAME } else { &[] }
+    }
+
+    /// The shared bytes: right for every connection that has had the previous message of this chunk stream. `None`
+    /// where only [`Message::full`] will do.
+    pub fn shared(&self, chunk_size: u32, form: Form) -> Option<Bytes> {
+        if chunk_size == CHUNK_SIZE {
+            let slot = usize::from(form == Form::Publish && self.packet.kind == Kind::Data);
+            return self.usual.get(slot)?.get_or_init(|| self.encode(chunk_size, form)).clone();
+        }
+        let mut unusual = self.unusual.lock();
+        if let Some((_, _, bytes)) = unusual.iter().find(|(size, made, _)| *size == chunk_size && *made == form) {
+            return bytes.clone();
+        }
+        let bytes = self.encode(chunk_size, form);
+        unusual.push((chunk_size, form, bytes.clone()));
+        bytes
+    }
+
+    fn encode(&self, chunk_size: u32, form: Form) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        let (kind, prefix, body) = (self.kind(), self.prefix(form), &self.packet.body);
+        let encoded = match prefix {
+            [] => encode_delta(&mut out, self.csid, kind, self.delta?, body, chunk_size),
+            _ => encode_delta_with_prefix(&mut out, self.csid, kind, self.delta?, prefix, body, chunk_size),
+        };
+        encoded.ok().map(|()| out.freeze())
+    }
+
+    /// Bytes of one connection's own: with absolute time and message stream id, for the first message of each chunk
+    /// stream after a join or a skip, and for headers sent privately. `None` if it can't be carried at all (a body
+    /// beyond 16 MB).
+    pub fn full(&self, chunk_size: u32, form: Form, stream_id: u32, timestamp: u32) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        let (kind, prefix, body) = (self.kind(), self.prefix(form), &self.packet.body);
+        let encoded = match prefix {
+            [] => encode_full(&mut out, self.csid, kind, stream_id, timestamp, body, chunk_size),
+            _ => encode_full_with_prefix(&mut out, self.csid, kind, stream_id, timestamp, prefix, body, chunk_size),
+        };
+        encoded.ok().map(|()| out.freeze())
+    }
+}
+
+/// Audio, video, data and each further track have a chunk stream of their own, as long as there are any.
+pub fn chunk_stream(packet: &Packet) -> u32 {
+    let further = |odd: u32| {
+        let id = csid::FIRST_TRACK + odd + 2 * (u32::from(packet.track) - 1);
+        if id < CROWDED { id } else { CROWDED }
+    };
+    match (packet.kind, packet.track) {
+        (Kind::Data, _) => csid::DATA,
+        (Kind::Audio, 0) => csid::AUDIO,
+        (Kind::Video, 0) => csid::VIDEO,
+        (Kind::Audio, _) => further(0),
+        (Kind::Video, _) => further(1),
+    }
+}
+
+/// The data message without an `@setDataFrame` wrapper: as the hub keeps it and players get it.
+pub fn unwrap_data_frame(body: Bytes) -> Bytes {
+    if body.starts_with(SET_DATA_FRAME) { body.slice(SET_DATA_FRAME.len()..) } else { body }
+}
+
+/// True for `onMetaData`: cached, and sent to every joiner.
+pub fn is_metadata(body: &[u8]) -> bool {
+    body.starts_with(ON_META_DATA)
+}
+
+#[cfg(test)]
+mod tests;

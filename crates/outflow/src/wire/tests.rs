@@ -1,0 +1,81 @@
+//! One byte string serves connections with different time bases: proven by reading what each would receive.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use outflow_rtmp::limits::Limits;
+use outflow_rtmp::chunk::ChunkReader;
+
+use super::*;
+use crate::media::Flags;
+
+fn packet(kind: Kind, track: u8, dts: i64, body: Vec<u8>) -> Packet {
+    Packet { kind, track, dts, cts: 0, flags: Flags::default(), body: body.into(), arrival: Instant::now() }
+}
+
+fn read_all(chunk_size: u32, bytes: &[u8]) -> Vec<(u32, u32, u32, usize)> {
+    let mut reader = ChunkReader::new(Limits::default());
+    let mut announce = BytesMut::new();
+    encode_full(&mut announce, 2, kind::SET_CHUNK_SIZE, 0, 0, &chunk_size.to_be_bytes(), 128).unwrap();
+    reader.push(&announce);
+    reader.push(bytes);
+    let mut messages = Vec::new();
+    while let Some(message) = reader.next().unwrap() {
+        if message.kind != kind::SET_CHUNK_SIZE {
+            messages.push((message.csid, message.timestamp, message.stream_id, message.payload.len()));
+        }
+    }
+    messages
+}
+
+#[test]
+fn connections_with_different_bases_share_the_bytes_after_their_first_message() {
+    let times = [0, 40, 80, 20_000_000, 20_000_040];
+    let mut previous = None;
+    let messages: Vec<Shared> = times
+        .iter()
+        .map(|dts| Message::new(packet(Kind::Video, 0, *dts, vec![7; 70_000]), previous.replace(*dts)))
+        .collect();
+    for chunk_size in [CHUNK_SIZE, 128, 65_536] {
+        for first in 0..times.len() {
+            let mut bytes = BytesMut::new();
+            for (n, message) in messages.iter().enumerate().skip(first) {
+                let time = u32::try_from(times[n] - times[first]).unwrap();
+                let own = n == first;
+                let shared = message.shared(chunk_size, Form::Play).filter(|_| !own);
+                bytes.extend_from_slice(
+                    &shared.unwrap_or_else(|| message.full(chunk_size, Form::Play, 1, time).unwrap()),
+                );
+            }
+            let expected: Vec<_> =
+                times[first..].iter().map(|t| (6, u32::try_from(t - times[first]).unwrap(), 1, 70_000)).collect();
+            assert_eq!(read_all(chunk_size, &bytes), expected);
+        }
+    }
+    // Shared means shared: the same memory for everybody.
+    let (a, b) =
+        (messages[1].shared(CHUNK_SIZE, Form::Play).unwrap(), messages[1].shared(CHUNK_SIZE, Form::Publish).unwrap());
+    assert_eq!(a.as_ptr(), b.as_ptr());
+}
+
+#[test]
+fn metadata_is_wrapped_for_servers_only() {
+    let mut body = ON_META_DATA.to_vec();
+    body.push(5);
+    let message = Message::new(packet(Kind::Data, 0, 40, body), Some(0));
+    let bare = message.shared(CHUNK_SIZE, Form::Play).unwrap();
+    let wrapped = message.shared(CHUNK_SIZE, Form::Publish).unwrap();
+    assert_eq!(wrapped.len(), bare.len() + SET_DATA_FRAME.len());
+    let text = Message::new(packet(Kind::Data, 0, 40, b"\x02\x00\x0aonTextData\x05".to_vec()), Some(0));
+    let (bare, wrapped) = (text.shared(CHUNK_SIZE, Form::Play), text.shared(CHUNK_SIZE, Form::Publish));
+    assert_eq!(bare.unwrap(), wrapped.unwrap(), "other data is not");
+}
+
+#[test]
+fn a_step_that_type_1_cannot_say_goes_out_in_full() {
+    let message = Message::new(packet(Kind::Audio, 0, 0xFF_FFFF, vec![1]), Some(0));
+    assert!(message.shared(CHUNK_SIZE, Form::Play).is_none());
+    let crowded = Message::new(packet(Kind::Audio, 200, 40, vec![1]), Some(0));
+    assert!(crowded.shared(CHUNK_SIZE, Form::Play).is_none());
+    assert_eq!(crowded.csid(), 31);
+}
