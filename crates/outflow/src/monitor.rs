@@ -189,3 +189,15 @@ pub struct InputStats {
     /// Times a source started.
     pub starts: AtomicU64,
 }
+
+impl InputStats {
+    /// Counts a packet that came in.
+    pub fn count(&self, packet: &crate::media::Packet) {
+        self.bytes.fetch_add(packet.body.len() as u64, Ordering::Relaxed);
+        self.packets.fetch_add(1, Ordering::Relaxed);
+        if packet.kind == crate::media::Kind::Video && !packet.flags.header {
+            self.frames.fetch_add(1, Ordering::Relaxed);
+            self.keyframes.fetch_add(u64::from(packet.flags.keyframe), Ordering::Relaxed);
+        }
+    }
+}

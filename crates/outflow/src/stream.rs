@@ -1,35 +1,250 @@
-//! One stream as outputs see it: whether its input delivers, and where its packets are read.
+//! One stream of the graph: takes packets from its source on one side, keeps them in a hub with all that a joiner
+//! needs, and lets any number of outputs read on the other.
 
-use std::time::Instant;
+mod headers;
+mod pace;
+mod reader;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use crate::hub::{Hub, Keep, Publisher, hub};
+use crate::media::timeline::Timeline;
+use crate::media::{Intake, Kind, Packet, StreamInfo};
+use crate::monitor::InputStats;
+use crate::wire::{Message, Shared};
+use headers::Headers;
+use pace::Pace;
+pub use reader::Reader;
 
 /// What outputs have to know of their input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InputState {
-    /// Media flows, and a key frame has been seen since it began to: an output may start.
+    /// An entry point was published since the source came: an output can begin.
     pub ready: bool,
-    /// Since when nothing has come, where the source left without a clean end.
+    /// Since when no source has been there, if it left without a clean end.
     pub gone_since: Option<Instant>,
-    /// The broadcast is over: the source said so. Another may begin.
+    /// The broadcast ended cleanly; a source may come again.
     pub ended: bool,
-    /// Nothing will ever come again.
+    /// No source will come again.
     pub finished: bool,
 }
 
-/// A stream.
-pub struct Stream {
-    state: watch::Receiver<InputState>,
+/// How a stream is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamConfig {
+    /// The largest `max_lag` plus the largest `delay` of its outputs.
+    pub keep: Duration,
+    /// Bytes of media at most; past it joiners wait for a key frame.
+    pub max_bytes: usize,
+    /// The source runs free: it waits for its (file and null) sinks instead of skipping.
+    pub free: bool,
 }
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self { keep: Duration::from_secs(4), max_bytes: 192 << 20, free: false }
+    }
+}
+
+/// The readers' side: cheap to share.
+pub struct Stream {
+    /// A name for logs.
+    pub name: String,
+    hub: Arc<Hub<Shared>>,
+    input: watch::Sender<InputState>,
+    pace: Option<Arc<Pace>>,
+}
+
+/// The writers' side: takes one source after another.
+pub struct Writer {
+    stream: Arc<Stream>,
+    stats: Arc<InputStats>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    publisher: Publisher<Shared>,
+    timeline: Timeline,
+    headers: Headers,
+    /// Time of the last message of each chunk stream.
+    last: HashMap<u32, i64>,
+    /// The lowest video track seen: its key frames are the entry points.
+    main_video: Option<u8>,
+    /// Video of a source that has just come is dropped up to its first key frame.
+    wants_key: bool,
+    info: StreamInfo,
+    first_audio: Option<i64>,
+    ready: Vec<Packet>,
+}
+
+/// How long audio alone must have come, from a source that can't say whether there will be video, before it counts
+/// as a stream without video.
+const AUDIO_ONLY_AFTER: i64 = 1_000;
 
 impl Stream {
-    /// A stream whose input is in this state.
-    pub fn new(state: watch::Receiver<InputState>) -> Self {
-        Self { state }
+    /// A stream with its two sides.
+    pub fn new(name: impl Into<String>, config: StreamConfig, stats: Arc<InputStats>) -> (Writer, Arc<Stream>) {
+        let keep = if config.free {
+            Keep { age: Duration::MAX, bytes: usize::MAX }
+        } else {
+            Keep { age: config.keep, bytes: config.max_bytes }
+        };
+        let (publisher, hub) = hub(keep);
+        let pace = config.free.then(|| Arc::new(Pace::default()));
+        let stream =
+            Arc::new(Stream { name: name.into(), hub, input: watch::Sender::new(InputState::default()), pace });
+        let inner = Inner {
+            publisher,
+            timeline: Timeline::default(),
+            headers: Headers::default(),
+            last: HashMap::new(),
+            main_video: None,
+            wants_key: true,
+            info: StreamInfo::default(),
+            first_audio: None,
+            ready: Vec::new(),
+        };
+        (Writer { stream: stream.clone(), stats, inner: Mutex::new(inner) }, stream)
     }
 
-    /// What its input does.
+    /// The packets, for connections that read on their own.
+    pub fn hub(&self) -> &Arc<Hub<Shared>> {
+        &self.hub
+    }
+
+    /// What the input is doing, and every change of it.
     pub fn state(&self) -> watch::Receiver<InputState> {
-        self.state.clone()
+        self.input.subscribe()
+    }
+
+    /// Sets what outputs see of the input.
+    pub fn set_state(&self, state: InputState) {
+        self.input.send_replace(state);
+    }
+
+    /// No source will come again: outputs drain and stop.
+    pub fn set_finished(&self) {
+        self.input.send_modify(|state| {
+            state.finished = true;
+            state.ended = true;
+        });
     }
 }
+
+impl Writer {
+    /// The readers' side.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// The source's timestamps that had to be mended so far.
+    pub fn time_jumps(&self) -> u64 {
+        self.inner.lock().timeline.jumps()
+    }
+}
+
+impl Intake for Writer {
+    fn start(&self, info: StreamInfo) {
+        let mut inner = self.inner.lock();
+        inner.timeline.start(info.audio, info.video, info.realtime);
+        inner.info = info;
+        inner.wants_key = info.video != Some(false);
+        inner.main_video = None;
+        inner.first_audio = None;
+        inner.headers.clear();
+        inner.publisher.reopen();
+        inner.publisher.forget_entries();
+        self.stream.input.send_modify(|state| {
+            *state = InputState { gone_since: state.gone_since, ..InputState::default() };
+        });
+    }
+
+    fn push(&self, packet: Packet) {
+        if let Some(pace) = &self.stream.pace {
+            let published = pace.wait_for_room(self.stream.hub.head());
+            self.inner.lock().publisher.forget_before(published);
+        }
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        inner.timeline.push(packet, &mut inner.ready);
+        let mut ready = std::mem::take(&mut inner.ready);
+        for packet in ready.drain(..) {
+            inner.publish(packet, &self.stream, &self.stats);
+        }
+        inner.ready = ready;
+    }
+
+    fn end(&self, clean: bool) {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let mut rest = Vec::new();
+        inner.timeline.flush(&mut rest);
+        for packet in rest {
+            inner.publish(packet, &self.stream, &self.stats);
+        }
+        inner.publisher.forget_entries();
+        if clean {
+            inner.publisher.finish();
+        }
+        self.stream.input.send_modify(|state| {
+            state.ready = false;
+            state.ended = clean;
+            state.gone_since = (!clean).then(Instant::now);
+        });
+    }
+}
+
+impl Inner {
+    fn publish(&mut self, packet: Packet, stream: &Stream, stats: &InputStats) {
+        InputStats::count(stats, &packet);
+        if packet.kind == Kind::Video && packet.body.is_empty() {
+            return;
+        }
+        if packet.kind == Kind::Video && !packet.flags.header {
+            self.main_video = Some(self.main_video.map_or(packet.track, |track| track.min(packet.track)));
+            if self.wants_key && !packet.flags.keyframe {
+                return;
+            }
+            self.wants_key = false;
+        }
+        let (dts, arrival) = (packet.dts, packet.arrival);
+        let is_entry = self.is_entry(&packet);
+        let is_header = packet.flags.header;
+        let previous = self.last.insert(crate::wire::chunk_stream(&packet), dts);
+        let message = Message::new(packet, previous);
+        if is_header {
+            self.headers.keep(&message);
+        }
+        let entry = is_entry.then(|| self.headers.snapshot());
+        self.publisher.publish(message, arrival, entry);
+        if is_entry && !stream.input.borrow().ready {
+            stream.input.send_modify(|state| {
+                *state = InputState { ready: true, ..InputState::default() };
+            });
+        }
+    }
+
+    /// A key frame of the main video track; in a stream without video every packet of audio.
+    fn is_entry(&mut self, packet: &Packet) -> bool {
+        match packet.kind {
+            Kind::Video => packet.flags.keyframe && self.main_video == Some(packet.track),
+            Kind::Audio if packet.flags.header || self.main_video.is_some() => false,
+            Kind::Audio => {
+                let first = *self.first_audio.get_or_insert(packet.dts);
+                match self.info.video {
+                    Some(video) => !video,
+                    None => !self.headers.have_video() && packet.dts - first >= AUDIO_ONLY_AFTER,
+                }
+            }
+            Kind::Data => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ pub enum Start {
     Group,
     /// At the next entry point to come.
     Next,
+    /// With the oldest entry point still there: for readers that must not miss anything.
+    Oldest,
 }
 
 /// A reader's place. Belongs to one connection; moving it touches nobody else.
@@ -174,9 +176,10 @@ impl Cursor {
             Place::Waiting(from) => from,
             _ => 0,
         };
-        let entry = ring.entries.iter().rev().find(|entry| {
-            entry.seq >= from && ring.slot(entry.seq).is_some_and(|slot| slot.arrival + self.delay <= now)
-        })?;
+        let oldest = self.place == Place::New(Start::Oldest);
+        let is_due = |seq| seq >= from && ring.slot(seq).is_some_and(|slot| slot.arrival + self.delay <= now);
+        let mut due = ring.entries.iter().filter(|entry| is_due(entry.seq));
+        let entry = if oldest { due.next() } else { due.next_back() }?;
         Some((entry.seq, entry.headers.clone()))
     }
 

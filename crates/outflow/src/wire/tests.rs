@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use outflow_rtmp::limits::Limits;
 use outflow_rtmp::chunk::ChunkReader;
+use outflow_rtmp::limits::Limits;
 
 use super::*;
 use crate::media::Flags;

@@ -1,0 +1,141 @@
+//! What joiners and outputs see of a stream while its sources come, change and go.
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+
+use super::*;
+use crate::hub::{Cursor, Start};
+use crate::media::Flags;
+
+struct Bench {
+    writer: Writer,
+    stream: Arc<Stream>,
+    begin: Instant,
+}
+
+const KNOWN: StreamInfo = StreamInfo { video: Some(true), audio: Some(true), realtime: true };
+
+impl Bench {
+    fn new() -> Self {
+        let (writer, stream) = Stream::new("s", StreamConfig::default(), Arc::default());
+        Self { writer, stream, begin: Instant::now() }
+    }
+
+    fn push(&self, kind: Kind, dts: i64, flags: Flags, body: &'static [u8]) {
+        let arrival = self.begin;
+        let body = Bytes::from_static(body);
+        self.writer.push(Packet { kind, track: 0, dts, cts: 0, flags, body, arrival });
+    }
+
+    fn begin_source(&self, at: i64, header: &'static [u8]) {
+        self.writer.start(KNOWN);
+        let is_header = Flags { header: true, ..Flags::default() };
+        self.push(Kind::Video, at, is_header, header);
+        self.push(Kind::Audio, at, is_header, b"\xaf\0");
+        self.push(Kind::Video, at, Flags { keyframe: true, ..Flags::default() }, b"\x17\x01key");
+        self.push(Kind::Audio, at, Flags::default(), b"\xaf\x01a");
+    }
+
+    fn join(&self, cursor: &mut Cursor) -> (Vec<Bytes>, Vec<(i64, Bytes)>) {
+        let mut out = Vec::new();
+        let read = self.stream.hub().read(cursor, self.begin + Duration::from_secs(2), 1_000, usize::MAX, &mut out);
+        let headers = read.restart.map(|headers| headers.iter().map(|h| h.packet.body.clone()).collect());
+        (headers.unwrap_or_default(), out.iter().map(|m| (m.packet.dts, m.packet.body.clone())).collect())
+    }
+}
+
+fn cursor() -> Cursor {
+    Cursor::new(Start::Group, Duration::from_secs(60), Duration::ZERO)
+}
+
+#[test]
+fn a_joiner_gets_the_headers_of_its_entry_point() {
+    let bench = Bench::new();
+    assert!(!bench.stream.state().borrow().ready);
+    bench.begin_source(500, b"\x17\0one");
+    assert!(bench.stream.state().borrow().ready);
+    let (headers, media) = bench.join(&mut cursor());
+    assert_eq!(headers, [Bytes::from_static(b"\x17\0one"), Bytes::from_static(b"\xaf\0")]);
+    assert_eq!(media[0], (0, Bytes::from_static(b"\x17\x01key")));
+}
+
+#[test]
+fn a_returning_source_goes_on_in_the_same_stream_with_its_new_headers() {
+    let bench = Bench::new();
+    bench.begin_source(0, b"\x17\0one");
+    let mut reader = cursor();
+    bench.join(&mut reader);
+    bench.writer.end(false);
+    let state = *bench.stream.state().borrow();
+    assert!(!state.ready && state.gone_since.is_some() && !state.ended);
+    let mut late = cursor();
+    assert!(bench.join(&mut late).1.is_empty(), "the old picture is no place to join");
+    bench.begin_source(70_000, b"\x17\0two");
+    let (_, media) = bench.join(&mut reader);
+    let bodies: Vec<&[u8]> = media.iter().map(|(_, body)| &body[..]).collect();
+    assert_eq!(bodies, [&b"\x17\0two"[..], b"\xaf\0", b"\x17\x01key", b"\xaf\x01a"]);
+    assert!(media.iter().all(|(dts, _)| (0..1_000).contains(dts)), "time goes on: {media:?}");
+    assert_eq!(bench.join(&mut late).0[0], Bytes::from_static(b"\x17\0two"));
+}
+
+#[test]
+fn video_before_the_first_key_frame_is_left_out() {
+    let bench = Bench::new();
+    bench.writer.start(KNOWN);
+    bench.push(Kind::Video, 0, Flags::default(), b"\x27\x01inter");
+    bench.push(Kind::Audio, 0, Flags::default(), b"\xaf\x01a");
+    bench.push(Kind::Video, 40, Flags { keyframe: true, ..Flags::default() }, b"\x17\x01key");
+    let (_, media) = bench.join(&mut cursor());
+    assert_eq!(media, [(40, Bytes::from_static(b"\x17\x01key"))]);
+}
+
+#[test]
+fn in_a_stream_without_video_every_packet_is_an_entry_point() {
+    let bench = Bench::new();
+    bench.writer.start(StreamInfo { video: Some(false), ..KNOWN });
+    for dts in [0, 23, 46] {
+        bench.push(Kind::Audio, dts, Flags::default(), b"\xaf\x01a");
+    }
+    assert_eq!(bench.join(&mut cursor()).1.len(), 1);
+}
+
+#[test]
+fn a_publisher_that_sends_audio_alone_becomes_a_stream_without_video() {
+    let bench = Bench::new();
+    bench.writer.start(StreamInfo { realtime: true, ..StreamInfo::default() });
+    for n in 0..120 {
+        bench.push(Kind::Audio, n * 23, Flags::default(), b"\xaf\x01a");
+    }
+    assert!(bench.stream.state().borrow().ready);
+}
+
+#[test]
+fn a_stream_that_runs_free_waits_for_its_slowest_reader_and_loses_nothing() {
+    let config = StreamConfig { free: true, ..StreamConfig::default() };
+    let (writer, stream) = Stream::new("s", config, Arc::default());
+    let mut reader = Reader::new(&stream, Start::Group, Duration::from_secs(1), Duration::ZERO);
+    let source = std::thread::spawn(move || {
+        writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: false });
+        for n in 0..2_000 {
+            let flags = Flags { keyframe: n % 50 == 0, ..Flags::default() };
+            let body = Bytes::from_static(b"\x17\x01");
+            writer.push(Packet { kind: Kind::Video, track: 0, dts: n, cts: 0, flags, body, arrival: Instant::now() });
+        }
+        writer.end(true);
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let times = runtime.block_on(async {
+        let mut times = Vec::new();
+        let mut out = Vec::new();
+        loop {
+            let read = reader.read(&mut out).await;
+            times.extend(out.drain(..).map(|message| message.packet.dts));
+            assert!(stream.hub().head() - (times.len() as u64) < 300 + 64, "the source ran ahead");
+            if read.ended {
+                return times;
+            }
+        }
+    });
+    source.join().unwrap();
+    assert_eq!(times, (0..2_000).collect::<Vec<_>>());
+}
