@@ -1,5 +1,10 @@
 //! Option records and typed values: one description feeds the parser, help, completions and the documentation.
 
+pub mod known;
+pub mod rtmp;
+pub mod suggest;
+pub mod value;
+
 use std::time::Duration;
 
 use crate::secret::Secret;
@@ -31,7 +36,7 @@ pub enum Type {
     Fraction,
     /// Comma separated texts; `,,` is a comma.
     List,
-    /// One of these texts.
+    /// One of these texts. `live|-1` is the choice `live`, which may also be typed `-1`.
     Choice(&'static [&'static str]),
 }
 
@@ -69,6 +74,24 @@ impl OptionSpec {
         self.ignored = true;
         self
     }
+}
+
+impl OptionSpec {
+    /// True if `name` is its name or one of its aliases.
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+/// Looks an option up in the tables of a kind, by name or alias; the first table that has it wins.
+pub fn find(tables: &[&'static [OptionSpec]], name: &str) -> Option<&'static OptionSpec> {
+    tables.iter().copied().flatten().find(|spec| spec.is(name))
+}
+
+/// The defaults of a kind's tables, typed.
+pub fn defaults(tables: &[&'static [OptionSpec]]) -> Vec<(&'static str, Value)> {
+    let with_default = tables.iter().copied().flatten().filter(|spec| !spec.default.is_empty() && !spec.ignored);
+    with_default.filter_map(|spec| Some((spec.name, value::parse(spec.ty, spec.default).ok()?))).collect()
 }
 
 /// A typed value.
