@@ -10,6 +10,7 @@ pub mod error;
 pub mod limits;
 pub mod message;
 pub mod secret;
+pub mod session;
 pub mod url;
 
 pub use error::{At, Error, ErrorKind, Result};

@@ -1,0 +1,201 @@
+//! The client's side of a connection: pushes or pulls one stream (Adobe RTMP 1.0 §7.2, §7.3).
+mod config;
+mod events;
+mod requests;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+pub use config::{ClientConfig, Role};
+pub use events::{ClientEvent, Connected, Redirect, Refusal, Stage};
+
+use super::greeting::Greeting;
+use super::link::Link;
+use crate::command::Command;
+use crate::error::{Error, Result};
+use crate::message::{Aggregate, Control, Message, UserControl, kind};
+
+/// Transaction ids of the calls whose answers matter; those in between are for calls whose answers do not.
+mod transaction {
+    pub(super) const CONNECT: f64 = 1.0;
+    pub(super) const RELEASE_STREAM: f64 = 2.0;
+    pub(super) const FC_PUBLISH: f64 = 3.0;
+    pub(super) const FC_SUBSCRIBE: f64 = 3.0;
+    /// Of a publisher, after the two calls before it.
+    pub(super) const CREATE_TO_PUBLISH: f64 = 4.0;
+    pub(super) const CREATE_TO_PLAY: f64 = 2.0;
+    pub(super) const PUBLISH: f64 = 5.0;
+    pub(super) const PLAY: f64 = 4.0;
+    pub(super) const FC_UNPUBLISH: f64 = 6.0;
+    pub(super) const DELETE_STREAM: f64 = 7.0;
+}
+
+/// One connection to a server. See [`session`](crate::session) for how it is driven.
+pub struct ClientSession {
+    config: ClientConfig,
+    link: Link,
+    events: VecDeque<ClientEvent>,
+    stage: Stage,
+    stream_id: Option<u32>,
+    finished: bool,
+    failed: Option<Error>,
+}
+
+impl ClientSession {
+    /// A session for a connection just made; it has output at once.
+    pub fn new(config: ClientConfig) -> Self {
+        ClientSession {
+            link: Link::new(&config.limits, Greeting::new(false, &config.random)),
+            config,
+            events: VecDeque::new(),
+            stage: Stage::Handshake,
+            stream_id: None,
+            finished: false,
+            failed: None,
+        }
+    }
+
+    /// Takes received bytes, cut anywhere. After an error the connection is to be closed; events that came before the
+    /// error are still there.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut input = bytes;
+        let result = self.process(&mut input).and_then(|()| self.link.end_receive());
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
+    fn process(&mut self, input: &mut &[u8]) -> Result<()> {
+        if self.stage == Stage::Handshake {
+            if !self.link.handshake(input)? {
+                return Ok(());
+            }
+            self.events.push_back(ClientEvent::HandshakeDone);
+            self.stage = Stage::Connect;
+            self.send_connect();
+        }
+        while let Some((message, control)) = self.link.next(input)? {
+            self.on_message(message, control)?;
+        }
+        Ok(())
+    }
+
+    /// What happened, oldest first.
+    pub fn next_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// Bytes to send; whole messages once the handshake is done.
+    pub fn take_output(&mut self) -> Bytes {
+        self.link.take_output()
+    }
+
+    /// Whether [`ClientSession::take_output`] would give any.
+    pub fn has_output(&self) -> bool {
+        self.link.has_output()
+    }
+
+    /// How far the session has come.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The message stream for media, once the server has made it.
+    pub fn stream_id(&self) -> Option<u32> {
+        self.stream_id
+    }
+
+    /// The chunk size for media sent to this server.
+    pub fn chunk_size(&self) -> u32 {
+        self.link.chunk_size()
+    }
+
+    /// Counts bytes that the caller sent besides [`ClientSession::take_output`].
+    pub fn note_sent(&mut self, bytes: u64) {
+        self.link.flow.note_sent(bytes);
+    }
+
+    /// Bytes sent so far, the handshake included.
+    pub fn sent(&self) -> u64 {
+        self.link.flow.sent()
+    }
+
+    /// The limit that the server asked for with Set Peer Bandwidth, in bytes.
+    pub fn peer_bandwidth(&self) -> Option<u32> {
+        self.link.flow.peer_bandwidth()
+    }
+
+    /// Takes the request to publish or play as granted: some servers never say so. Has an effect only in the stages
+    /// [`Stage::Publish`] and [`Stage::Play`]; no event follows.
+    pub fn assume_started(&mut self) {
+        if matches!(self.stage, Stage::Publish | Stage::Play) {
+            self.stage = Stage::Started;
+        }
+    }
+
+    /// Asks for a sign of life; [`ClientEvent::Pong`] has the same number.
+    pub fn ping(&mut self, number: u32) {
+        self.link.control(Control::User(UserControl::PingRequest(number)));
+    }
+
+    /// Says goodbye, once: send the output, then close the connection.
+    pub fn finish(&mut self) {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.send_goodbye();
+        }
+    }
+
+    fn on_message(&mut self, message: Message, control: Option<Control>) -> Result<()> {
+        match control {
+            Some(Control::Ack(sequence)) => self.events.push_back(ClientEvent::Acknowledged(sequence)),
+            Some(Control::User(UserControl::PingResponse(number))) => self.events.push_back(ClientEvent::Pong(number)),
+            Some(Control::User(UserControl::StreamEof(id))) if self.is_ours(id) => {
+                self.events.push_back(ClientEvent::StreamEof);
+            }
+            Some(_) => {}
+            None => match message.kind {
+                kind::COMMAND | kind::COMMAND_AMF3 => {
+                    let command = Command::decode(&message, &self.config.limits)?;
+                    self.on_command(&command);
+                }
+                kind::AGGREGATE => {
+                    for part in Aggregate::new(message) {
+                        self.on_media(part?);
+                    }
+                }
+                _ if message.is_media() => self.on_media(message),
+                // Shared objects and unknown types are skipped.
+                _ => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Servers are not strict about stream ids, and there is only one stream.
+    fn is_ours(&self, stream_id: u32) -> bool {
+        self.stream_id.is_some_and(|ours| ours == stream_id || stream_id == 0)
+    }
+
+    fn on_media(&mut self, message: Message) {
+        let plays = self.config.role == Role::Play && matches!(self.stage, Stage::Play | Stage::Started);
+        if !plays {
+            return;
+        }
+        let Some(message) = super::media::normalise(message) else { return };
+        // Media without Play.Start: data may precede it, pictures and sound mean yes.
+        if self.stage == Stage::Play && message.kind != kind::DATA {
+            self.started();
+        }
+        self.events.push_back(ClientEvent::Media(message));
+    }
+
+    fn started(&mut self) {
+        self.stage = Stage::Started;
+        self.events.push_back(ClientEvent::Started);
+    }
+}

@@ -1,0 +1,17 @@
+//! Media messages as the sessions give them out.
+use bytes::Buf;
+
+use crate::message::{Message, kind};
+
+/// Data in AMF0 form, whatever it came in; `None` for what carries nothing: video and data without a byte. Audio
+/// without a byte is silence and is kept.
+pub(super) fn normalise(mut message: Message) -> Option<Message> {
+    if message.kind == kind::DATA_AMF3 {
+        // Enhanced RTMP v2, "AMF3": a format byte, then AMF0 values, none of which starts with 0 where a name stands.
+        if message.payload.first() == Some(&0) {
+            message.payload.advance(1);
+        }
+        message.kind = kind::DATA;
+    }
+    (message.kind == kind::AUDIO || !message.payload.is_empty()).then_some(message)
+}
