@@ -7,6 +7,7 @@ pub mod amf3;
 pub mod chunk;
 pub mod command;
 pub mod error;
+pub mod flv;
 pub mod limits;
 pub mod message;
 pub mod secret;
