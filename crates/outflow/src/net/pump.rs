@@ -1,0 +1,139 @@
+//! The pump: one loop per core that writes every connection of a stream, one call per connection and frame. A socket
+//! that is full is parked, and nobody waits for it.
+
+mod conn;
+mod link;
+mod order;
+mod ready;
+mod worker;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::error::Ended;
+use crate::net::connection::Connection;
+pub use link::{ClientLink, Heard, Link, ServerLink};
+pub use order::{Order, Tracks};
+use ready::Ready;
+use worker::{Command, Worker};
+
+/// Connections that one pump serves before another core's is started.
+const CROWD: usize = 64;
+
+/// All pumps of the program.
+pub struct Pumps {
+    pumps: Mutex<Vec<Pump>>,
+    most: usize,
+    next_id: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Pump {
+    ready: Arc<Ready>,
+    commands: Arc<Mutex<Vec<Command>>>,
+    load: Arc<AtomicUsize>,
+}
+
+impl Pumps {
+    /// Starts the first pump on the current runtime; up to `most` run in all, each further one on a thread of its own.
+    /// Must be called within a runtime.
+    pub fn start(most: usize) -> Arc<Self> {
+        let first = Pump::new();
+        tokio::spawn(first.worker().run());
+        Arc::new(Self { pumps: Mutex::new(vec![first]), most: most.max(1), next_id: AtomicU64::new(0) })
+    }
+
+    /// Hands a connection over that has finished its handshake and its publish or play. From here on the pump reads
+    /// and writes it, until the stream or the connection ends or [`Attached`] is dropped.
+    pub fn attach(&self, connection: Connection, link: Box<dyn Link>, order: Order) -> Attached {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let pump = self.choose();
+        let (done, ended) = oneshot::channel();
+        pump.load.fetch_add(1, Ordering::Relaxed);
+        pump.send(Command::Attach(Box::new(conn::Conn::new(id, connection, link, order, done))));
+        Attached { id, pump, ended, over: false }
+    }
+
+    /// The least busy pump; a new one where all are crowded and a core is left.
+    fn choose(&self) -> Pump {
+        let mut pumps = self.pumps.lock();
+        let least = pumps.iter().min_by_key(|pump| pump.load.load(Ordering::Relaxed)).cloned();
+        let crowded = least.as_ref().is_none_or(|pump| pump.load.load(Ordering::Relaxed) >= CROWD);
+        if crowded && pumps.len() < self.most {
+            let pump = Pump::new();
+            let worker = pump.worker();
+            let started = std::thread::Builder::new().name(format!("pump-{}", pumps.len())).spawn(move || {
+                match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime.block_on(worker.run()),
+                    // Its connections end with an internal error as the worker is dropped.
+                    Err(_) => drop(worker),
+                }
+            });
+            if started.is_ok() {
+                pumps.push(pump.clone());
+                return pump;
+            }
+        }
+        least.unwrap_or_else(Pump::new)
+    }
+}
+
+impl Pump {
+    fn new() -> Self {
+        Self { ready: Arc::default(), commands: Arc::default(), load: Arc::default() }
+    }
+
+    fn worker(&self) -> Worker {
+        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone())
+    }
+
+    fn send(&self, command: Command) {
+        self.commands.lock().push(command);
+        self.ready.wake();
+    }
+}
+
+/// A connection in the pump: a future of how it ended. Dropping it abandons the connection with a reset.
+pub struct Attached {
+    id: u64,
+    pump: Pump,
+    ended: oneshot::Receiver<Ended>,
+    over: bool,
+}
+
+impl Attached {
+    /// Asks for a graceful end: the message under way is finished, the peer is told, and the connection closed.
+    /// Bounded by whoever awaits it.
+    pub fn finish(&self) {
+        self.pump.send(Command::Finish(self.id));
+    }
+}
+
+impl Future for Attached {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
+        let ended = Pin::new(&mut self.ended).poll(context);
+        ended.map(|ended| {
+            self.over = true;
+            ended.unwrap_or_else(|_| Ended::internal("the pump dropped the connection"))
+        })
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if !self.over {
+            self.pump.send(Command::Abort(self.id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,410 @@
+//! One connection in the pump: which bytes are next, and writing them without ever waiting.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+
+use super::link::{Heard, Link};
+use super::order::Order;
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::hub::{Read, Start};
+use crate::media::Kind;
+use crate::monitor::{Event, OutputStats};
+use crate::net::connection::Connection;
+use crate::wire::Shared;
+
+/// A batch is what the cursor already holds, up to this much: fewer calls, and no more stuck in a connection that stops.
+const BATCH_BYTES: usize = 64 * 1024;
+const BATCH_ITEMS: usize = 48;
+/// Slices per call.
+const SLICES: usize = 32;
+/// How much one connection may write before the others have their turn.
+const TURN_BYTES: usize = 256 * 1024;
+/// How often one connection may be read before the others have their turn.
+const TURN_READS: usize = 4;
+/// How long a closed connection is kept to see the peer close too.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a visit came to.
+pub(super) enum Visit {
+    /// Nothing to do until it calls or the stream has news; or at this instant.
+    Wait(Option<Instant>),
+    /// It has more to do at once.
+    Again,
+    /// It is gone.
+    Gone,
+}
+
+pub(super) struct Conn {
+    pub(super) id: u64,
+    connection: Connection,
+    link: Box<dyn Link>,
+    pub(super) order: Order,
+    done: Option<oneshot::Sender<Ended>>,
+    batch: VecDeque<Piece>,
+    /// The time that is zero for this peer; set at its first entry point.
+    base: Option<i64>,
+    /// Media before this time is not sent: it lies before the entry point.
+    floor: i64,
+    /// Which chunk streams have had a message with a full header since the last join, skip or pause.
+    opened: u32,
+    headers: Option<Arc<[Shared]>>,
+    paused: bool,
+    /// Since when the socket has taken nothing though data waits.
+    pub(super) blocked_since: Option<Instant>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Sending,
+    /// The good-bye is under way.
+    Closing,
+    /// All was sent; the peer has until then to close.
+    Lingering(Instant),
+}
+
+struct Piece {
+    bytes: Bytes,
+    kind: Option<Kind>,
+}
+
+impl Conn {
+    pub(super) fn new(
+        id: u64,
+        connection: Connection,
+        link: Box<dyn Link>,
+        order: Order,
+        done: oneshot::Sender<Ended>,
+    ) -> Self {
+        Self {
+            id,
+            connection,
+            link,
+            order,
+            done: Some(done),
+            batch: VecDeque::new(),
+            base: None,
+            floor: i64::MIN,
+            opened: 0,
+            headers: None,
+            paused: false,
+            blocked_since: None,
+            phase: Phase::Sending,
+        }
+    }
+
+    /// Moves a plain connection to the runtime of the pump that serves it, so that its wake-ups stay on that thread.
+    pub(super) fn adopt(self) -> Option<Self> {
+        let connection = match self.connection {
+            Connection::Plain(tcp) => match tcp.into_std().and_then(tokio::net::TcpStream::from_std) {
+                Ok(tcp) => Connection::Plain(tcp),
+                Err(error) => {
+                    if let Some(done) = self.done {
+                        let _ = done.send(Ended::internal(format!("a connection could not be moved: {error}")));
+                    }
+                    return None;
+                }
+            },
+            tls => tls,
+        };
+        Some(Self { connection, ..self })
+    }
+
+    /// Reads what came, answers, and writes what the stream has.
+    pub(super) fn visit(&mut self, now: Instant, context: &mut Context<'_>, room: &mut Room, read: bool) -> Visit {
+        let visited = match read {
+            true => self.read(context, room).and_then(|more| Ok((more, self.write(now, context, room)?))),
+            false => self.write(now, context, room).map(|wait| (false, wait)),
+        };
+        match visited {
+            Ok((true, _)) => Visit::Again,
+            Ok((false, visit)) => visit,
+            Err(ended) => {
+                self.report(ended);
+                Visit::Gone
+            }
+        }
+    }
+
+    /// Reads until the socket is empty; true if there may be more.
+    fn read(&mut self, context: &mut Context<'_>, room: &mut Room) -> Result<bool, Ended> {
+        for _ in 0..TURN_READS {
+            let mut buffer = ReadBuf::new(&mut room.bytes);
+            match Pin::new(&mut self.connection).poll_read(context, &mut buffer) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(error)) => return Err(disconnected(&error)),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                    return Err(match self.phase {
+                        Phase::Lingering(_) => Ended::clean(),
+                        _ => Ended::network(Reason::Disconnected, "the peer closed the connection"),
+                    });
+                }
+                Poll::Ready(Ok(())) => {}
+            }
+            // Someone who was told good-bye may say what he likes.
+            if self.phase == Phase::Sending {
+                self.link.receive(buffer.filled())?;
+                self.obey()?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn obey(&mut self) -> Result<(), Ended> {
+        while let Some(heard) = self.link.heard() {
+            match heard {
+                Heard::Over(ended) => return Err(ended),
+                Heard::Pause(paused) => {
+                    if self.paused && !paused {
+                        self.order.cursor.restart(Start::Group);
+                        self.opened = 0;
+                    }
+                    self.paused = paused;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, now: Instant, context: &mut Context<'_>, room: &mut Room) -> Result<Visit, Ended> {
+        let mut turn = TURN_BYTES;
+        let mut due = None;
+        loop {
+            if let Phase::Lingering(_) = self.phase {
+                return Ok(Visit::Wait(None));
+            }
+            if self.batch.is_empty() && !self.fill(now, room, &mut due)? {
+                if self.phase == Phase::Closing {
+                    return self.shut(now, context);
+                }
+                self.blocked_since = None;
+                return self.flush(context).map(|()| Visit::Wait(due));
+            }
+            match self.write_once(context) {
+                Poll::Pending => {
+                    self.blocked_since.get_or_insert(now);
+                    return Ok(Visit::Wait(None));
+                }
+                Poll::Ready(Err(error)) => return Err(disconnected(&error)),
+                Poll::Ready(Ok(written)) => {
+                    self.blocked_since = None;
+                    OutputStats::add(&self.order.stats.bytes, written as u64);
+                    turn = turn.saturating_sub(written);
+                    if turn == 0 {
+                        return Ok(Visit::Again);
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_once(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.batch) {
+            *slice = IoSlice::new(&piece.bytes);
+            count += 1;
+        }
+        let connection = Pin::new(&mut self.connection);
+        let written = match (&slices[..count], self.batch.front()) {
+            ([_], Some(only)) => connection.poll_write(context, &only.bytes),
+            (many, _) => connection.poll_write_vectored(context, many),
+        };
+        match written {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(written)) => {
+                self.advance(written);
+                Poll::Ready(Ok(written))
+            }
+            other => other,
+        }
+    }
+
+    /// Takes written bytes off the batch and counts what was sent whole.
+    fn advance(&mut self, mut written: usize) {
+        while let Some(piece) = self.batch.front_mut() {
+            if piece.bytes.len() > written {
+                piece.bytes.advance(written);
+                return;
+            }
+            written -= piece.bytes.len();
+            let stats = &self.order.stats;
+            if let Some(kind) = piece.kind {
+                OutputStats::add(&stats.packets, 1);
+                OutputStats::add(&stats.frames, u64::from(kind == Kind::Video));
+            }
+            self.batch.pop_front();
+        }
+    }
+
+    /// Gathers the next batch: the session's own messages first, then media. False if there is nothing to send.
+    fn fill(&mut self, now: Instant, room: &mut Room, due: &mut Option<Instant>) -> Result<bool, Ended> {
+        if self.link.has_output() {
+            let bytes = self.link.take_output();
+            if !bytes.is_empty() {
+                self.batch.push_back(Piece { bytes, kind: None });
+            }
+        }
+        if self.phase != Phase::Sending || self.paused {
+            return Ok(!self.batch.is_empty());
+        }
+        if !self.order.latency.is_zero() {
+            let lag = self.order.stream.hub().lag(&self.order.cursor, now);
+            // Zero lag is the live edge, where there is nothing to gather yet.
+            if lag < self.order.latency && self.order.cursor.has_begun() {
+                *due = Some(now + (self.order.latency - lag));
+                return Ok(!self.batch.is_empty());
+            }
+        }
+        room.messages.clear();
+        let cursor = &mut self.order.cursor;
+        let read = self.order.stream.hub().read(cursor, now, BATCH_ITEMS, BATCH_BYTES, &mut room.messages);
+        self.take(&read, &room.messages)?;
+        *due = read.due;
+        if read.ended {
+            self.close();
+        }
+        // Everything that was read may have been left out (other tracks): then there may be more.
+        if self.batch.is_empty() && read.more { self.fill(now, room, due) } else { Ok(!self.batch.is_empty()) }
+    }
+
+    fn take(&mut self, read: &Read<Shared>, messages: &[Shared]) -> Result<(), Ended> {
+        if let Some(skip) = read.skip {
+            let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
+            OutputStats::add(&self.order.stats.skips, 1);
+            OutputStats::add(&self.order.stats.skipped_packets, skip.items);
+            let (output, peer) = (self.order.output.clone(), self.order.peer);
+            (self.order.events)(Event::Skipped { output, peer, packets: skip.items, millis });
+        }
+        if let (Some(headers), Some(first)) = (&read.restart, messages.first()) {
+            self.floor = first.packet.dts;
+            let base = *self.base.get_or_insert(self.floor);
+            self.opened = 0;
+            if !self.headers.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
+                for header in headers.iter() {
+                    if self.order.tracks.take(&header.packet) {
+                        self.push_full(header, self.floor - base)?;
+                    }
+                }
+                self.headers = Some(headers.clone());
+            }
+        }
+        let Some(base) = self.base else { return Ok(()) };
+        for message in messages {
+            let packet = &message.packet;
+            if packet.dts < self.floor || !self.order.tracks.take(packet) {
+                continue;
+            }
+            let bit = 1u32 << (message.csid() & 31);
+            let shared = (self.opened & bit != 0).then(|| message.shared(self.order.chunk_size, self.order.form));
+            match shared.flatten() {
+                Some(bytes) => {
+                    self.link.note_sent(bytes.len() as u64);
+                    self.batch.push_back(Piece { bytes, kind: Some(packet.kind) });
+                }
+                None => {
+                    self.push_full(message, packet.dts - base)?;
+                    self.opened |= bit;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A message of this connection's own, with absolute time.
+    fn push_full(&mut self, message: &Shared, time: i64) -> Result<(), Ended> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // RTMP time is modulo 2^32
+        let time = time as u32;
+        let order = &self.order;
+        let bytes = message.full(order.chunk_size, order.form, order.stream_id, time);
+        let bytes = bytes.ok_or_else(|| {
+            Ended::new(Origin::Protocol, Retry::Backoff, Reason::Media, "a frame is larger than RTMP can carry (16 MB)")
+        })?;
+        self.link.note_sent(bytes.len() as u64);
+        self.batch.push_back(Piece { bytes, kind: Some(message.packet.kind) });
+        Ok(())
+    }
+
+    /// Ends gracefully: what lies beyond the message under way is dropped only if it can't be sent in time.
+    pub(super) fn close(&mut self) {
+        if self.phase == Phase::Sending {
+            self.phase = Phase::Closing;
+            self.link.finish();
+        }
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>) -> Result<(), Ended> {
+        match Pin::new(&mut self.connection).poll_flush(context) {
+            Poll::Ready(Err(error)) => Err(disconnected(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn shut(&mut self, now: Instant, context: &mut Context<'_>) -> Result<Visit, Ended> {
+        match Pin::new(&mut self.connection).poll_shutdown(context) {
+            Poll::Pending => Ok(Visit::Wait(None)),
+            Poll::Ready(Err(error)) => Err(disconnected(&error)),
+            Poll::Ready(Ok(())) => {
+                self.report(Ended::clean());
+                self.phase = Phase::Lingering(now + LINGER);
+                Ok(Visit::Wait(Some(now + LINGER)))
+            }
+        }
+    }
+
+    /// Looks whether a deadline has passed; called a few times a second.
+    pub(super) fn tick(&mut self, now: Instant) -> Option<Ended> {
+        let lag = u64::try_from(self.order.stream.hub().lag(&self.order.cursor, now).as_millis()).unwrap_or(u64::MAX);
+        let stuck = self.blocked_since.map_or(0, |since| now.saturating_duration_since(since).as_millis());
+        let worst = lag.max(u64::try_from(stuck).unwrap_or(u64::MAX));
+        self.order.stats.lag_millis.fetch_max(worst, std::sync::atomic::Ordering::Relaxed);
+        if let Phase::Lingering(until) = self.phase
+            && now >= until
+        {
+            return Some(Ended::clean());
+        }
+        let (since, patience) = (self.blocked_since?, self.order.patience?);
+        (now.saturating_duration_since(since) >= patience).then(|| {
+            let text = format!("it read nothing for {} s", patience.as_secs());
+            Ended::new(Origin::Peer, Retry::Never, Reason::Stalled, text)
+        })
+    }
+
+    /// Tells whoever attached it how it ended; the first ending counts.
+    pub(super) fn report(&mut self, ended: Ended) {
+        if let Some(done) = self.done.take() {
+            let _ = done.send(ended);
+        }
+    }
+
+    /// Abandons it with a reset, unless it has been closed in good order.
+    pub(super) fn abandon(self) {
+        if !matches!(self.phase, Phase::Lingering(_)) {
+            self.connection.reset();
+        }
+    }
+}
+
+/// Buffers that all connections of a pump use in turn.
+pub(super) struct Room {
+    pub(super) bytes: Vec<u8>,
+    pub(super) messages: Vec<Shared>,
+}
+
+fn disconnected(error: &io::Error) -> Ended {
+    let text = match error.kind() {
+        io::ErrorKind::ConnectionReset => "the peer reset the connection".to_owned(),
+        io::ErrorKind::BrokenPipe => "the peer closed the connection".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the peer closed the connection without ending TLS".to_owned(),
+        _ => format!("the connection broke: {error}"),
+    };
+    Ended::network(Reason::Disconnected, text)
+}

@@ -1,0 +1,58 @@
+//! What a connection in the pump is to be sent, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hub::Cursor;
+use crate::media::{Kind, Packet};
+use crate::monitor::{self, OutputStats};
+use crate::stream::Stream;
+use crate::wire::Form;
+
+/// Which tracks go out. Data always does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Tracks {
+    /// All.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<(Kind, u8)>),
+}
+
+impl Tracks {
+    /// True if this packet goes out.
+    pub fn take(&self, packet: &Packet) -> bool {
+        match self {
+            Tracks::All => true,
+            Tracks::Only(tracks) => packet.kind == Kind::Data || tracks.contains(&(packet.kind, packet.track)),
+        }
+    }
+}
+
+/// What a connection is to be sent, and how.
+pub struct Order {
+    /// The stream to send.
+    pub stream: Arc<Stream>,
+    /// Where to begin, how far it may fall behind, and its delay.
+    pub cursor: Cursor,
+    /// To a player or to a server.
+    pub form: Form,
+    /// The message stream that media goes out on.
+    pub stream_id: u32,
+    /// The chunk size that was announced to the peer.
+    pub chunk_size: u32,
+    /// Which tracks.
+    pub tracks: Tracks,
+    /// How long bytes may be gathered into one write.
+    pub latency: Duration,
+    /// A peer that takes no byte for this long while data waits is let go. Pushes leave it to their supervisor.
+    pub patience: Option<Duration>,
+    /// The counters of the output it belongs to.
+    pub stats: Arc<OutputStats>,
+    /// Where skips are told.
+    pub events: monitor::Sink,
+    /// The output's name in events.
+    pub output: String,
+    /// The peer, for the connections of a listening output.
+    pub peer: Option<std::net::SocketAddr>,
+}

@@ -1,0 +1,223 @@
+//! The loop of one pump: visits the connections that called, and all connections of a stream with news.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::time::Sleep;
+
+use super::conn::{Conn, Room, Visit};
+use super::ready::{Bell, Ready, Token};
+use crate::error::Ended;
+use crate::hub::Subscription;
+use crate::stream::Stream;
+use crate::wire::Shared;
+
+/// How often deadlines and lag are looked at.
+const TICK: Duration = Duration::from_millis(250);
+const READ_BYTES: usize = 64 * 1024;
+
+/// What a pump is told from outside.
+pub(super) enum Command {
+    Attach(Box<Conn>),
+    Finish(u64),
+    Abort(u64),
+}
+
+pub(super) struct Worker {
+    ready: Arc<Ready>,
+    commands: Arc<Mutex<Vec<Command>>>,
+    load: Arc<AtomicUsize>,
+    connections: HashMap<u64, Seat>,
+    streams: HashMap<u64, Group>,
+    next_stream: u64,
+    room: Room,
+    tokens: Vec<Token>,
+}
+
+struct Seat {
+    conn: Conn,
+    bell: Arc<Bell>,
+    waker: Waker,
+    stream: u64,
+    due: Option<Instant>,
+}
+
+/// The connections of one stream: visited together when it has news.
+struct Group {
+    stream: Arc<Stream>,
+    bell: Arc<Bell>,
+    members: Vec<u64>,
+    _subscription: Subscription<Shared>,
+}
+
+impl Worker {
+    pub(super) fn new(ready: Arc<Ready>, commands: Arc<Mutex<Vec<Command>>>, load: Arc<AtomicUsize>) -> Self {
+        let room = Room { bytes: vec![0; READ_BYTES], messages: Vec::new() };
+        let (connections, streams) = (HashMap::new(), HashMap::new());
+        Self { ready, commands, load, connections, streams, next_stream: 0, room, tokens: Vec::new() }
+    }
+
+    /// Runs for ever. Not subject to the runtime's cooperative budget, which counts per task and would stop a pump with
+    /// many connections halfway through a frame; turns are bounded here instead.
+    pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
+        let body = async move {
+            let mut sleep = Box::pin(tokio::time::sleep(TICK));
+            let mut next_tick = Instant::now() + TICK;
+            std::future::poll_fn(|context| self.poll(context, &mut sleep, &mut next_tick)).await
+        };
+        tokio::task::unconstrained(body)
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, sleep: &mut Pin<Box<Sleep>>, next_tick: &mut Instant) -> Poll<()> {
+        self.ready.listen(context.waker());
+        let now = Instant::now();
+        self.obey(now);
+        self.answer(now);
+        if now >= *next_tick {
+            self.tick(now);
+            *next_tick = now + TICK;
+        }
+        let due: Vec<u64> = self.due_at(now).collect();
+        for id in due {
+            self.visit(id, now, false);
+        }
+        let soonest = self.connections.values().filter_map(|seat| seat.due).fold(*next_tick, Instant::min);
+        if sleep.deadline().into_std() != soonest {
+            sleep.as_mut().reset(soonest.into());
+        }
+        if sleep.as_mut().poll(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn due_at(&self, now: Instant) -> impl Iterator<Item = u64> {
+        self.connections.iter().filter(move |(_, seat)| seat.due.is_some_and(|due| due <= now)).map(|(id, _)| *id)
+    }
+
+    fn obey(&mut self, now: Instant) {
+        let commands = std::mem::take(&mut *self.commands.lock());
+        for command in commands {
+            match command {
+                Command::Attach(conn) => self.attach(*conn, now),
+                Command::Finish(id) => {
+                    if let Some(seat) = self.connections.get_mut(&id) {
+                        seat.conn.close();
+                    }
+                    self.visit(id, now, true);
+                }
+                Command::Abort(id) => self.remove(id),
+            }
+        }
+    }
+
+    fn attach(&mut self, conn: Conn, now: Instant) {
+        let id = conn.id;
+        let Some(conn) = conn.adopt() else {
+            self.load.fetch_sub(1, Ordering::Relaxed);
+            return;
+        };
+        let bell = Bell::new(Token::Connection(id), &self.ready);
+        let stream = self.join(&conn.order.stream, id);
+        let waker = Waker::from(bell.clone());
+        self.connections.insert(id, Seat { conn, bell, waker, stream, due: None });
+        self.visit(id, now, true);
+    }
+
+    fn join(&mut self, stream: &Arc<Stream>, id: u64) -> u64 {
+        if let Some((key, group)) = self.streams.iter_mut().find(|(_, group)| Arc::ptr_eq(&group.stream, stream)) {
+            group.members.push(id);
+            return *key;
+        }
+        let key = self.next_stream;
+        self.next_stream += 1;
+        let bell = Bell::new(Token::Stream(key), &self.ready);
+        let subscription = stream.hub().subscribe(Waker::from(bell.clone()));
+        let group = Group { stream: stream.clone(), bell, members: vec![id], _subscription: subscription };
+        self.streams.insert(key, group);
+        key
+    }
+
+    /// Visits whoever called: a connection alone, a stream with all its connections that are not stuck.
+    fn answer(&mut self, now: Instant) {
+        let mut tokens = std::mem::take(&mut self.tokens);
+        self.ready.take(&mut tokens);
+        for token in tokens.drain(..) {
+            match token {
+                Token::Connection(id) => {
+                    if let Some(seat) = self.connections.get(&id) {
+                        seat.bell.answer();
+                        self.visit(id, now, true);
+                    }
+                }
+                Token::Stream(key) => {
+                    let Some(group) = self.streams.get_mut(&key) else { continue };
+                    group.bell.answer();
+                    let members = std::mem::take(&mut group.members);
+                    for id in &members {
+                        if self.connections.get(id).is_some_and(|seat| seat.conn.blocked_since.is_none()) {
+                            self.visit(*id, now, false);
+                        }
+                    }
+                    if let Some(group) = self.streams.get_mut(&key) {
+                        group.members = members;
+                        group.members.retain(|id| self.connections.contains_key(id));
+                    }
+                }
+            }
+        }
+        self.tokens = tokens;
+    }
+
+    fn visit(&mut self, id: u64, now: Instant, read: bool) {
+        let Some(seat) = self.connections.get_mut(&id) else { return };
+        let mut context = Context::from_waker(&seat.waker);
+        let visit = catch_unwind(AssertUnwindSafe(|| seat.conn.visit(now, &mut context, &mut self.room, read)));
+        match visit {
+            Ok(Visit::Wait(due)) => seat.due = due,
+            Ok(Visit::Again) => seat.waker.wake_by_ref(),
+            Ok(Visit::Gone) => self.remove(id),
+            Err(_) => {
+                seat.conn.report(Ended::internal("a fault in this connection's code; the others are untouched"));
+                self.remove(id);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for seat in self.connections.values() {
+            seat.conn.order.stats.lag_millis.store(0, Ordering::Relaxed);
+        }
+        let mut over = Vec::new();
+        for (id, seat) in &mut self.connections {
+            if let Some(ended) = seat.conn.tick(now) {
+                seat.conn.report(ended);
+                over.push(*id);
+            }
+        }
+        for id in over {
+            self.remove(id);
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some(seat) = self.connections.remove(&id) else { return };
+        self.load.fetch_sub(1, Ordering::Relaxed);
+        if let Some(group) = self.streams.get_mut(&seat.stream) {
+            group.members.retain(|member| *member != id);
+            // While its members are being visited the list is elsewhere; the visit itself tidies up.
+            let in_use = self.connections.values().any(|other| other.stream == seat.stream);
+            if !in_use {
+                self.streams.remove(&seat.stream);
+            }
+        }
+        seat.conn.abandon();
+    }
+}
