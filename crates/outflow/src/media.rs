@@ -1,5 +1,6 @@
 //! Media as it travels through the program: packets of FLV/E-RTMP bodies, raw pictures and samples.
 
+pub mod classify;
 pub mod raw;
 pub mod timeline;
 
