@@ -1,0 +1,205 @@
+//! Compares what arrived with what was sent: the same packets from the first key frame on, in the same steps of time.
+
+use crate::flv::Tag;
+use crate::wire::kind;
+
+/// What a successful comparison saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// Video frames compared.
+    pub video: usize,
+    /// Audio frames compared.
+    pub audio: usize,
+    /// Where the first key frame that arrived stands in the source.
+    pub begins_at: usize,
+    /// Arrived time minus source time, in milliseconds, the same for every packet.
+    pub offset: i64,
+}
+
+/// Checks that `arrived` is `source` from `arrived`'s first key frame on: every body the same, every DTS moved by one
+/// common offset, composition times with it (they are part of the body), and nothing missing up to where `arrived`
+/// stops. Sequence headers and metadata must have come first but are not counted. Audio before the key frame is ignored.
+pub fn compare(source: &[Tag], arrived: &[Tag]) -> Result<Match, String> {
+    compare_with(source, arrived, 0)
+}
+
+/// [`compare`] with `tolerance` milliseconds of rounding, for a peer that rewrites time through another clock.
+pub fn compare_with(source: &[Tag], arrived: &[Tag], tolerance: i64) -> Result<Match, String> {
+    let first = arrived.iter().position(Tag::is_key_frame).ok_or_else(|| {
+        format!("no key frame among the {} packets that arrived: {:?}", arrived.len(), &arrived[..arrived.len().min(8)])
+    })?;
+    if !arrived[..first].iter().any(|tag| tag.kind == kind::VIDEO && tag.is_sequence_header()) {
+        return Err("the first key frame came before its sequence header".into());
+    }
+    let starts: Vec<usize> = (0..source.len()).filter(|&i| same_body(&source[i], &arrived[first])).collect();
+    if starts.is_empty() {
+        return Err(format!("the source never had the first key frame that arrived: {:?}", arrived[first]));
+    }
+    // A looped source has the same frame several times: the place that fits longest is the one.
+    let mut best: Option<(usize, String)> = None;
+    for begins_at in starts {
+        match from(source, &arrived[first..], begins_at, tolerance) {
+            Ok(found) => return Ok(found),
+            Err((matched, why)) if best.as_ref().is_none_or(|(most, _)| matched > *most) => best = Some((matched, why)),
+            Err(_) => {}
+        }
+    }
+    Err(best.expect("at least one start").1)
+}
+
+fn same_body(a: &Tag, b: &Tag) -> bool {
+    a.kind == b.kind && a.body == b.body
+}
+
+fn from(source: &[Tag], arrived: &[Tag], begins_at: usize, tolerance: i64) -> Result<Match, (usize, String)> {
+    let offset = i64::from(arrived[0].time) - i64::from(source[begins_at].time);
+    let mut found = Match { video: 0, audio: 0, begins_at, offset };
+    for kind in [kind::VIDEO, kind::AUDIO] {
+        let sent: Vec<(usize, &Tag)> =
+            source.iter().enumerate().skip(begins_at).filter(|(_, tag)| tag.kind == kind && tag.is_frame()).collect();
+        let got: Vec<&Tag> = arrived.iter().filter(|tag| tag.kind == kind && tag.is_frame()).collect();
+        // Audio of the key frame's own time may stand before it in one list and after it in the other.
+        let skip = match got.first() {
+            Some(first) if kind == kind::AUDIO => sent.iter().position(|(_, tag)| tag.body == first.body).unwrap_or(0),
+            _ => 0,
+        };
+        for (n, got) in got.iter().enumerate() {
+            let context = || found.video + found.audio;
+            let Some((index, sent)) = sent.get(skip + n) else {
+                return Err((
+                    context(),
+                    format!("{} more packets arrived than were sent, from {got:?}", arrived.len() - n),
+                ));
+            };
+            if sent.body != got.body {
+                let later = source[*index..].iter().position(|tag| same_body(tag, got));
+                let hint = match later {
+                    Some(ahead) => format!("it is packet {} of the source: {ahead} packets are missing", index + ahead),
+                    None => "the source has no such packet after that".into(),
+                };
+                let why = format!("packet {n} of its kind should be {sent:?} (source {index}) but is {got:?}; {hint}");
+                return Err((context(), why));
+            }
+            let moved = i64::from(got.time) - i64::from(sent.time);
+            if (moved - offset).abs() > tolerance {
+                let why = format!(
+                    "packet {n} of its kind, {got:?}, is moved by {moved} ms, the first key frame by {offset} ms"
+                );
+                return Err((context(), why));
+            }
+            if kind == kind::VIDEO {
+                found.video += 1;
+            } else {
+                found.audio += 1;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Checks that DTS never goes back within audio and within video.
+pub fn monotonic(tags: &[Tag]) -> Result<(), String> {
+    for kind in [kind::VIDEO, kind::AUDIO] {
+        let mut last: Option<&Tag> = None;
+        for tag in tags.iter().filter(|tag| tag.kind == kind) {
+            if let Some(before) = last
+                && tag.time < before.time
+            {
+                return Err(format!("time went back from {before:?} to {tag:?}"));
+            }
+            last = Some(tag);
+        }
+    }
+    Ok(())
+}
+
+/// Checks a stream that may have skips: after each hole it goes on at a key frame. `source` tells which frames there were.
+/// Gives the number of holes.
+pub fn holes_end_at_key_frames(source: &[Tag], arrived: &[Tag]) -> Result<usize, String> {
+    let sent: Vec<&Tag> = source.iter().filter(|tag| tag.kind == kind::VIDEO && tag.is_frame()).collect();
+    let got: Vec<&Tag> = arrived.iter().filter(|tag| tag.kind == kind::VIDEO && tag.is_frame()).collect();
+    let mut holes = 0;
+    let mut expected: Option<usize> = None;
+    for (n, got) in got.iter().enumerate() {
+        if let Some(at) = expected
+            && sent.get(at % sent.len()).is_some_and(|sent| sent.body == got.body)
+        {
+            expected = Some(at + 1);
+            continue;
+        }
+        if !got.is_key_frame() {
+            return Err(format!("frame {n} is neither the next one nor a key frame: {got:?}"));
+        }
+        let found = sent.iter().position(|sent| sent.body == got.body);
+        holes += usize::from(expected.is_some());
+        expected = Some(found.ok_or_else(|| format!("frame {n} was never sent: {got:?}"))? + 1);
+    }
+    Ok(holes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn video(time: u32, key: bool, id: u8) -> Tag {
+        Tag { kind: 9, time, body: Bytes::from(vec![if key { 0x17 } else { 0x27 }, 1, 0, 0, 0, id]) }
+    }
+
+    fn audio(time: u32, id: u8) -> Tag {
+        Tag { kind: 8, time, body: Bytes::from(vec![0xaf, 1, id]) }
+    }
+
+    fn stream(base: u32) -> Vec<Tag> {
+        let mut tags = vec![Tag { kind: 9, time: base, body: Bytes::from_static(&[0x17, 0, 0, 0, 0, 9]) }];
+        for i in 0..20u8 {
+            tags.push(video(base + u32::from(i) * 40, i % 5 == 0, i));
+            tags.push(audio(base + u32::from(i) * 40 + 3, i));
+        }
+        tags
+    }
+
+    #[test]
+    fn the_same_packets_later_in_time_match() {
+        let (source, mut arrived) = (stream(0), stream(7000));
+        arrived.drain(1..11);
+        arrived.truncate(25);
+        let found = compare(&source, &arrived).unwrap();
+        assert_eq!((found.offset, found.begins_at), (7000, 11));
+        assert_eq!(found.video + found.audio, 24);
+    }
+
+    #[test]
+    fn a_missing_packet_a_changed_byte_and_a_changed_step_are_told() {
+        let source = stream(0);
+        let mut missing = stream(0);
+        missing.remove(9);
+        assert!(compare(&source, &missing).unwrap_err().contains("packets are missing"));
+        let mut changed = stream(0);
+        changed[9].body = Bytes::from_static(&[0x27, 1, 0, 0, 0, 99]);
+        assert!(compare(&source, &changed).unwrap_err().contains("no such packet"));
+        let mut moved = stream(0);
+        moved[9].time += 1;
+        assert!(compare(&source, &moved).unwrap_err().contains("is moved by 1 ms"));
+        assert!(compare_with(&source, &moved, 1).is_ok());
+        assert!(compare(&source, &source[2..]).unwrap_err().contains("sequence header"));
+    }
+
+    #[test]
+    fn a_hole_must_end_at_a_key_frame() {
+        let source = stream(0);
+        let mut skipped = stream(0);
+        skipped.retain(|tag| !(120..200).contains(&tag.time));
+        assert_eq!(holes_end_at_key_frames(&source, &skipped), Ok(1));
+        skipped.retain(|tag| !(200..240).contains(&tag.time));
+        assert!(holes_end_at_key_frames(&source, &skipped).is_err());
+    }
+
+    #[test]
+    fn time_that_goes_back_is_told() {
+        let mut tags = stream(0);
+        assert_eq!(monotonic(&tags), Ok(()));
+        tags[5].time = 0;
+        assert!(monotonic(&tags).is_err());
+    }
+}

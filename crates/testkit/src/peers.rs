@@ -1,0 +1,135 @@
+//! The real peers: where each is, how each is driven without a screen, and a log of those that really ran.
+
+mod play;
+mod publish;
+mod serve;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play};
+pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish};
+pub use self::serve::{Nginx, ffmpeg_listen, listens, node_media_server, open_to_all, wait_listening};
+
+/// A program or role that tests name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The system's FFmpeg (5.1 on Debian 12).
+    Ffmpeg,
+    /// FFmpeg 9, as `imageio-ffmpeg` carries it.
+    Ffmpeg9,
+    /// The system's ffprobe.
+    Ffprobe,
+    /// mpv.
+    Mpv,
+    /// VLC.
+    Vlc,
+    /// rtmpdump, that is librtmp.
+    Rtmpdump,
+    /// GStreamer's `gst-launch-1.0` with `rtmp2src`.
+    GstRtmp2Src,
+    /// GStreamer with `rtmp2sink`.
+    GstRtmp2Sink,
+    /// GStreamer with `rtmpsink`, that is librtmp.
+    GstRtmpSink,
+    /// nginx with nginx-rtmp.
+    NginxRtmp,
+    /// node-media-server.
+    NodeMediaServer,
+}
+
+/// A peer that is here.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Which.
+    pub peer: Peer,
+    /// The program.
+    pub path: PathBuf,
+}
+
+impl Peer {
+    /// All of them.
+    pub const ALL: [Peer; 11] = [
+        Peer::Ffmpeg,
+        Peer::Ffmpeg9,
+        Peer::Ffprobe,
+        Peer::Mpv,
+        Peer::Vlc,
+        Peer::Rtmpdump,
+        Peer::GstRtmp2Src,
+        Peer::GstRtmp2Sink,
+        Peer::GstRtmpSink,
+        Peer::NginxRtmp,
+        Peer::NodeMediaServer,
+    ];
+
+    /// The name in the log of peers, as in `scripts/test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Peer::Ffmpeg => "ffmpeg",
+            Peer::Ffmpeg9 => "ffmpeg9",
+            Peer::Ffprobe => "ffprobe",
+            Peer::Mpv => "mpv",
+            Peer::Vlc => "vlc",
+            Peer::Rtmpdump => "rtmpdump",
+            Peer::GstRtmp2Src => "gst-rtmp2src",
+            Peer::GstRtmp2Sink => "gst-rtmp2sink",
+            Peer::GstRtmpSink => "gst-rtmpsink",
+            Peer::NginxRtmp => "nginx-rtmp",
+            Peer::NodeMediaServer => "node-media-server",
+        }
+    }
+
+    /// Notes that this peer really took part in a test that passed so far. `scripts/test` compares the notes with its list.
+    pub fn ran(self) {
+        let Some(log) = std::env::var_os("OUTFLOW_PEERS_LOG") else { return };
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(log).expect("OUTFLOW_PEERS_LOG can be written");
+        // One write, so that tests in other processes do not mix their lines into it.
+        file.write_all(format!("{}\n", self.name()).as_bytes()).expect("OUTFLOW_PEERS_LOG can be written");
+    }
+}
+
+/// Where a peer is; `None` (and a line on standard error) where it is not, so that its test says that it was skipped.
+pub fn find(peer: Peer) -> Option<Found> {
+    let path = match peer {
+        Peer::Ffmpeg => in_path("ffmpeg"),
+        Peer::Ffprobe => in_path("ffprobe"),
+        Peer::Ffmpeg9 => first_file(&peers_dir().join("py/imageio_ffmpeg/binaries"), "ffmpeg-"),
+        Peer::Mpv => in_path("mpv"),
+        Peer::Vlc => in_path("cvlc"),
+        Peer::Rtmpdump => in_path("rtmpdump"),
+        Peer::GstRtmp2Src | Peer::GstRtmp2Sink | Peer::GstRtmpSink => in_path("gst-launch-1.0"),
+        Peer::NginxRtmp => in_path("nginx").filter(|_| Path::new(serve::NGINX_MODULE).exists()),
+        Peer::NodeMediaServer => {
+            in_path("node").filter(|_| peers_dir().join("node/node_modules/node-media-server").exists())
+        }
+    };
+    if path.is_none() {
+        eprintln!("skipped: {} is not installed (scripts/peers installs it)", peer.name());
+    }
+    path.map(|path| Found { peer, path })
+}
+
+/// Where `scripts/peers` puts what does not come from the system.
+pub fn peers_dir() -> PathBuf {
+    match std::env::var_os("OUTFLOW_PEERS_DIR") {
+        Some(path) => path.into(),
+        None => crate::media::target_dir().join("peers"),
+    }
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/bin")])
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+fn first_file(folder: &Path, prefix: &str) -> Option<PathBuf> {
+    std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+}

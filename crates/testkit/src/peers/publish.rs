@@ -1,0 +1,63 @@
+//! Real publishers. Each also writes a reference file of what it sent, to compare the outputs with.
+
+use std::path::Path;
+
+use super::Found;
+use crate::proc::{Child, Command};
+
+/// FFmpeg publishes an FLV file in real time without touching it: the file itself is the reference.
+pub fn ffmpeg_copy(ffmpeg: &Found, file: &Path, url: &str) -> Child {
+    Command::new(&ffmpeg.path)
+        .line("-nostdin -v warning -re -i")
+        .arg(file)
+        .line("-c copy -f flv -flvflags no_duration_filesize")
+        .arg(url)
+        .start()
+}
+
+/// FFmpeg encodes a test picture with x264 and AAC in real time and sends the same packets to the URL and a file.
+pub fn ffmpeg_encode(ffmpeg: &Found, seconds: u32, size: &str, url: &str, reference: &Path) -> Child {
+    Command::new(&ffmpeg.path)
+        .line("-nostdin -v warning -re -f lavfi -i")
+        .arg(format!("testsrc2=size={size}:rate=25"))
+        .line("-re -f lavfi -i sine=frequency=440:sample_rate=44100")
+        .line(&format!(
+            "-t {seconds} -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 25 -b:v 400k"
+        ))
+        .line("-c:a aac -b:a 96k -flags +global_header -map 0:v -map 1:a -f tee")
+        .arg(format!(
+            "[f=flv:flvflags=no_duration_filesize]{url}|[f=flv:flvflags=no_duration_filesize]{}",
+            reference.display()
+        ))
+        .start()
+}
+
+/// Which element of GStreamer publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GstSink {
+    /// GStreamer's own client.
+    Rtmp2,
+    /// The one on librtmp.
+    Rtmp,
+}
+
+/// GStreamer encodes a test picture with x264 and AAC in real time and sends what its FLV muxer makes to URL and file.
+pub fn gst_publish(gst: &Found, sink: GstSink, seconds: u32, url: &str, reference: &Path) -> Child {
+    let frames = seconds * 25;
+    let buffers = seconds * 44100 / 1024;
+    let sink = match sink {
+        GstSink::Rtmp2 => format!("rtmp2sink sync=true location={url}"),
+        GstSink::Rtmp => format!("rtmpsink sync=true location={url}"),
+    };
+    Command::new(&gst.path)
+        .line("-q -e flvmux name=mux streamable=true ! tee name=both ! queue !")
+        .line(&sink)
+        .line("both. ! queue ! filesink buffer-mode=unbuffered")
+        .arg(format!("location={}", reference.display()))
+        .line(&format!("videotestsrc is-live=true num-buffers={frames} pattern=ball"))
+        .line("! video/x-raw,width=320,height=180,framerate=25/1 ! x264enc tune=zerolatency key-int-max=25 bitrate=400")
+        .line("! video/x-h264,profile=main ! h264parse ! queue ! mux.")
+        .line(&format!("audiotestsrc is-live=true num-buffers={buffers} samplesperbuffer=1024"))
+        .line("! audio/x-raw,rate=44100,channels=2 ! avenc_aac ! aacparse ! queue ! mux.")
+        .start()
+}

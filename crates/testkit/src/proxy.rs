@@ -1,0 +1,171 @@
+//! A TCP proxy that makes the link bad: delay, rate cap, freeze, cut, half-close, reset.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How one direction behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Way {
+    /// Each byte arrives this much later.
+    pub delay: Duration,
+    /// At most this many bytes a second; `None` for no cap.
+    pub bytes_per_second: Option<u64>,
+    /// Nothing is read or written.
+    pub frozen: bool,
+}
+
+/// Both directions, and what ends the connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Link {
+    /// From who dialled the proxy to the target.
+    pub up: Way,
+    /// From the target to who dialled.
+    pub down: Way,
+    /// Raised by [`Proxy::cut`].
+    cuts: u32,
+    /// Raised by [`Proxy::half_close`].
+    half_closes: u32,
+}
+
+/// A running proxy; it and its connections end when this is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    link: watch::Sender<Link>,
+    carried: Arc<[AtomicU64; 2]>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port and carries every connection to `target`.
+    pub async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("has an address");
+        let (link, orders) = watch::channel(Link::default());
+        let carried: Arc<[AtomicU64; 2]> = Arc::default();
+        let counters = Arc::clone(&carried);
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                while connections.try_join_next().is_some() {}
+                connections.spawn(carry(client, target, orders.clone(), Arc::clone(&counters)));
+            }
+        });
+        Self { address, link, carried, accepting }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes how the link behaves, for open connections too.
+    pub fn set(&self, change: impl FnOnce(&mut Link)) {
+        self.link.send_modify(change);
+    }
+
+    /// Resets every connection that is open now.
+    pub fn cut(&self) {
+        self.set(|link| link.cuts += 1);
+    }
+
+    /// Sends FIN to the target and goes on carrying the other direction.
+    pub fn half_close(&self) {
+        self.set(|link| link.half_closes += 1);
+    }
+
+    /// Bytes carried up and down.
+    pub fn carried(&self) -> (u64, u64) {
+        (self.carried[0].load(Ordering::Relaxed), self.carried[1].load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn carry(client: TcpStream, target: SocketAddr, mut link: watch::Receiver<Link>, carried: Arc<[AtomicU64; 2]>) {
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    if [&client, &server].iter().any(|stream| stream.set_nodelay(true).is_err()) {
+        return;
+    }
+    let cuts = link.borrow().cuts;
+    // Kept aside, so that a cut can turn the closing of both sockets into resets.
+    let Ok(sockets) =
+        [client.as_fd(), server.as_fd()].iter().map(|fd| fd.try_clone_to_owned()).collect::<Result<Vec<_>, _>>()
+    else {
+        return;
+    };
+    // Not `into_split`, whose halves send FIN when dropped.
+    let (client_read, client_write) = tokio::io::split(client);
+    let (server_read, server_write) = tokio::io::split(server);
+    let up = one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried));
+    let down = one_way(server_read, client_write, link.clone(), false, carried);
+    tokio::select! {
+        _ = async { tokio::join!(up, down) } => {}
+        _ = link.wait_for(|link| link.cuts > cuts) => {
+            for socket in &sockets {
+                let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+            }
+        }
+    }
+}
+
+async fn one_way(
+    mut from: ReadHalf<TcpStream>,
+    mut to: WriteHalf<TcpStream>,
+    link: watch::Receiver<Link>,
+    up: bool,
+    carried: Arc<[AtomicU64; 2]>,
+) {
+    let pick = move |link: &Link| if up { link.up } else { link.down };
+    let half_closes = link.borrow().half_closes;
+    // The delay line holds what is on its way; it is bounded, so a slow link pushes back like a real one.
+    let (sender, mut line) = mpsc::channel::<(Instant, Vec<u8>)>(64);
+    let mut link_in = link.clone();
+    let mut half_close = link.clone();
+    let reading = async move {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            if link_in.wait_for(|link| !pick(link).frozen).await.is_err() {
+                return;
+            }
+            let way = pick(&link_in.borrow());
+            let most =
+                way.bytes_per_second.map_or(buffer.len(), |rate| ((rate / 20).max(1) as usize).min(buffer.len()));
+            let n = tokio::select! {
+                n = from.read(&mut buffer[..most]) => n.unwrap_or(0),
+                _ = half_close.wait_for(|link| up && link.half_closes > half_closes) => 0,
+            };
+            if n == 0 || sender.send((Instant::now() + way.delay, buffer[..n].to_vec())).await.is_err() {
+                return;
+            }
+            if let Some(rate) = way.bytes_per_second {
+                tokio::time::sleep(Duration::from_secs_f64(n as f64 / rate as f64)).await;
+            }
+        }
+    };
+    let mut link_out = link;
+    let writing = async move {
+        while let Some((due, bytes)) = line.recv().await {
+            tokio::time::sleep_until(due).await;
+            if link_out.wait_for(|link| !pick(link).frozen).await.is_err() || to.write_all(&bytes).await.is_err() {
+                return;
+            }
+            carried[usize::from(!up)].fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(reading, writing);
+}
