@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod command;
 pub mod error;
 pub mod flv;
+pub mod handshake;
 pub mod limits;
 pub mod message;
 pub mod secret;
