@@ -1,5 +1,7 @@
 //! Filters between source and sinks: plain functions on packets, and the registry that feeds parser and help.
 
+pub mod reframer;
+
 use crate::error::SpecError;
 use crate::media::Feed;
 use crate::node::Node;
@@ -18,4 +20,4 @@ pub struct FilterKind {
 }
 
 /// Every kind of filter.
-pub static FILTERS: &[&FilterKind] = &[];
+pub static FILTERS: &[&FilterKind] = &[&reframer::KIND];

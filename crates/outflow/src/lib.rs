@@ -1,9 +1,11 @@
 //! Outflow: one live stream in, many RTMP outputs out, none of which can block another.
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod encode;
 pub mod error;
 pub mod filter;
+pub mod graph;
 pub mod hub;
 pub mod media;
 pub mod monitor;

@@ -1,10 +1,12 @@
 //! One word of a graph after parsing: what it is, its URL, its typed options, and how to name it in an error.
 
+pub mod url;
+
 use crate::error::SpecError;
 use crate::options::Options;
 use crate::secret::Secret;
 
-/// A URL, path or pipe as typed, byte for byte. It may hold a stream key, so it is a secret.
+/// A URL, path or pipe as typed, byte for byte. It may hold a stream key, so it is a secret. Made by [`MediaUrl::new`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaUrl {
     /// The scheme in lower case (`rtmp`, `file`), or `None` for a plain path, `-` or `pipe:N`.
