@@ -95,6 +95,8 @@ pub fn status(level: &str, code: &str, description: &str) -> Value {
     Value::object([("level", level.into()), ("code", code.into()), ("description", Value::from(description))])
 }
 
+type Fields = Vec<(String, Value)>;
+
 /// Reads additional connect arguments written as FFmpeg's `rtmp_conn` option has them: items separated by spaces,
 /// each a type letter, a colon and a value.
 ///
@@ -105,7 +107,7 @@ pub fn parse_conn(text: &str) -> Result<Vec<Value>> {
     let wrong = |problem| Error::from(ErrorKind::BadCommand { command: "connect", problem });
     let mut done = Vec::new();
     // Objects that are open: the name in the surrounding one, and the fields so far.
-    let mut open: Vec<(Option<String>, Vec<(String, Value)>)> = Vec::new();
+    let mut open: Vec<(Option<String>, Fields)> = Vec::new();
     for item in text.split(' ').filter(|item| !item.is_empty()) {
         let (letters, rest) = item.split_once(':').unwrap_or((item, ""));
         let (name, letter, value) = match letters.strip_prefix('N') {

@@ -148,6 +148,10 @@ struct Stream {
     name: Secret,
     audio: bool,
     video: bool,
+    /// The number of the request that it is in use for.
+    request: u64,
+    /// Whether the caller has taken the event of that request.
+    seen: bool,
 }
 
 /// One client's connection. See [`session`](crate::session) for how it is driven.
@@ -160,6 +164,7 @@ pub struct ServerSession {
     client_caps: Option<u32>,
     streams: Vec<Stream>,
     last_stream: u32,
+    last_request: u64,
     /// Bytes that came after an unanswered connect.
     held: BytesMut,
     failed: Option<Error>,
@@ -176,6 +181,7 @@ impl ServerSession {
             client_caps: None,
             streams: Vec::new(),
             last_stream: 0,
+            last_request: 0,
             held: BytesMut::new(),
             failed: None,
         }
@@ -187,26 +193,26 @@ impl ServerSession {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let result = if self.held.is_empty() {
-            let mut input = bytes;
-            let result = self.process(&mut input);
-            self.held.extend_from_slice(input);
-            result
-        } else {
-            self.held.extend_from_slice(bytes);
-            self.resume()
-        };
-        let result = result.and_then(|()| {
-            if self.held.len() <= MAX_HELD {
-                return self.link.end_receive();
-            }
-            let (what, when) = ("more than 256 KiB", "before its connect was answered");
-            Err(Error::from(ErrorKind::OutOfOrder { what, when }))
-        });
+        let result = self.take_in(bytes).and_then(|()| self.link.end_receive());
         if let Err(error) = &result {
             self.failed = Some(error.clone());
         }
         result
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.held.is_empty() {
+            let mut input = bytes;
+            self.process(&mut input)?;
+            self.held.extend_from_slice(input);
+            return Ok(());
+        }
+        if self.held.len() > MAX_HELD {
+            let (what, when) = ("more than 256 KiB", "before its connect was answered");
+            return Err(Error::from(ErrorKind::OutOfOrder { what, when }));
+        }
+        self.held.extend_from_slice(bytes);
+        self.resume()
     }
 
     /// Reads what was held back.
@@ -241,7 +247,13 @@ impl ServerSession {
 
     /// What happened, oldest first.
     pub fn next_event(&mut self) -> Option<ServerEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let ServerEvent::Publish(PublishRequest { number, .. }) | ServerEvent::Play(PlayRequest { number, .. }) =
+            event
+        {
+            self.streams.iter_mut().filter(|stream| stream.request == number).for_each(|stream| stream.seen = true);
+        }
+        Some(event)
     }
 
     /// Bytes to send; whole messages once the handshake is done.
@@ -382,22 +394,9 @@ impl ServerSession {
             };
             self.streams.remove(unused);
         }
-        self.streams.push(Stream { id, usage: Use::Nothing, name: Secret::default(), audio: true, video: true });
+        let (usage, name) = (Use::Nothing, Secret::default());
+        self.streams.push(Stream { id, usage, name, audio: true, video: true, request: 0, seen: false });
         true
-    }
-
-    /// The stream of that id, made if the client never asked for it; nothing runs on it any more.
-    fn free_stream(&mut self, id: u32) -> Result<&mut Stream> {
-        match self.streams.iter().position(|stream| stream.id == id) {
-            Some(index) => self.end_stream(index, true),
-            None if self.add_stream(id) => {}
-            None => {
-                let limit = self.config.limits.streams as u32;
-                return Err(Error::from(ErrorKind::TooManyStreams { limit }));
-            }
-        }
-        let missing = ErrorKind::Misuse("find a stream it has");
-        self.streams.iter_mut().find(|stream| stream.id == id).ok_or_else(|| missing.into())
     }
 
     fn on_create_stream(&mut self, command: &Command) {
@@ -412,22 +411,36 @@ impl ServerSession {
     }
 
     fn on_publish(&mut self, stream_id: u32, command: &Command) -> Result<()> {
-        let request = PublishRequest::read(stream_id, command, &self.config.limits)?;
-        let stream = self.free_stream(stream_id)?;
-        stream.usage = Use::PublishAsked;
-        stream.name = request.name.clone();
+        let mut request = PublishRequest::read(stream_id, command, &self.config.limits)?;
+        request.number = self.begin(stream_id, Use::PublishAsked, &request.name)?;
         self.events.push_back(ServerEvent::Publish(request));
         Ok(())
     }
 
     fn on_play(&mut self, stream_id: u32, command: &Command) -> Result<()> {
-        let request = PlayRequest::read(stream_id, command, &self.config.limits)?;
-        let stream = self.free_stream(stream_id)?;
-        stream.usage = Use::PlayAsked { reset: request.reset };
-        stream.name = request.name.clone();
-        (stream.audio, stream.video) = (true, true);
+        let mut request = PlayRequest::read(stream_id, command, &self.config.limits)?;
+        request.number = self.begin(stream_id, Use::PlayAsked { reset: request.reset }, &request.name)?;
         self.events.push_back(ServerEvent::Play(request));
         Ok(())
+    }
+
+    /// Puts a stream to a new use, after ending what ran on it; gives the number of the request.
+    fn begin(&mut self, stream_id: u32, usage: Use, name: &Secret) -> Result<u64> {
+        match self.streams.iter().position(|stream| stream.id == stream_id) {
+            Some(index) => self.end_stream(index, true),
+            // One that the client never asked for.
+            None if self.add_stream(stream_id) => {}
+            None => {
+                let limit = self.config.limits.streams as u32;
+                return Err(Error::from(ErrorKind::TooManyStreams { limit }));
+            }
+        }
+        self.last_request += 1;
+        let request = self.last_request;
+        let name = name.clone();
+        self.streams.retain(|stream| stream.id != stream_id);
+        self.streams.push(Stream { id: stream_id, usage, name, audio: true, video: true, request, seen: false });
+        Ok(request)
     }
 
     /// FCUnpublish names the stream, and comes on message stream 0.

@@ -78,28 +78,36 @@ impl ServerSession {
         }
     }
 
-    /// Accepts a publisher.
-    pub fn accept_publish(&mut self, stream_id: u32) -> Result<()> {
-        self.change(stream_id, |usage| usage == Use::PublishAsked, Use::Publishing, "accept a publisher")?;
+    /// Accepts a publisher. False, and nothing is sent, if the request is no longer there: the client may have ended it,
+    /// or asked for something else, in the meantime.
+    pub fn accept_publish(&mut self, stream_id: u32) -> bool {
+        let asked = |usage| usage == Use::PublishAsked;
+        if self.change(stream_id, asked, Use::Publishing).is_none() {
+            return false;
+        }
         self.link.control(Control::User(UserControl::StreamBegin(stream_id)));
         self.stream_status(stream_id, "status", "NetStream.Publish.Start", "Publishing");
-        Ok(())
+        true
     }
 
     /// Refuses a publisher, or ends one that had been accepted; say with `NetStream.Publish.BadName` (the name is in use)
     /// or `NetStream.Publish.Denied`. No [`ServerEvent::PublishEnd`](super::ServerEvent::PublishEnd) follows.
     ///
-    /// Then close the connection, but let the client read this first.
-    pub fn refuse_publish(&mut self, stream_id: u32, code: &str, description: &str) -> Result<()> {
-        self.change(stream_id, Use::publishes, Use::Nothing, "refuse a publisher")?;
-        self.stream_status(stream_id, "error", code, description);
-        Ok(())
+    /// Then close the connection, but let the client read this first. False, and nothing is sent, if the request is no
+    /// longer there.
+    pub fn refuse_publish(&mut self, stream_id: u32, code: &str, description: &str) -> bool {
+        let known = self.change(stream_id, Use::publishes, Use::Nothing).is_some();
+        if known {
+            self.stream_status(stream_id, "error", code, description);
+        }
+        known
     }
 
-    /// Accepts a player; its metadata, headers and media may follow at once.
-    pub fn accept_play(&mut self, stream_id: u32) -> Result<()> {
+    /// Accepts a player; its metadata, headers and media may follow at once. False, and nothing is sent, if the request
+    /// is no longer there.
+    pub fn accept_play(&mut self, stream_id: u32) -> bool {
         let asked = |usage| matches!(usage, Use::PlayAsked { .. });
-        let before = self.change(stream_id, asked, Use::Playing, "accept a player")?;
+        let Some(before) = self.change(stream_id, asked, Use::Playing) else { return false };
         self.link.control(Control::User(UserControl::StreamBegin(stream_id)));
         if before == (Use::PlayAsked { reset: true }) {
             self.stream_status(stream_id, "status", "NetStream.Play.Reset", "Playing and resetting");
@@ -108,15 +116,18 @@ impl ServerSession {
         self.link.data(stream_id, &["|RtmpSampleAccess".into(), Value::Boolean(true), Value::Boolean(true)]);
         let start = Value::object([("code", "NetStream.Data.Start".into())]);
         self.link.data(stream_id, &["onStatus".into(), start]);
-        Ok(())
+        true
     }
 
     /// Refuses a player, or ends one that had been accepted; say with `NetStream.Play.StreamNotFound` or
     /// `NetStream.Play.Failed`. No [`ServerEvent::PlayEnd`](super::ServerEvent::PlayEnd) follows.
-    pub fn refuse_play(&mut self, stream_id: u32, code: &str, description: &str) -> Result<()> {
-        self.change(stream_id, Use::plays, Use::Nothing, "refuse a player")?;
-        self.stream_status(stream_id, "error", code, description);
-        Ok(())
+    /// False, and nothing is sent, if the request is no longer there.
+    pub fn refuse_play(&mut self, stream_id: u32, code: &str, description: &str) -> bool {
+        let known = self.change(stream_id, Use::plays, Use::Nothing).is_some();
+        if known {
+            self.stream_status(stream_id, "error", code, description);
+        }
+        known
     }
 
     /// Tells a player that somebody publishes its stream now.
@@ -156,17 +167,11 @@ impl ServerSession {
         true
     }
 
-    /// Puts a stream from one of the `allowed` uses into `next`; gives the one before.
-    fn change(
-        &mut self,
-        stream_id: u32,
-        allowed: impl Fn(Use) -> bool,
-        next: Use,
-        action: &'static str,
-    ) -> Result<Use> {
-        let stream = self.streams.iter_mut().find(|stream| stream.id == stream_id && allowed(stream.usage));
-        let Some(stream) = stream else { return Err(Error::from(ErrorKind::Misuse(action))) };
-        Ok(std::mem::replace(&mut stream.usage, next))
+    /// Puts a stream from one of the `allowed` uses into `next`; gives the one before. Only what the caller has seen can
+    /// be changed: an answer never reaches a request that came after the one it was meant for.
+    fn change(&mut self, stream_id: u32, allowed: impl Fn(Use) -> bool, next: Use) -> Option<Use> {
+        let stream = self.streams.iter_mut().find(|s| s.id == stream_id && s.seen && allowed(s.usage))?;
+        Some(std::mem::replace(&mut stream.usage, next))
     }
 
     /// `_result` with a null object, unless the call asks for no answer.

@@ -110,6 +110,7 @@ pub struct PublishRequest {
     pub name: Secret,
     /// Live, record or append.
     pub kind: PublishKind,
+    pub(super) number: u64,
 }
 
 impl PublishRequest {
@@ -120,7 +121,7 @@ impl PublishRequest {
             _ if kind.eq_ignore_ascii_case("append") => PublishKind::Append,
             _ => PublishKind::Live,
         };
-        Ok(PublishRequest { stream_id, name: name(command, limits)?, kind })
+        Ok(PublishRequest { stream_id, name: name(command, limits)?, kind, number: 0 })
     }
 }
 
@@ -138,6 +139,7 @@ pub struct PlayRequest {
     pub duration: f64,
     /// Whether an earlier playlist is to be dropped; answered with NetStream.Play.Reset.
     pub reset: bool,
+    pub(super) number: u64,
 }
 
 impl PlayRequest {
@@ -151,7 +153,7 @@ impl PlayRequest {
             value => value.as_f64().is_some_and(|number| number != 0.0),
         };
         let (start, duration) = (number(1, -2.0), number(2, -1.0));
-        Ok(PlayRequest { stream_id, name: name(command, limits)?, start, duration, reset })
+        Ok(PlayRequest { stream_id, name: name(command, limits)?, start, duration, reset, number: 0 })
     }
 }
 

@@ -1,0 +1,171 @@
+//! Recorded sessions of real clients, replayed at any fragmentation into the sessions of this crate.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use outflow_rtmp::chunk::ChunkReader;
+use outflow_rtmp::session::*;
+use outflow_rtmp::{Limits, Message};
+
+const HANDSHAKE: usize = 3073;
+
+/// All bytes from client to server and from server to client.
+fn recording(name: &str) -> [Vec<u8>; 2] {
+    let path = format!("{}/tests/data/{name}.rec", env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::read(path).unwrap();
+    let mut directions = [Vec::new(), Vec::new()];
+    let mut rest = &file[..];
+    while let [direction, _, _, _, _, a, b, c, d, tail @ ..] = rest {
+        let (bytes, tail) = tail.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        directions[*direction as usize].extend_from_slice(bytes);
+        rest = tail;
+    }
+    directions
+}
+
+/// Lengths that look random, the same in every run: an xorshift.
+fn cuts(bytes: &[u8], seed: u64, longest: usize) -> impl Iterator<Item = &[u8]> {
+    let (mut state, mut rest) = (seed | 1, bytes);
+    std::iter::from_fn(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let (now, later) = rest.split_at((1 + state as usize % longest).min(rest.len()));
+        rest = later;
+        (!now.is_empty()).then_some(now)
+    })
+}
+
+/// The same for single bytes, small pieces, and pieces of a socket's size.
+const FRAGMENTATIONS: [(u64, usize); 4] = [(1, 1), (2, 40), (3, 2000), (4, 70_000)];
+
+fn messages(bytes: &[u8], seed: u64, longest: usize) -> Vec<Message> {
+    let mut reader = ChunkReader::new(Limits::default());
+    let mut messages = Vec::new();
+    for mut piece in cuts(bytes, seed, longest) {
+        while let Some(message) = reader.read(&mut piece).unwrap() {
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+/// A server that says yes to everything.
+fn serve(bytes: &[u8], seed: u64, longest: usize) -> Vec<ServerEvent> {
+    let mut session = ServerSession::new(ServerConfig::new([7; 1528]));
+    let mut events = Vec::new();
+    for piece in cuts(bytes, seed, longest) {
+        session.receive(piece).unwrap();
+        while let Some(event) = session.next_event() {
+            match &event {
+                ServerEvent::Connect(_) => session.accept_connect().unwrap(),
+                ServerEvent::Publish(publish) => drop(session.accept_publish(publish.stream_id)),
+                ServerEvent::Play(play) => drop(session.accept_play(play.stream_id)),
+                _ => {}
+            }
+            events.push(event);
+        }
+        session.take_output();
+    }
+    session.close();
+    events.extend(std::iter::from_fn(|| session.next_event()));
+    events
+}
+
+fn client(role: Role, bytes: &[u8], seed: u64, longest: usize) -> Vec<ClientEvent> {
+    let mut session = ClientSession::new(ClientConfig::new(role, "live", "name", "rtmp://127.0.0.1/live", [9; 1528]));
+    let mut events = Vec::new();
+    for piece in cuts(bytes, seed, longest) {
+        session.receive(piece).unwrap();
+        events.extend(std::iter::from_fn(|| session.next_event()));
+        session.take_output();
+    }
+    events
+}
+
+/// Checks that nothing depends on fragmentation, and gives what there was: the server's events and the client's.
+fn replay(name: &str, role: Role) -> (Vec<ServerEvent>, Vec<ClientEvent>) {
+    let [up, down] = recording(name);
+    let (served, received) = (serve(&up, 5, 1 << 20), client(role, &down, 5, 1 << 20));
+    for (seed, longest) in FRAGMENTATIONS {
+        assert!(serve(&up, seed, longest) == served, "{name}: pieces of at most {longest} bytes");
+        assert!(client(role, &down, seed, longest) == received, "{name}: pieces of at most {longest} bytes");
+    }
+    for direction in [&up, &down] {
+        let chunks = &direction[HANDSHAKE..];
+        let whole = messages(chunks, 5, 1 << 20);
+        for (seed, longest) in FRAGMENTATIONS {
+            assert!(messages(chunks, seed, longest) == whole, "{name}: pieces of at most {longest} bytes");
+        }
+    }
+    (served, received)
+}
+
+/// Number of audio, video and data messages, and the time of the last audio and video message.
+type Summary = (usize, usize, usize, u32, u32);
+
+fn summary<'a>(media: impl Iterator<Item = &'a Message> + Clone) -> Summary {
+    let of = |wanted| media.clone().filter(move |message| message.kind == wanted);
+    let last = |wanted| of(wanted).last().map_or(0, |message| message.timestamp);
+    (of(8).count(), of(9).count(), of(18).count(), last(8), last(9))
+}
+
+#[test]
+fn publishers() {
+    // The numbers are those of an independent parser.
+    let expected: [(&str, &str, Summary); 6] = [
+        ("ffmpeg5.1_publish_h264_aac", "r1", (175, 42, 1, 4194, 3900)),
+        ("ffmpeg9_publish_h264_aac", "r2", (175, 42, 1, 4194, 3900)),
+        ("ffmpeg9_publish_hevc_opus_fourcclist", "r3", (153, 32, 1, 3194, 2900)),
+        ("ffmpeg9_publish_multitrack", "r4", (378, 84, 1, 4194, 3900)),
+        ("gst1.22_rtmp2sink_publish", "r5", (182, 42, 25, 4180, 4180)),
+        ("obs29_publish", "obsk?auth=abc", (574, 124, 1, 12202, 12200)),
+    ];
+    for (file, name, media) in expected {
+        let (served, received) = replay(file, Role::Publish);
+        assert_eq!(served[0], ServerEvent::HandshakeDone);
+        let ServerEvent::Connect(connect) = &served[1] else { panic!("{file}: {:?}", served[1]) };
+        assert_eq!(connect.app, "live", "{file}");
+        assert!(connect.tc_url.starts_with("rtmp://127.0.0.1:") && connect.tc_url.ends_with("/live"), "{file}");
+        assert_eq!(connect.is_enhanced(), file.contains("fourcclist"), "{file}");
+        let ServerEvent::Publish(publish) = &served[2] else { panic!("{file}: {:?}", served[2]) };
+        assert_eq!((publish.stream_id, publish.name.expose()), (1, name), "{file}");
+        let messages = served.iter().filter_map(|event| match event {
+            ServerEvent::Media(message) => Some(message),
+            _ => None,
+        });
+        assert_eq!(summary(messages), media, "{file}");
+        // OBS was recorded until it was stopped with the connection; the others said goodbye.
+        let end = ServerEvent::PublishEnd { stream_id: 1, clean: !file.contains("obs") };
+        assert_eq!(served.iter().filter(|event| **event == end).count(), 1, "{file}");
+        assert!(served.last() == Some(&end), "{file}");
+        // nginx-rtmp answers createStream with the number it came with: GStreamer's is not ours.
+        assert_eq!(received.contains(&ClientEvent::Started), !file.contains("gst"), "{file}");
+        assert!(matches!(received[1], ClientEvent::Connected(_)), "{file}");
+    }
+}
+
+#[test]
+fn players() {
+    let expected: [(&str, &str, f64, Summary); 3] = [
+        ("ffmpeg5.1_play", "src", -2000.0, (212, 42, 2, 5982, 6000)),
+        ("gst1.22_rtmp2src_play", "src", -2.0, (32, 6, 2, 11299, 11300)),
+        ("rtmpdump2.4_play_live", "src", -1000.0, (216, 44, 2, 10185, 10200)),
+    ];
+    for (file, name, start, media) in expected {
+        let (served, received) = replay(file, Role::Play);
+        let play = served.iter().find_map(|event| match event {
+            ServerEvent::Play(play) => Some(play),
+            _ => None,
+        });
+        let play = play.unwrap();
+        assert_eq!((play.stream_id, play.name.expose(), play.start, play.reset), (1, name, start, false), "{file}");
+        assert_eq!(served.last(), Some(&ServerEvent::PlayEnd { stream_id: 1 }), "{file}");
+        let buffers = served.iter().filter(|event| matches!(event, ServerEvent::BufferLength { .. })).count();
+        assert_eq!(buffers, if file.contains("ffmpeg") { 1 } else { 2 }, "{file}");
+        let started = received.iter().position(|event| *event == ClientEvent::Started).unwrap();
+        assert_eq!(received[started - 1], ClientEvent::StreamCreated(1), "{file}");
+        let messages = received.iter().filter_map(|event| match event {
+            ClientEvent::Media(message) => Some(message),
+            _ => None,
+        });
+        assert_eq!(summary(messages), media, "{file}");
+    }
+}
