@@ -11,7 +11,6 @@
 //! session's `chunk_size()` and message stream, on chunk streams other than 2, 3 and 8, and counted with `note_sent`.
 mod client;
 mod flow;
-mod greeting;
 mod link;
 mod media;
 mod names;

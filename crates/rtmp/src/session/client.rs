@@ -10,10 +10,10 @@ use bytes::Bytes;
 pub use config::{ClientConfig, Role};
 pub use events::{ClientEvent, Connected, Redirect, Refusal, Stage};
 
-use super::greeting::Greeting;
-use super::link::Link;
+use super::link::{Greeting, Link};
 use crate::command::Command;
 use crate::error::{Error, Result};
+use crate::handshake::ClientHandshake;
 use crate::message::{Aggregate, Control, Message, UserControl, kind};
 
 /// Transaction ids of the calls whose answers matter; those in between are for calls whose answers do not.
@@ -45,8 +45,12 @@ pub struct ClientSession {
 impl ClientSession {
     /// A session for a connection just made; it has output at once.
     pub fn new(config: ClientConfig) -> Self {
+        let handshake = match config.digest {
+            true => ClientHandshake::with_digest(&config.random),
+            false => ClientHandshake::new(&config.random),
+        };
         ClientSession {
-            link: Link::new(&config.limits, Greeting::new(false, &config.random)),
+            link: Link::new(&config.limits, Greeting::Client(handshake)),
             config,
             events: VecDeque::new(),
             stage: Stage::Handshake,

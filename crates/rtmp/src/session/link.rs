@@ -2,11 +2,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::flow::Flow;
-use super::greeting::Greeting;
 use crate::amf0::Value;
 use crate::chunk::{ChunkReader, DEFAULT_CHUNK_SIZE, MAX_SENT_CHUNK_SIZE, csid, encode_full};
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
+use crate::handshake::{ClientHandshake, ServerHandshake};
 use crate::limits::Limits;
 use crate::message::{Control, Message, kind};
 
@@ -15,6 +15,28 @@ pub(super) const HANDSHAKE_BYTES: u64 = 1 + 2 * 1536;
 
 /// Most bytes of answers kept for a peer that asks and does not read.
 const MAX_UNSENT: usize = 64 * 1024;
+
+/// The handshake of either role.
+pub(super) enum Greeting {
+    Client(ClientHandshake),
+    Server(ServerHandshake),
+}
+
+impl Greeting {
+    fn read(&mut self, input: &mut &[u8]) -> Result<bool> {
+        match self {
+            Greeting::Client(handshake) => handshake.read(input),
+            Greeting::Server(handshake) => handshake.read(input),
+        }
+    }
+
+    fn take_output(&mut self) -> Bytes {
+        match self {
+            Greeting::Client(handshake) => handshake.take_output(),
+            Greeting::Server(handshake) => handshake.take_output(),
+        }
+    }
+}
 
 pub(super) struct Link {
     pub(super) flow: Flow,

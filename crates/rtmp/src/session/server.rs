@@ -8,11 +8,11 @@ use bytes::{Buf, Bytes, BytesMut};
 
 pub use requests::{ConnectRequest, PlayRequest, PublishKind, PublishRequest};
 
-use super::greeting::Greeting;
-use super::link::Link;
+use super::link::{Greeting, Link};
 use crate::amf0::Value;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
+use crate::handshake::ServerHandshake;
 use crate::limits::Limits;
 use crate::message::{Aggregate, Control, Message, UserControl, kind};
 use crate::secret::Secret;
@@ -174,7 +174,7 @@ impl ServerSession {
     /// A session for a connection just accepted.
     pub fn new(config: ServerConfig) -> Self {
         ServerSession {
-            link: Link::new(&config.limits, Greeting::new(true, &config.random)),
+            link: Link::new(&config.limits, Greeting::Server(ServerHandshake::new(&config.random))),
             config,
             events: VecDeque::new(),
             connect: Connect::Missing,

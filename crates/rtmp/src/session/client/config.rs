@@ -45,6 +45,8 @@ pub struct ClientConfig {
     pub limits: Limits,
     /// Random bytes for the handshake.
     pub random: [u8; 1528],
+    /// The handshake with digests instead of the plain one, for servers that ask for it.
+    pub digest: bool,
     /// Enhanced RTMP: the FourCCs that we understand.
     pub fourcc_list: Vec<String>,
     /// Enhanced RTMP v2 `capsEx`: 1 reconnect, 2 multitrack, 4 ModEx, 8 nanosecond offsets.
@@ -74,6 +76,7 @@ impl ClientConfig {
             window_ack_size: 2_500_000,
             limits: Limits::default(),
             random,
+            digest: false,
             fourcc_list: Vec::new(),
             caps_ex: 0,
         }
