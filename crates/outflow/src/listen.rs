@@ -1,0 +1,216 @@
+//! Listeners: one port serves any number of outputs and inputs, told apart by path. Everything that listens is bound
+//! before anything else starts, and accepts once all that share the port have said what they serve.
+
+mod publish;
+mod serve;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use outflow_rtmp::url::{Host, RtmpUrl};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::monitor::{self, Event};
+use crate::net::dial::Resolver;
+use crate::net::pump::Pumps;
+use crate::registry::{Path, Registry, Target};
+
+/// The port where a URL names none.
+const PORT: u16 = 1935;
+/// Connections waiting to be accepted.
+const BACKLOG: i32 = 1024;
+/// Connections served at once by one listener.
+const MOST: usize = 8192;
+
+/// All listeners of the program.
+pub struct Listeners {
+    bound: Mutex<HashMap<SocketAddr, Arc<Listener>>>,
+    pumps: Arc<Pumps>,
+    events: monitor::Sink,
+}
+
+/// One bound port.
+pub struct Listener {
+    /// The address as bound.
+    pub address: SocketAddr,
+    registry: Registry,
+    pumps: Arc<Pumps>,
+    events: monitor::Sink,
+    /// Words that claimed the port and have not said yet what they serve.
+    awaited: AtomicUsize,
+    complete: Notify,
+    next_id: AtomicU64,
+    connections: AtomicUsize,
+    serves: Mutex<Vec<String>>,
+}
+
+/// A word's claim on a port: to be turned into a [`Route`] by [`Claim::serve`].
+pub struct Claim {
+    listener: Arc<Listener>,
+    pending: bool,
+}
+
+/// What a word serves, until dropped.
+pub struct Route {
+    listener: Arc<Listener>,
+    id: u64,
+}
+
+impl Listeners {
+    /// No port yet.
+    pub fn new(pumps: Arc<Pumps>, events: monitor::Sink) -> Arc<Self> {
+        Arc::new(Self { bound: Mutex::default(), pumps, events })
+    }
+
+    /// Binds the port of this URL, or joins the words that already share it. `shown` names the word in the report.
+    pub async fn claim(&self, url: &RtmpUrl, shown: &str, resolver: &dyn Resolver) -> Result<Claim, Ended> {
+        let port = url.port().unwrap_or(PORT);
+        let addresses = match url.host() {
+            Host::Any => {
+                vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
+            }
+            _ => {
+                let host = url.host_text();
+                let found = resolver.resolve(host.trim_start_matches('[').trim_end_matches(']'), port).await;
+                found.map_err(|error| cannot_bind(&format!("{host}:{port}"), &error))?
+            }
+        };
+        let mut bound = self.bound.lock();
+        let mut failed = None;
+        for address in addresses {
+            if port != 0
+                && let Some(listener) = bound.get(&address)
+            {
+                return Ok(listener.claim(shown));
+            }
+            match bind(address) {
+                Ok(socket) => {
+                    let listener = Arc::new(Listener {
+                        address: socket.local_addr().unwrap_or(address),
+                        registry: Registry::default(),
+                        pumps: self.pumps.clone(),
+                        events: self.events.clone(),
+                        awaited: AtomicUsize::new(0),
+                        complete: Notify::new(),
+                        next_id: AtomicU64::new(0),
+                        connections: AtomicUsize::new(0),
+                        serves: Mutex::default(),
+                    });
+                    let claim = listener.claim(shown);
+                    bound.insert(address, listener.clone());
+                    tokio::spawn(accept(listener, socket));
+                    return Ok(claim);
+                }
+                // No IPv6 here: the IPv4 address of the list is next.
+                Err(error) => failed = Some(cannot_bind(&address.to_string(), &error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Ended::internal("a host without an address")))
+    }
+}
+
+impl Listener {
+    fn claim(self: &Arc<Self>, shown: &str) -> Claim {
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        self.serves.lock().push(shown.to_owned());
+        Claim { listener: self.clone(), pending: true }
+    }
+
+    fn arrived(&self) {
+        if self.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.complete.notify_one();
+        }
+    }
+}
+
+impl Claim {
+    /// The address that the port is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address
+    }
+
+    /// Serves `target` under `path` from now on.
+    pub fn serve(&mut self, path: Path, target: Target) -> Route {
+        let id = self.listener.next_id.fetch_add(1, Ordering::Relaxed);
+        self.listener.registry.add(id, path, target);
+        if std::mem::take(&mut self.pending) {
+            self.listener.arrived();
+        }
+        Route { listener: self.listener.clone(), id }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.pending {
+            self.listener.arrived();
+        }
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        self.listener.registry.remove(self.id);
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        // `rtmp://:1935` means every address of both families.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn cannot_bind(address: &str, error: &io::Error) -> Ended {
+    let text = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("can't listen on {address}: another program has this port; choose another, or end that program")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("can't listen on {address}: not permitted (ports below 1024 need privileges); choose another port")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("can't listen on {address}: this machine has no such address")
+        }
+        _ => format!("can't listen on {address}: {error}"),
+    };
+    Ended::new(Origin::Config, Retry::Never, Reason::Bind, text)
+}
+
+async fn accept(listener: Arc<Listener>, socket: TcpListener) {
+    while listener.awaited.load(Ordering::Acquire) > 0 {
+        listener.complete.notified().await;
+    }
+    let serves = listener.serves.lock().join(", ");
+    (listener.events)(Event::Listening { address: listener.address, serves });
+    loop {
+        match socket.accept().await {
+            Ok((tcp, peer)) if listener.connections.load(Ordering::Relaxed) < MOST => {
+                let listener = listener.clone();
+                listener.connections.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    serve::serve(&listener, tcp, peer).await;
+                    listener.connections.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+            Ok(_) => {}
+            // Out of descriptors or a connection that is gone already: never a reason to stop listening.
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

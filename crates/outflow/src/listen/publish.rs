@@ -1,0 +1,240 @@
+//! A publisher on a listening input: accepted one at a time, read as fast as it sends, and never waited for when
+//! written to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Listener;
+use super::serve::part;
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::ingest::Ingest;
+use crate::monitor::Event;
+use crate::net::connection::Connection;
+use crate::registry::{Current, Path, PublishSlot, presents};
+use crate::stop::{Stop, stopper};
+
+/// A publisher that has been silent for this long may be replaced: its connection is probably dead.
+const HALF_DEAD: Duration = Duration::from_secs(3);
+/// A silent publisher is asked for a sign of life after this long ...
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// ... and let go after this long. Encoders pause; connections that answer pings are not silent.
+const SILENT: Duration = Duration::from_secs(75);
+const READ_BYTES: usize = 128 * 1024;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+pub(super) async fn publish(
+    listener: &Listener,
+    connection: Connection,
+    mut session: ServerSession,
+    app: &str,
+    request: &PublishRequest,
+    peer: SocketAddr,
+) {
+    let (id, name) = (request.stream_id, request.name.expose());
+    let refused = match listener.registry.publisher(&Path::new(app, name)) {
+        None => ("NetStream.Publish.Denied", "nothing takes a publisher under this name"),
+        Some(slot) if slot.key.as_ref().is_some_and(|key| !presents(key, app, name)) => {
+            (slot.events)(Event::Warning {
+                who: slot.input.clone(),
+                text: format!("a publisher from {} was refused: its key is missing or wrong", peer.ip()),
+            });
+            ("NetStream.Publish.Denied", "the key is missing or wrong")
+        }
+        Some(slot) => match take(&slot) {
+            Some(seat) => {
+                if session.accept_publish(id).is_ok() {
+                    slot.joined.notify_waiters();
+                    run(&slot, connection, session, &seat, peer).await;
+                }
+                return;
+            }
+            None => {
+                (slot.events)(Event::Warning {
+                    who: slot.input.clone(),
+                    text: format!("a second publisher, from {}, was refused: this input takes one at a time", peer.ip()),
+                });
+                ("NetStream.Publish.BadName", "somebody publishes under this name already")
+            }
+        },
+    };
+    let _ = session.refuse_publish(id, refused.0, refused.1);
+    part(connection, session).await;
+}
+
+/// The place of the one publisher, given back when dropped.
+struct Seat {
+    slot: Arc<PublishSlot>,
+    id: u64,
+    stop: Stop,
+    heard: Arc<Mutex<Instant>>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut current = self.slot.current.lock();
+        if current.as_ref().is_some_and(|current| current.id == self.id) {
+            *current = None;
+        }
+    }
+}
+
+/// Takes the place, if it is free or its holder has been silent too long to be alive.
+fn take(slot: &Arc<PublishSlot>) -> Option<Seat> {
+    let mut current = slot.current.lock();
+    if let Some(other) = current.as_ref() {
+        if other.heard.lock().elapsed() < HALF_DEAD {
+            return None;
+        }
+        other.stopper.stop();
+    }
+    let (stopper, stop) = stopper();
+    let (id, heard) = (NEXT.fetch_add(1, Ordering::Relaxed), Arc::new(Mutex::new(Instant::now())));
+    *current = Some(Current { id, stopper, heard: heard.clone() });
+    Some(Seat { slot: slot.clone(), id, stop, heard })
+}
+
+async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession, seat: &Seat, peer: SocketAddr) {
+    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
+    let mut publisher = Publisher { connection, session, pending: Bytes::new(), ingest: None, slot, last_ping: Instant::now() };
+    publisher.ingest = Some(Ingest::new(slot.feed.clone()));
+    let reason = tokio::select! {
+        reason = publisher.run(seat) => reason,
+        () = seat.stop.stopped() => {
+            Ended::new(Origin::Peer, Retry::Now, Reason::Timeout, "it was silent, and another publisher took its place")
+        }
+    };
+    if let Some(mut ingest) = publisher.ingest.take() {
+        ingest.end(false);
+    }
+    (slot.events)(Event::InputEnded { input: slot.input.clone(), reason, retry_in: None });
+}
+
+struct Publisher<'a> {
+    connection: Connection,
+    session: ServerSession,
+    /// Bytes of the session that the socket has not taken yet: at most one batch, so a publisher that does not read
+    /// costs nothing.
+    pending: Bytes,
+    ingest: Option<Ingest>,
+    slot: &'a PublishSlot,
+    last_ping: Instant,
+}
+
+impl Publisher<'_> {
+    async fn run(&mut self, seat: &Seat) -> Ended {
+        let mut buffer = vec![0; READ_BYTES];
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = std::future::poll_fn(|context| self.poll(context, &mut buffer)) => read,
+                _ = ticks.tick() => {
+                    let silent = seat.heard.lock().elapsed();
+                    if silent >= SILENT {
+                        return Ended::network(Reason::Timeout, format!("it sent nothing for {} s", SILENT.as_secs()));
+                    }
+                    if silent >= PING_AFTER && self.last_ping.elapsed() >= PING_AFTER {
+                        self.last_ping = Instant::now();
+                        self.session.ping(0);
+                    }
+                    continue;
+                }
+            };
+            let bytes = match read {
+                Ok(0) => return Ended::network(Reason::Disconnected, "it closed the connection"),
+                Ok(read) => buffer.get(..read).unwrap_or_default(),
+                Err(error) => return Ended::network(Reason::Disconnected, format!("the connection broke: {error}")),
+            };
+            let arrival = Instant::now();
+            *seat.heard.lock() = arrival;
+            let received = self.session.receive(bytes);
+            if let Some(ended) = self.obey(arrival) {
+                return ended;
+            }
+            if let Err(error) = received {
+                let text = format!("it broke the protocol: {error}");
+                return Ended::new(Origin::Protocol, Retry::Now, Reason::Protocol, text);
+            }
+        }
+    }
+
+    /// Writes what the session has to say as far as the socket takes it at once, and reads.
+    fn poll(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut [u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        use std::pin::Pin;
+        use std::task::Poll;
+        loop {
+            if self.pending.is_empty() {
+                if !self.session.has_output() {
+                    break;
+                }
+                self.pending = self.session.take_output();
+            }
+            match Pin::new(&mut self.connection).poll_write(context, &self.pending) {
+                Poll::Ready(Ok(written)) => self.pending.advance(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => break,
+            }
+        }
+        if let Poll::Ready(Err(error)) = Pin::new(&mut self.connection).poll_flush(context) {
+            return Poll::Ready(Err(error));
+        }
+        let mut read = ReadBuf::new(buffer);
+        Pin::new(&mut self.connection).poll_read(context, &mut read).map_ok(|()| read.filled().len())
+    }
+
+    /// Takes the media that came; `Some` when the broadcast is over.
+    fn obey(&mut self, arrival: Instant) -> Option<Ended> {
+        while let Some(event) = self.session.next_event() {
+            match event {
+                ServerEvent::Media(message) => {
+                    // After an end that was said, the same connection may publish again.
+                    if let Some(ingest) = &mut self.ingest {
+                        ingest.take(message, arrival);
+                    }
+                }
+                ServerEvent::PublishEnd { clean, .. } => {
+                    if let Some(mut ingest) = self.ingest.take() {
+                        ingest.end(clean);
+                    }
+                    if clean {
+                        return Some(Ended::new(Origin::Peer, Retry::Now, Reason::InputEnded, "it ended the broadcast"));
+                    }
+                }
+                ServerEvent::Publish(request) => {
+                    // OBS and FFmpeg publish once per connection; a second name is not ours to give.
+                    let fits = self.ingest.is_none();
+                    let answered = match fits {
+                        true => self.session.accept_publish(request.stream_id),
+                        false => self.session.refuse_publish(
+                            request.stream_id,
+                            "NetStream.Publish.BadName",
+                            "this connection publishes already",
+                        ),
+                    };
+                    if fits && answered.is_ok() {
+                        self.ingest = Some(Ingest::new(self.slot.feed.clone()));
+                    }
+                }
+                ServerEvent::Play(request) => {
+                    let why = "this connection publishes";
+                    let _ = self.session.refuse_play(request.stream_id, "NetStream.Play.Failed", why);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+}

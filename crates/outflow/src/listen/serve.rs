@@ -1,0 +1,157 @@
+//! One accepted connection, from its first byte to the moment when the pump (a player) or the ingest (a publisher)
+//! takes it over.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use outflow_rtmp::ErrorKind;
+use outflow_rtmp::session::{PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Listener;
+use super::publish;
+use crate::hub::Cursor;
+use crate::monitor::{Event, OutputStats};
+use crate::net::connection::Connection;
+use crate::net::dial;
+use crate::net::pump::{Order, ServerLink};
+use crate::registry::{Path, presents};
+use crate::wire::Form;
+
+/// From the first byte to publish or play.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a refused peer is given to read why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// A player that takes no byte for this long is let go.
+const PLAYER_PATIENCE: Duration = Duration::from_secs(60);
+const READ_BYTES: usize = 16 * 1024;
+
+enum Asked {
+    Play(PlayRequest),
+    Publish(PublishRequest),
+}
+
+/// An error of a connection that nobody but its peer needs to hear of.
+pub(super) struct Gone;
+
+pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr) {
+    dial::prepare(&tcp);
+    let mut connection = Connection::Plain(tcp);
+    let mut random = [0; 1528];
+    if getrandom::fill(&mut random).is_err() {
+        return;
+    }
+    let mut session = ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
+    let mut app = String::new();
+    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &mut app)).await;
+    // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
+    let Ok(Ok(asked)) = asked else { return };
+    match asked {
+        Asked::Play(request) => play(listener, connection, session, &app, &request, peer).await,
+        Asked::Publish(request) => publish::publish(listener, connection, session, &app, &request, peer).await,
+    }
+}
+
+/// Reads until the peer says what it wants.
+async fn ask(connection: &mut Connection, session: &mut ServerSession, app: &mut String) -> Result<Asked, Gone> {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        while let Some(event) = session.next_event() {
+            match event {
+                ServerEvent::Connect(request) => {
+                    app.clone_from(&request.app);
+                    session.accept_connect().map_err(|_| Gone)?;
+                }
+                ServerEvent::Play(request) => return Ok(Asked::Play(request)),
+                ServerEvent::Publish(request) => return Ok(Asked::Publish(request)),
+                _ => {}
+            }
+        }
+        flush(connection, session).await?;
+        let read = connection.read(&mut buffer).await.map_err(|_| Gone)?;
+        let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Gone)?;
+        if let Err(error) = session.receive(bytes) {
+            if matches!(error.kind, ErrorKind::Http) {
+                let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+                let _ = connection.shutdown().await;
+            }
+            return Err(Gone);
+        }
+    }
+}
+
+/// Sends what the session has to say. Only for peers that wait for just that: bounded by the caller.
+pub(super) async fn flush(connection: &mut Connection, session: &mut ServerSession) -> Result<(), Gone> {
+    while session.has_output() {
+        let bytes = session.take_output();
+        connection.write_all(&bytes).await.map_err(|_| Gone)?;
+    }
+    connection.flush().await.map_err(|_| Gone)
+}
+
+/// Sends the last words of a refusal, and waits a little for the peer to have read them.
+pub(super) async fn part(mut connection: Connection, mut session: ServerSession) {
+    let words = async {
+        flush(&mut connection, &mut session).await?;
+        connection.shutdown().await.map_err(|_| Gone)?;
+        let mut buffer = [0; 1024];
+        while connection.read(&mut buffer).await.map_err(|_| Gone)? > 0 {}
+        Ok::<_, Gone>(())
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, words).await;
+}
+
+async fn play(
+    listener: &Listener,
+    connection: Connection,
+    mut session: ServerSession,
+    app: &str,
+    request: &PlayRequest,
+    peer: SocketAddr,
+) {
+    let (id, name) = (request.stream_id, request.name.expose());
+    let Some(offer) = listener.registry.player(&Path::new(app, name)) else {
+        let _ = session.refuse_play(id, "NetStream.Play.StreamNotFound", "nothing plays under this name");
+        return part(connection, session).await;
+    };
+    if offer.key.as_ref().is_some_and(|key| !presents(key, app, name)) {
+        let _ = session.refuse_play(id, "NetStream.Play.Failed", "the key is missing or wrong");
+        return part(connection, session).await;
+    }
+    session.set_chunk_size(offer.chunk_size);
+    if session.accept_play(id).is_err() {
+        return;
+    }
+    let order = Order {
+        stream: offer.stream.clone(),
+        cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
+        form: Form::Play,
+        stream_id: id,
+        chunk_size: offer.chunk_size,
+        tracks: offer.tracks.clone(),
+        latency: offer.latency,
+        patience: Some(PLAYER_PATIENCE),
+        stats: offer.stats.clone(),
+        events: offer.events.clone(),
+        output: offer.output.clone(),
+        peer: Some(peer),
+    };
+    OutputStats::add(&offer.stats.connections, 1);
+    offer.joined.notify_waiters();
+    (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
+    let link = Box::new(ServerLink { session, stream_id: id });
+    let mut attached = listener.pumps.attach(connection, link, order);
+    let ended = tokio::select! {
+        ended = &mut attached => ended,
+        () = offer.closing.stopped() => {
+            attached.finish();
+            match tokio::time::timeout(LAST_WORDS, &mut attached).await {
+                Ok(ended) => ended,
+                Err(_) => crate::error::Ended::stopped(),
+            }
+        }
+    };
+    offer.stats.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    (offer.events)(Event::PlayerLeft { output: offer.output.clone(), peer, reason: ended.text });
+}

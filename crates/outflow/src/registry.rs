@@ -1,0 +1,191 @@
+//! Who is served under which path of a listener: players of an output, a publisher of an input.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::hub::Start;
+use crate::media::Feed;
+use crate::monitor::{self, OutputStats};
+use crate::net::pump::Tracks;
+use crate::secret::Secret;
+use crate::stop::Stopper;
+use crate::stream::Stream;
+
+/// A path below a listener: `live`, `live/name`, `app/instance/name`. Without query, without slashes at the ends.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Path(String);
+
+impl Path {
+    /// The path of an app and a stream name as a peer sent them: queries are left out, so that the same stream has one
+    /// path however its URL is divided.
+    pub fn new(app: &str, name: &str) -> Self {
+        let parts = [app, name].map(|part| part.split('?').next().unwrap_or_default());
+        let words = parts.iter().flat_map(|part| part.split('/')).filter(|word| !word.is_empty());
+        Self(words.collect::<Vec<_>>().join("/"))
+    }
+
+    /// True if `other` is this path or lies below it.
+    pub fn covers(&self, other: &Path) -> bool {
+        match other.0.strip_prefix(&self.0) {
+            Some(rest) => self.0.is_empty() || rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        }
+    }
+
+    fn depth(&self) -> usize {
+        if self.0.is_empty() { 0 } else { 1 + self.0.matches('/').count() }
+    }
+}
+
+/// What a listening output serves to its players.
+pub struct PlayOffer {
+    /// The stream.
+    pub stream: Arc<Stream>,
+    /// Where a player begins.
+    pub start: Start,
+    /// How far a player may fall behind.
+    pub max_lag: Duration,
+    /// How long bytes may be gathered.
+    pub latency: Duration,
+    /// How much the players are held back.
+    pub delay: Duration,
+    /// Which tracks.
+    pub tracks: Tracks,
+    /// The chunk size to announce.
+    pub chunk_size: u32,
+    /// What a player must present.
+    pub key: Option<Secret>,
+    /// The output's counters.
+    pub stats: Arc<OutputStats>,
+    /// The output's name.
+    pub output: String,
+    /// Where events go.
+    pub events: monitor::Sink,
+    /// Told at each player that joins.
+    pub joined: Notify,
+}
+
+/// What a listening input takes from its publisher: one at a time.
+pub struct PublishSlot {
+    /// Where packets go.
+    pub feed: Feed,
+    /// What a publisher must present.
+    pub key: Option<Secret>,
+    /// The input's name.
+    pub input: String,
+    /// Where events go.
+    pub events: monitor::Sink,
+    /// The publisher of the moment.
+    pub current: Mutex<Option<Current>>,
+    /// Told at each publisher that comes.
+    pub joined: Notify,
+}
+
+/// The publisher of the moment.
+pub struct Current {
+    /// Its number.
+    pub id: u64,
+    /// Lets it go.
+    pub stopper: Stopper,
+    /// When its last byte came.
+    pub heard: Arc<Mutex<std::time::Instant>>,
+}
+
+/// What a path leads to.
+#[derive(Clone)]
+pub enum Target {
+    /// Players.
+    Play(Arc<PlayOffer>),
+    /// A publisher.
+    Publish(Arc<PublishSlot>),
+}
+
+/// The paths of one listener.
+#[derive(Default)]
+pub struct Registry {
+    routes: Mutex<Vec<(u64, Path, Target)>>,
+}
+
+impl Registry {
+    /// Serves `target` under `path` until [`Registry::remove`].
+    pub fn add(&self, id: u64, path: Path, target: Target) {
+        self.routes.lock().push((id, path, target));
+    }
+
+    /// Serves it no longer.
+    pub fn remove(&self, id: u64) {
+        self.routes.lock().retain(|(known, ..)| *known != id);
+    }
+
+    /// What plays under this path: the longest path that covers it.
+    pub fn player(&self, path: &Path) -> Option<Arc<PlayOffer>> {
+        self.find(path, |target| match target {
+            Target::Play(offer) => Some(offer.clone()),
+            Target::Publish(_) => None,
+        })
+    }
+
+    /// Who takes a publisher under this path.
+    pub fn publisher(&self, path: &Path) -> Option<Arc<PublishSlot>> {
+        self.find(path, |target| match target {
+            Target::Publish(slot) => Some(slot.clone()),
+            Target::Play(_) => None,
+        })
+    }
+
+    fn find<T>(&self, path: &Path, pick: impl Fn(&Target) -> Option<T>) -> Option<T> {
+        let routes = self.routes.lock();
+        let fitting = routes.iter().filter(|(_, route, _)| route.covers(path));
+        fitting.filter_map(|(_, route, target)| pick(target).map(|found| (route.depth(), found))).max_by_key(|(depth, _)| *depth).map(|(_, found)| found)
+    }
+}
+
+/// True if a peer presented this key: as `key=` or `token=` in the query of app or name, or as the stream name itself.
+pub fn presents(key: &Secret, app: &str, name: &str) -> bool {
+    let queries = [app, name].into_iter().filter_map(|part| part.split_once('?').map(|(_, query)| query));
+    let values = queries.flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('='));
+    let last = name.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+    let mut matched = key.matches(last);
+    for (field, value) in values {
+        matched |= matches!(field, "key" | "token") && key.matches(value);
+    }
+    matched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        Path::new(text, "")
+    }
+
+    #[test]
+    fn one_stream_has_one_path_however_its_url_is_divided() {
+        assert!(Path::new("live", "a?token=1") == Path::new("live/a", ""));
+        assert!(Path::new("live/", "/a") == Path::new("live?x=y", "a"));
+    }
+
+    #[test]
+    fn an_app_covers_every_name_below_it_and_nothing_beside_it() {
+        assert!(path("live").covers(&path("live/a")));
+        assert!(path("live").covers(&path("live")));
+        assert!(path("").covers(&path("anything")));
+        assert!(!path("live").covers(&path("lively")));
+        assert!(!path("live/a").covers(&path("live")));
+    }
+
+    #[test]
+    fn a_key_counts_as_query_or_as_name_but_never_in_part() {
+        let key = Secret::new("k1");
+        assert!(presents(&key, "live", "k1"));
+        assert!(presents(&key, "live", "stream?key=k1"));
+        assert!(presents(&key, "live?token=k1", "stream"));
+        assert!(!presents(&key, "live", "k12"));
+        assert!(!presents(&key, "live", "stream?key="));
+        assert!(!presents(&key, "live", "stream?other=k1"));
+    }
+}
