@@ -5,8 +5,7 @@ use std::time::Instant;
 use outflow_rtmp::message::{Message, kind};
 
 use crate::media::timeline::Unwrapper;
-use crate::media::{Feed, Kind, Packet, StreamInfo, classify};
-use crate::wire::{is_metadata, unwrap_data_frame};
+use crate::media::{Feed, Kind, StreamInfo, classify};
 
 /// One source's messages on their way into a feed. Ends the feed when dropped without a clean end.
 pub struct Ingest {
@@ -28,7 +27,7 @@ impl Ingest {
         let packet = match message.kind {
             kind::AUDIO => classify::packet(Kind::Audio, dts, message.payload, arrival),
             kind::VIDEO => classify::packet(Kind::Video, dts, message.payload, arrival),
-            kind::DATA => data(dts, message, arrival),
+            kind::DATA => classify::packet(Kind::Data, dts, message.payload, arrival),
             _ => return,
         };
         self.feed.push(packet);
@@ -46,11 +45,4 @@ impl Drop for Ingest {
     fn drop(&mut self) {
         self.end(false);
     }
-}
-
-fn data(dts: i64, message: Message, arrival: Instant) -> Packet {
-    let body = unwrap_data_frame(message.payload);
-    let mut packet = classify::packet(Kind::Data, dts, body, arrival);
-    packet.flags.header = is_metadata(&packet.body);
-    packet
 }

@@ -11,7 +11,7 @@ use crate::media::Feed;
 use crate::monitor::{self, OutputStats};
 use crate::net::pump::Tracks;
 use crate::secret::Secret;
-use crate::stop::Stopper;
+use crate::stop::{Stop, Stopper};
 use crate::stream::Stream;
 
 /// A path below a listener: `live`, `live/name`, `app/instance/name`. Without query, without slashes at the ends.
@@ -66,6 +66,8 @@ pub struct PlayOffer {
     pub events: monitor::Sink,
     /// Told at each player that joins.
     pub joined: Notify,
+    /// Lets the players go: the output stops.
+    pub closing: Stop,
 }
 
 /// What a listening input takes from its publisher: one at a time.
@@ -139,7 +141,10 @@ impl Registry {
     fn find<T>(&self, path: &Path, pick: impl Fn(&Target) -> Option<T>) -> Option<T> {
         let routes = self.routes.lock();
         let fitting = routes.iter().filter(|(_, route, _)| route.covers(path));
-        fitting.filter_map(|(_, route, target)| pick(target).map(|found| (route.depth(), found))).max_by_key(|(depth, _)| *depth).map(|(_, found)| found)
+        fitting
+            .filter_map(|(_, route, target)| pick(target).map(|found| (route.depth(), found)))
+            .max_by_key(|(depth, _)| *depth)
+            .map(|(_, found)| found)
     }
 }
 

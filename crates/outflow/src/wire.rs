@@ -135,15 +135,5 @@ pub fn chunk_stream(packet: &Packet) -> u32 {
     }
 }
 
-/// The data message without an `@setDataFrame` wrapper: as the hub keeps it and players get it.
-pub fn unwrap_data_frame(body: Bytes) -> Bytes {
-    if body.starts_with(SET_DATA_FRAME) { body.slice(SET_DATA_FRAME.len()..) } else { body }
-}
-
-/// True for `onMetaData`: cached, and sent to every joiner.
-pub fn is_metadata(body: &[u8]) -> bool {
-    body.starts_with(ON_META_DATA)
-}
-
 #[cfg(test)]
 mod tests;

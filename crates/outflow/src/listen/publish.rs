@@ -59,7 +59,10 @@ pub(super) async fn publish(
             None => {
                 (slot.events)(Event::Warning {
                     who: slot.input.clone(),
-                    text: format!("a second publisher, from {}, was refused: this input takes one at a time", peer.ip()),
+                    text: format!(
+                        "a second publisher, from {}, was refused: this input takes one at a time",
+                        peer.ip()
+                    ),
                 });
                 ("NetStream.Publish.BadName", "somebody publishes under this name already")
             }
@@ -103,7 +106,8 @@ fn take(slot: &Arc<PublishSlot>) -> Option<Seat> {
 
 async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession, seat: &Seat, peer: SocketAddr) {
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
-    let mut publisher = Publisher { connection, session, pending: Bytes::new(), ingest: None, slot, last_ping: Instant::now() };
+    let mut publisher =
+        Publisher { connection, session, pending: Bytes::new(), ingest: None, slot, last_ping: Instant::now() };
     publisher.ingest = Some(Ingest::new(slot.feed.clone()));
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
@@ -210,7 +214,12 @@ impl Publisher<'_> {
                         ingest.end(clean);
                     }
                     if clean {
-                        return Some(Ended::new(Origin::Peer, Retry::Now, Reason::InputEnded, "it ended the broadcast"));
+                        return Some(Ended::new(
+                            Origin::Peer,
+                            Retry::Now,
+                            Reason::InputEnded,
+                            "it ended the broadcast",
+                        ));
                     }
                 }
                 ServerEvent::Publish(request) => {

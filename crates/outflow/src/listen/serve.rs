@@ -36,13 +36,14 @@ enum Asked {
 pub(super) struct Gone;
 
 pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr) {
-    dial::prepare(&tcp);
+    dial::prepare(&tcp, true);
     let mut connection = Connection::Plain(tcp);
     let mut random = [0; 1528];
     if getrandom::fill(&mut random).is_err() {
         return;
     }
-    let mut session = ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
+    let mut session =
+        ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
     let mut app = String::new();
     let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &mut app)).await;
     // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.

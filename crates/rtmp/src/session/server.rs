@@ -271,6 +271,13 @@ impl ServerSession {
         self.link.chunk_size()
     }
 
+    /// Announces another chunk size, 128 to 65536, to be used from here on: once the stream is known that a player wants.
+    pub fn set_chunk_size(&mut self, size: u32) {
+        if size != self.link.chunk_size() {
+            self.link.set_chunk_size(size);
+        }
+    }
+
     /// Counts bytes that the caller sent besides [`ServerSession::take_output`].
     pub fn note_sent(&mut self, bytes: u64) {
         self.link.flow.note_sent(bytes);

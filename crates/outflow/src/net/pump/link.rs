@@ -56,11 +56,19 @@ impl Link for ServerLink {
                 }
                 // A connection that plays has its one job.
                 ServerEvent::Publish(request) => {
-                    let _ = self.session.refuse_publish(request.stream_id, "NetStream.Publish.Denied", "this connection plays");
+                    let _ = self.session.refuse_publish(
+                        request.stream_id,
+                        "NetStream.Publish.Denied",
+                        "this connection plays",
+                    );
                     continue;
                 }
                 ServerEvent::Play(request) => {
-                    let _ = self.session.refuse_play(request.stream_id, "NetStream.Play.Failed", "one stream per connection");
+                    let _ = self.session.refuse_play(
+                        request.stream_id,
+                        "NetStream.Play.Failed",
+                        "one stream per connection",
+                    );
                     continue;
                 }
                 _ => continue,
