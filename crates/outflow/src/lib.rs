@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod encode;
+pub mod env;
 pub mod error;
 pub mod filter;
 pub mod graph;

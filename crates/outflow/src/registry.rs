@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::hub::Start;
 use crate::media::Feed;
-use crate::monitor::{self, OutputStats};
+use crate::monitor::{self, InputStats, OutputStats};
 use crate::net::pump::Tracks;
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper};
@@ -68,6 +68,8 @@ pub struct PlayOffer {
     pub joined: Notify,
     /// Lets the players go: the output stops.
     pub closing: Stop,
+    /// Whether small segments are sent at once (`tcp_nodelay`).
+    pub nodelay: bool,
 }
 
 /// What a listening input takes from its publisher: one at a time.
@@ -84,6 +86,8 @@ pub struct PublishSlot {
     pub current: Mutex<Option<Current>>,
     /// Told at each publisher that comes.
     pub joined: Notify,
+    /// The input's counters.
+    pub stats: Arc<InputStats>,
 }
 
 /// The publisher of the moment.

@@ -1,15 +1,17 @@
 //! Sinks: the record of each kind, and the registry that feeds parser, help and documentation.
 
+pub mod rtmp_listen;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use crate::env::Env;
 use crate::error::{Ended, SpecError};
 use crate::monitor::{self, State};
-use crate::net::BoxFuture;
-use crate::net::dial::Resolver;
+pub use crate::net::BoxFuture;
 use crate::node::{MediaUrl, Node};
 use crate::options::OptionSpec;
 use crate::stop::Stop;
@@ -43,13 +45,6 @@ pub enum Role {
     Store,
 }
 
-/// What every run of every sink may use: the parts of the program that are there once.
-#[derive(Clone)]
-pub struct Env {
-    /// Looks up names.
-    pub resolver: Arc<dyn Resolver>,
-}
-
 /// What a sink is given for one run.
 pub struct SinkJob {
     /// The stream to send.
@@ -73,6 +68,12 @@ pub trait Sink: Send {
     /// How it is to be supervised.
     fn role(&self) -> Role {
         Role::Push
+    }
+
+    /// Binds what must be bound before anything of the graph starts: the port of a listening output.
+    fn prepare<'a>(&'a mut self, env: &'a Env) -> BoxFuture<'a, Result<(), Ended>> {
+        let _ = env;
+        Box::pin(async { Ok(()) })
     }
 
     /// Runs once, from connecting to the end. Never retries: the supervisor decides by [`Ended::retry`]. The supervisor
@@ -118,4 +119,4 @@ impl Progress {
 }
 
 /// Every kind of sink.
-pub static SINKS: &[&SinkKind] = &[];
+pub static SINKS: &[&SinkKind] = &[&rtmp_listen::KIND];

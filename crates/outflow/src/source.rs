@@ -1,18 +1,17 @@
 //! Sources: the record of each kind, and the registry that feeds parser, help and documentation.
 
-use std::future::Future;
-use std::pin::Pin;
+pub mod rtmp_listen;
+
 use std::sync::Arc;
 
+use crate::env::Env;
 use crate::error::{Ended, SpecError};
 use crate::media::{Feed, raw::RawOut};
 use crate::monitor;
+pub use crate::net::BoxFuture;
 use crate::node::{MediaUrl, Node};
 use crate::options::OptionSpec;
 use crate::stop::Stop;
-
-/// A future that can be kept in a box.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a source gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +57,22 @@ pub struct SourceJob {
     pub events: monitor::Sink,
     /// Its name in events.
     pub name: String,
+    /// The shared parts of the program.
+    pub env: Env,
 }
 
 /// One source.
 pub trait Source: Send {
+    /// Binds what must be bound before anything of the graph starts: the port of a listening input.
+    fn prepare<'a>(&'a mut self, env: &'a Env) -> BoxFuture<'a, Result<(), Ended>> {
+        let _ = env;
+        Box::pin(async { Ok(()) })
+    }
+
     /// Runs once, from opening to the end of the media: calls `feed.start`, pushes, and calls `feed.end`. The caller
     /// decides by [`Ended::retry`] whether and when to call it again. Must return within 2 s of `stop`.
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended>;
 }
 
 /// Every kind of source.
-pub static SOURCES: &[&SourceKind] = &[];
+pub static SOURCES: &[&SourceKind] = &[&rtmp_listen::KIND];

@@ -50,7 +50,7 @@ pub(super) async fn publish(
         }
         Some(slot) => match take(&slot) {
             Some(seat) => {
-                if session.accept_publish(id).is_ok() {
+                if session.accept_publish(id) {
                     slot.joined.notify_waiters();
                     run(&slot, connection, session, &seat, peer).await;
                 }
@@ -105,6 +105,7 @@ fn take(slot: &Arc<PublishSlot>) -> Option<Seat> {
 }
 
 async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession, seat: &Seat, peer: SocketAddr) {
+    slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
     let mut publisher =
         Publisher { connection, session, pending: Bytes::new(), ingest: None, slot, last_ping: Instant::now() };
@@ -233,7 +234,7 @@ impl Publisher<'_> {
                             "this connection publishes already",
                         ),
                     };
-                    if fits && answered.is_ok() {
+                    if fits && answered {
                         self.ingest = Some(Ingest::new(self.slot.feed.clone()));
                     }
                 }

@@ -120,8 +120,9 @@ async fn play(
         let _ = session.refuse_play(id, "NetStream.Play.Failed", "the key is missing or wrong");
         return part(connection, session).await;
     }
+    dial::prepare(connection.tcp(), offer.nodelay);
     session.set_chunk_size(offer.chunk_size);
-    if session.accept_play(id).is_err() {
+    if !session.accept_play(id) {
         return;
     }
     let order = Order {

@@ -20,6 +20,26 @@ pub enum Tracks {
 }
 
 impl Tracks {
+    /// Reads `tracks=`: `video`, `audio`, `video:1` ...; a kind without a number is its track 0. The error says what a
+    /// track looks like.
+    pub fn parse(names: &[String]) -> Result<Self, String> {
+        let track = |name: &String| {
+            let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
+            let kind = match kind {
+                "video" => Kind::Video,
+                "audio" => Kind::Audio,
+                _ => return None,
+            };
+            number.parse().ok().map(|number| (kind, number))
+        };
+        let parsed: Option<Vec<_>> = names.iter().map(track).collect();
+        match parsed {
+            Some(tracks) if tracks.is_empty() => Ok(Tracks::All),
+            Some(tracks) => Ok(Tracks::Only(tracks)),
+            None => Err("a track is `video`, `audio`, `video:1`, `audio:2` ...".to_owned()),
+        }
+    }
+
     /// True if this packet goes out.
     pub fn take(&self, packet: &Packet) -> bool {
         match self {

@@ -1,0 +1,28 @@
+//! The parts of the program that are there once, as sources and sinks are given them.
+
+use std::sync::Arc;
+
+use crate::listen::Listeners;
+use crate::net::dial::Resolver;
+use crate::net::pump::Pumps;
+
+/// What every run of every source and sink may use.
+#[derive(Clone)]
+pub struct Env {
+    /// Looks up names.
+    pub resolver: Arc<dyn Resolver>,
+    /// Serves connections that carry media.
+    pub pumps: Arc<Pumps>,
+    /// Ports that others connect to.
+    pub listeners: Arc<Listeners>,
+}
+
+impl Env {
+    /// The usual parts, with this resolver. Must be called within a runtime.
+    pub fn new(resolver: Arc<dyn Resolver>, events: crate::monitor::Sink) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let pumps = Pumps::start(cores);
+        let listeners = Listeners::new(pumps.clone(), events);
+        Self { resolver, pumps, listeners }
+    }
+}

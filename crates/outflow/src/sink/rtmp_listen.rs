@@ -1,0 +1,135 @@
+//! The listening output: players come to us, any number, at any time; each reads the stream on its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outflow_rtmp::url::RtmpUrl;
+use tokio::sync::Notify;
+
+use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
+use crate::error::{Ended, Origin, Reason, Retry, SpecError};
+use crate::hub::Start;
+use crate::listen::{Claim, Route};
+use crate::monitor::State;
+use crate::net::pump::Tracks;
+use crate::node::Node;
+use crate::options::{Options, rtmp};
+use crate::registry::{Path, PlayOffer, Target};
+use crate::secret::Secret;
+use crate::stop::stopper;
+
+/// `-o rtmp://...:rtmp_listen=1`.
+pub const KIND: SinkKind = SinkKind {
+    name: "rtmp_listen",
+    summary: "waits for RTMP players and serves each on its own: `-o rtmp://HOST:PORT/app:gpac:rtmp_listen=1`",
+    options: rtmp::LISTEN_OUTPUT,
+    accepts: |url, listening| listening && url.scheme.as_deref() == Some("rtmp"),
+    live: true,
+    open,
+};
+
+struct RtmpListen {
+    url: RtmpUrl,
+    shown: String,
+    options: Options,
+    tracks: Tracks,
+    path: Path,
+    claim: Option<Claim>,
+}
+
+fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
+    let (url, shown, path) = address(node)?;
+    let tracks = match node.options.list("tracks") {
+        Some(names) => Tracks::parse(&names).map_err(|problem| node.option_error("tracks", problem))?,
+        None => Tracks::All,
+    };
+    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), tracks, path, claim: None }))
+}
+
+/// Where a listening word listens, and under which path: of its URL, or as `rtmp_app` and `rtmp_playpath` say.
+pub fn address(node: &Node) -> Result<(RtmpUrl, String, Path), SpecError> {
+    let url = node.url.as_ref().ok_or_else(|| node.error("it has no URL"))?;
+    let parsed = RtmpUrl::parse(url.raw.expose()).map_err(|error| node.error(error.to_string()))?;
+    let options = &node.options;
+    let (app, name) = (options.text("rtmp_app"), options.secret("rtmp_playpath").or_else(|| options.secret("key")));
+    let target = parsed.target(None, app.as_deref(), name.as_ref().map(Secret::expose));
+    let path = Path::new(&target.app, &target.name);
+    Ok((parsed, url.shown.clone(), path))
+}
+
+/// How long a listening word waits for its first peer; `None` = for ever.
+pub fn first_peer(options: &Options) -> Option<Duration> {
+    options.duration("timeout").filter(|timeout| !timeout.is_zero())
+}
+
+/// Ends a listening word that nobody came to in time.
+pub async fn nobody_came(joined: &Notify, within: Option<Duration>) -> Ended {
+    let Some(within) = within else { return std::future::pending().await };
+    match tokio::time::timeout(within, joined.notified()).await {
+        Ok(()) => std::future::pending().await,
+        Err(_) => Ended::new(
+            Origin::Peer,
+            Retry::Never,
+            Reason::Timeout,
+            format!("nobody connected within {} s (`timeout=`)", within.as_secs_f64()),
+        ),
+    }
+}
+
+impl Sink for RtmpListen {
+    fn role(&self) -> Role {
+        Role::Serve
+    }
+
+    fn prepare<'a>(&'a mut self, env: &'a Env) -> BoxFuture<'a, Result<(), Ended>> {
+        Box::pin(async {
+            self.claim = Some(env.listeners.claim(&self.url, &self.shown, &*env.resolver).await?);
+            Ok(())
+        })
+    }
+
+    fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended> {
+        Box::pin(async move {
+            if self.claim.is_none()
+                && let Err(ended) = self.prepare(&job.env).await
+            {
+                return ended;
+            }
+            let (closer, closing) = stopper();
+            let options = &self.options;
+            let start = if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group };
+            let offer = Arc::new(PlayOffer {
+                stream: job.stream.clone(),
+                start,
+                max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
+                latency: options.duration("latency").unwrap_or_default(),
+                delay: options.duration("delay").unwrap_or_default(),
+                tracks: self.tracks.clone(),
+                chunk_size: chunk_size(options),
+                key: options.secret("play_key"),
+                stats: job.stats.clone(),
+                output: job.name.clone(),
+                events: job.events.clone(),
+                joined: Notify::new(),
+                closing,
+                nodelay: options.bool("tcp_nodelay"),
+            });
+            job.stream.hub().keep_at_least(offer.max_lag + offer.delay);
+            let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
+            let route: Route = claim.serve(self.path.clone(), Target::Play(offer.clone()));
+            job.progress.enter(State::Live);
+            let ended = tokio::select! {
+                () = job.stop.stopped() => Ended::stopped(),
+                ended = nobody_came(&offer.joined, first_peer(&self.options)) => ended,
+            };
+            drop(route);
+            closer.stop();
+            ended
+        })
+    }
+}
+
+/// The chunk size to announce: `chunk_size=`, else the one whose bytes are shared by all.
+pub fn chunk_size(options: &Options) -> u32 {
+    options.count("chunk_size").and_then(|size| u32::try_from(size).ok()).unwrap_or(crate::wire::CHUNK_SIZE)
+}
