@@ -15,6 +15,7 @@ pub mod monitor;
 pub mod net;
 pub mod node;
 pub mod options;
+pub mod output;
 pub mod registry;
 pub mod secret;
 pub mod sink;

@@ -39,9 +39,10 @@ pub struct SinkKind {
 pub enum Role {
     /// Connects to somebody, once the input has a key frame: deadlines at every stage, stalls, `grace`.
     Push,
-    /// Waits for others to connect: runs from the start, whether there is an input or not, until told to stop.
+    /// Waits for others to connect: runs from the start, whether there is an input or not.
     Serve,
-    /// Writes to a file or to nowhere: runs once the input has a key frame, and stays open while the input is gone.
+    /// Writes to a file or to nowhere: runs from the start, so that it misses nothing of a source that runs free, and
+    /// stays open while the input is gone.
     Store,
 }
 
