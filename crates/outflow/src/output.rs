@@ -241,8 +241,9 @@ impl Supervisor {
             _ if self.input_is_gone => Event::InputEnded { finished: true },
             InputState { finished: true, .. } => Event::InputEnded { finished: true },
             InputState { ready: true, gone_since: None, .. } => Event::InputReady,
-            InputState { gone_since: Some(since), ended: false, .. } => Event::InputGone(since),
-            _ => Event::InputEnded { finished: false },
+            InputState { ended: true, .. } => Event::InputEnded { finished: false },
+            // A source that has come but has had no key frame yet is no news of the broadcast's end.
+            InputState { gone_since, .. } => Event::InputGone(gone_since.unwrap_or_else(Instant::now)),
         })
     }
 
