@@ -1,5 +1,6 @@
 //! Everything that can be observed, declared once as data: the only source of logs, `-json`, status lines and metrics.
 
+pub mod board;
 pub mod log;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,140 @@
+//! The board: every input and output with its state and counters, kept by the events, read by whoever shows them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::{Event, InputStats, OutputStats, State};
+use crate::error::Ended;
+
+/// One output as it is now.
+#[derive(Debug, Clone)]
+pub struct OutputView {
+    /// Its name.
+    pub name: String,
+    /// The kind of its sink.
+    pub kind: &'static str,
+    /// Its URL, masked.
+    pub url: String,
+    /// Its state.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// Why it is in that state, where something went wrong.
+    pub reason: Option<Ended>,
+    /// When the next attempt is due, in backoff.
+    pub retry_at: Option<Instant>,
+    /// Whether it ever was live.
+    pub ever_live: bool,
+    /// Its counters.
+    pub stats: Arc<OutputStats>,
+}
+
+/// One input as it is now.
+#[derive(Debug, Clone)]
+pub struct InputView {
+    /// Its name.
+    pub name: String,
+    /// The kind of its source.
+    pub kind: &'static str,
+    /// Its URL, masked; empty where it has none.
+    pub url: String,
+    /// Since when it has had a source; `None` while it waits for one.
+    pub up_since: Option<Instant>,
+    /// Why its last source ended.
+    pub reason: Option<Ended>,
+    /// Its counters.
+    pub stats: Arc<InputStats>,
+}
+
+/// Everything as it is at one instant.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// The inputs, in the order of the words.
+    pub inputs: Vec<InputView>,
+    /// The outputs, in the order of the words.
+    pub outputs: Vec<OutputView>,
+    /// The ports that are listened on.
+    pub listening: Vec<SocketAddr>,
+}
+
+/// Keeps the view.
+#[derive(Debug)]
+pub struct Board {
+    /// When the program began.
+    pub begin: Instant,
+    view: Mutex<View>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { begin: Instant::now(), view: Mutex::default() }
+    }
+}
+
+impl Board {
+    /// Everything as it is now.
+    pub fn view(&self) -> View {
+        self.view.lock().clone()
+    }
+
+    /// Adds an output.
+    pub fn add_output(&self, name: &str, kind: &'static str, url: &str, stats: Arc<OutputStats>) {
+        self.view.lock().outputs.push(OutputView {
+            name: name.to_owned(),
+            kind,
+            url: url.to_owned(),
+            state: State::Idle,
+            since: Instant::now(),
+            attempt: 0,
+            reason: None,
+            retry_at: None,
+            ever_live: false,
+            stats,
+        });
+    }
+
+    /// Adds an input.
+    pub fn add_input(&self, name: &str, kind: &'static str, url: &str, stats: Arc<InputStats>) {
+        let (name, url) = (name.to_owned(), url.to_owned());
+        self.view.lock().inputs.push(InputView { name, kind, url, up_since: None, reason: None, stats });
+    }
+
+    /// Takes an event over.
+    pub fn on(&self, event: &Event) {
+        let now = Instant::now();
+        let mut view = self.view.lock();
+        match event {
+            Event::Listening { address, .. } => view.listening.push(*address),
+            Event::Output { output, state, reason, attempt, retry_in } => {
+                if let Some(known) = view.outputs.iter_mut().find(|known| known.name == *output) {
+                    if known.state != *state {
+                        known.since = now;
+                    }
+                    known.state = *state;
+                    known.attempt = *attempt;
+                    known.reason.clone_from(reason);
+                    known.retry_at = retry_in.map(|wait| now + wait);
+                    known.ever_live |= *state == State::Live;
+                }
+            }
+            Event::InputStarted { input, .. } => {
+                if let Some(known) = view.inputs.iter_mut().find(|known| known.name == *input) {
+                    known.up_since = Some(now);
+                    known.reason = None;
+                }
+            }
+            Event::InputEnded { input, reason, .. } => {
+                if let Some(known) = view.inputs.iter_mut().find(|known| known.name == *input) {
+                    known.up_since = None;
+                    known.reason = Some(reason.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+}
