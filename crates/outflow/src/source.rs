@@ -1,5 +1,8 @@
 //! Sources: the record of each kind, and the registry that feeds parser, help and documentation.
 
+pub mod ffmpeg;
+pub mod file;
+pub mod pipe;
 pub mod rtmp_listen;
 
 use std::sync::Arc;
@@ -75,4 +78,4 @@ pub trait Source: Send {
 }
 
 /// Every kind of source.
-pub static SOURCES: &[&SourceKind] = &[&rtmp_listen::KIND];
+pub static SOURCES: &[&SourceKind] = &[&rtmp_listen::KIND, &pipe::KIND, &file::KIND, &ffmpeg::KIND];

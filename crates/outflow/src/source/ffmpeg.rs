@@ -1,0 +1,140 @@
+//! The source `ffmpeg`: everything that the user's own `ffmpeg` can open, as a child process that writes FLV to a pipe.
+
+mod child;
+mod command;
+mod guard;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub use self::guard::{GUARD_WORD, exec_guard};
+
+use self::child::{Child, Fate};
+use self::command::Command;
+use super::file::play::{self, Style};
+use super::pipe::{Pieces, open_stream};
+use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
+use crate::error::{Ended, Origin, Reason, Retry, SpecError};
+use crate::monitor::Event;
+use crate::node::{MediaUrl, Node};
+use crate::options::{OptionSpec, Type};
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new("ffmpeg", Type::Text, "ffmpeg", "the program to run: a path, or a name that is looked up in PATH"),
+    OptionSpec::new(
+        "vcodec",
+        Type::Text,
+        "copy",
+        "how ffmpeg makes the video: copy, an encoder of its (libx264), or none",
+    ),
+    OptionSpec::new("acodec", Type::Text, "copy", "how ffmpeg makes the audio: copy, an encoder of its (aac), or none"),
+    OptionSpec::new(
+        "format",
+        Type::Text,
+        "",
+        "the format that ffmpeg is to expect (its -f before -i), where it can't tell",
+    ),
+    OptionSpec::new(
+        "re",
+        Type::Choice(&["auto", "yes", "no"]),
+        "auto",
+        "let ffmpeg read at the media's own pace; auto: for files",
+    ),
+    OptionSpec::new(
+        "timeout",
+        Type::Duration,
+        "15s",
+        "ffmpeg is ended and started again when nothing came from it for so long",
+    ),
+];
+
+/// The record of the kind. It takes every word, so that it must be the last of the registry.
+pub const KIND: SourceKind = SourceKind {
+    name: "ffmpeg",
+    summary: "Whatever your own ffmpeg can open (srt, udp, rtsp, http, .mkv, .ts, devices, lavfi), as a child process.",
+    options: &[OPTIONS],
+    accepts: |_: &MediaUrl, _: bool| true,
+    produces: Produces::Encoded,
+    may_run_free: true,
+    open,
+};
+
+/// Bytes handed to the player at a time, and how many such pieces may wait.
+const PIECE: usize = 64 << 10;
+const PIECES: usize = 16;
+/// The first burst of a live source (what ffmpeg read to learn of the streams) is not held back.
+const STYLE: Style = Style { lead: Duration::from_secs(10), drift_ppm: 1000, times: Some(1) };
+
+/// Validates the word: `ffmpeg` must be found, and a local file must be there.
+fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
+    let command = Command::new(node)?;
+    let timeout = node.options.duration("timeout").unwrap_or(Duration::from_secs(15));
+    Ok(Box::new(FfmpegSource { command, timeout }))
+}
+
+struct FfmpegSource {
+    command: Command,
+    timeout: Duration,
+}
+
+impl Source for FfmpegSource {
+    fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
+        Box::pin(async move {
+            let own = match std::env::current_exe() {
+                Ok(own) => own,
+                Err(error) => return Ended::internal(format!("this program can't find itself: {error}")),
+            };
+            self.run_with(own, job).await
+        })
+    }
+}
+
+impl FfmpegSource {
+    /// Runs with `own` as the program that guards the child.
+    async fn run_with(&mut self, own: PathBuf, job: SourceJob) -> Ended {
+        let (name, stop, shown) = (job.name.clone(), job.stop.clone(), self.command.shown().to_owned());
+        let child = match Child::start(&own, &self.command, job.realtime) {
+            Ok(child) => child,
+            Err(error) => {
+                let text = format!("{name}: {} could not be started: {error}", self.command.program());
+                return Ended::new(Origin::Config, Retry::Backoff, Reason::Child, text);
+            }
+        };
+        (job.events)(Event::InputStarted { input: name.clone(), what: format!("ffmpeg -i {shown}") });
+        let (sender, pieces) = sync_channel(PIECES);
+        let fate = Arc::new(Mutex::new(None));
+        let mut media = Some(Pieces::new(pieces, stop.clone()));
+        let player = play::on_thread(job, STYLE, Box::new(move || open_stream(media.take())));
+        let copier = child.copy(sender, self.timeout, PIECE, stop, fate.clone());
+        // Both end when either does: the player drops its end of the channel, the copier its own.
+        let (ended, said) = tokio::join!(player, copier);
+        let fate = fate.lock().take();
+        self.verdict(&name, ended, fate, &said)
+    }
+
+    /// What the run's ending is, from what the player met, how the child ended, and what it said last.
+    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, said: &str) -> Ended {
+        if ended.reason == Reason::Stopped {
+            return ended;
+        }
+        let said = self.command.mask(said);
+        let said = if said.is_empty() { String::new() } else { format!("; it said: {said}") };
+        let fault = match fate {
+            Some(Fate::Done) if ended.is_clean() => return ended,
+            Some(Fate::Hung) => format!("ffmpeg gave nothing for {} s and was ended", self.timeout.as_secs()),
+            Some(Fate::Exited(status)) => format!("ffmpeg ended: {status}"),
+            // It ended well, but what it wrote was not; or we ended it, since that could not be read.
+            Some(Fate::Done | Fate::Unread) | None => format!("what ffmpeg wrote is no media: {}", ended.text),
+            Some(Fate::Lost(error)) => format!("the pipe from ffmpeg broke: {error}"),
+        };
+        Ended::new(Origin::Peer, Retry::Backoff, Reason::Child, format!("{name}: {fault}{said}"))
+    }
+}
+
+#[cfg(test)]
+#[path = "ffmpeg/tests.rs"]
+mod tests;

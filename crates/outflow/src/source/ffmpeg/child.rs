@@ -1,0 +1,162 @@
+//! A running child: its output copied to the player, its last words kept, its silence noticed.
+
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process;
+use tokio::time::{sleep, timeout};
+
+use super::command::Command;
+use super::guard::GUARD_WORD;
+use crate::stop::Stop;
+
+/// How much of what the child says is kept: the end of it.
+const SAID: usize = 4096;
+/// How much of that is quoted.
+const QUOTED: usize = 600;
+/// How often a full channel is tried again.
+const RETRY: Duration = Duration::from_millis(5);
+/// How long a child that closed its output has to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How a child ended.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// With success, everything written.
+    Done,
+    /// With another exit code, or by a signal.
+    Exited(ExitStatus),
+    /// We ended it, since nothing came.
+    Hung,
+    /// We ended it, since nobody reads it any more.
+    Unread,
+    /// Its pipe could not be read.
+    Lost(io::Error),
+}
+
+/// A child process that is killed when this is dropped.
+pub(super) struct Child {
+    process: process::Child,
+}
+
+impl Child {
+    /// Starts the command behind the guard `own`. Must be called on the main thread: the kernel ends the child when the
+    /// thread that started it ends.
+    pub(super) fn start(own: &Path, command: &Command, realtime: bool) -> io::Result<Self> {
+        let process = process::Command::new(own)
+            .arg(GUARD_WORD)
+            .arg(std::process::id().to_string())
+            .args(command.arguments(realtime))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Self { process })
+    }
+
+    /// Copies the output until it ends, nobody wants it, nothing comes for `silence`, or `stop`. Gives the end of what
+    /// the child said, and leaves its fate in `fate` before the player can see the end of the output.
+    pub(super) async fn copy(
+        mut self,
+        pieces: SyncSender<io::Result<Vec<u8>>>,
+        silence: Duration,
+        piece: usize,
+        stop: Stop,
+        fate: Arc<Mutex<Option<Fate>>>,
+    ) -> String {
+        let (Some(mut output), Some(errors)) = (self.process.stdout.take(), self.process.stderr.take()) else {
+            return String::new();
+        };
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let listen = listen(errors, said.clone());
+        let copy = async {
+            let ended = tokio::select! {
+                ended = copy(&mut output, &pieces, silence, piece) => ended,
+                () = stop.stopped() => Fate::Unread,
+            };
+            let ended = match ended {
+                Fate::Done => match timeout(GRACE, self.process.wait()).await {
+                    Ok(Ok(status)) if status.success() => Fate::Done,
+                    Ok(Ok(status)) => Fate::Exited(status),
+                    Ok(Err(error)) => Fate::Lost(error),
+                    Err(_) => Fate::Hung,
+                },
+                other => other,
+            };
+            // Already gone, or about to be: nothing to report.
+            let _ = self.process.kill().await;
+            *fate.lock() = Some(ended);
+            drop(pieces);
+        };
+        // Its grandchildren may hold the pipe open: what it says is waited for only shortly.
+        tokio::pin!(listen);
+        tokio::select! {
+            () = copy => { let _ = timeout(Duration::from_millis(200), &mut listen).await; }
+            () = async { (&mut listen).await; std::future::pending::<()>().await } => {}
+        }
+        let said = said.lock();
+        last_words(&said)
+    }
+}
+
+async fn copy(
+    output: &mut (impl AsyncRead + Unpin),
+    pieces: &SyncSender<io::Result<Vec<u8>>>,
+    silence: Duration,
+    size: usize,
+) -> Fate {
+    loop {
+        let mut piece = Vec::with_capacity(size);
+        let read = timeout(silence, output.read_buf(&mut piece)).await;
+        match read {
+            Err(_) => return Fate::Hung,
+            Ok(Err(error)) => return Fate::Lost(error),
+            Ok(Ok(0)) => return Fate::Done,
+            Ok(Ok(_)) => {}
+        }
+        // A full channel means that the player keeps to its pace: the child waits, which is no silence of its own.
+        let mut waiting = Ok(piece);
+        loop {
+            match pieces.try_send(waiting) {
+                Ok(()) => break,
+                Err(TrySendError::Disconnected(_)) => return Fate::Unread,
+                Err(TrySendError::Full(back)) => waiting = back,
+            }
+            sleep(RETRY).await;
+        }
+    }
+}
+
+/// Keeps the end of what the child says.
+async fn listen(mut errors: impl AsyncRead + Unpin, said: Arc<Mutex<Vec<u8>>>) {
+    let mut piece = [0u8; 1024];
+    while let Ok(count @ 1..) = errors.read(&mut piece).await {
+        let mut said = said.lock();
+        said.extend_from_slice(piece.get(..count).unwrap_or_default());
+        let surplus = said.len().saturating_sub(SAID);
+        said.drain(..surplus);
+    }
+}
+
+/// The last lines, on one line.
+fn last_words(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let mut lines: Vec<String> = text
+        .lines()
+        .rev()
+        .map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .take(3)
+        .collect();
+    lines.reverse();
+    let words = lines.join(" | ");
+    let skip = words.chars().count().saturating_sub(QUOTED);
+    words.chars().skip(skip).collect()
+}

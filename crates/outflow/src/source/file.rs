@@ -1,0 +1,193 @@
+//! The source `file`: FLV, MP4, M4V and MOV files, in real time, once or in a loop.
+
+pub(crate) mod demux;
+mod flv;
+mod identify;
+mod mp4;
+pub(crate) mod play;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use self::flv::FlvDemuxer;
+pub(crate) use self::identify::{ENOUGH, Looks, identify};
+
+use self::demux::{Demuxer, ReadError};
+use self::mp4::{Mp4Demuxer, Pick};
+use self::play::Style;
+use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
+use crate::error::{Ended, Origin, Reason, Retry, SpecError};
+use crate::monitor::Event;
+use crate::node::{MediaUrl, Node};
+use crate::options::{OptionSpec, Type};
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "loop",
+        Type::Text,
+        "no",
+        "play again from the start, with time going on: yes, no, or how many times in all",
+    ),
+    OptionSpec::new(
+        "tracks",
+        Type::List,
+        "video,audio",
+        "which tracks of an MP4 to send: video, audio, video:N, audio:N (N from 0)",
+    ),
+];
+
+/// The record of the kind.
+pub const KIND: SourceKind = SourceKind {
+    name: "file",
+    summary: "An FLV, MP4, M4V or MOV file, played in real time (reframer:rt=off: as fast as files take it).",
+    options: &[OPTIONS],
+    accepts,
+    produces: Produces::Encoded,
+    may_run_free: true,
+    open,
+};
+
+/// The path of a word without a scheme or with `file:`, as typed otherwise.
+pub fn path(url: &MediaUrl) -> Option<&Path> {
+    let raw = url.raw.expose();
+    match url.scheme.as_deref() {
+        None => Some(Path::new(raw)),
+        Some("file") => {
+            let rest = raw.get(5..)?;
+            Some(Path::new(rest.strip_prefix("//localhost").or(rest.strip_prefix("//")).unwrap_or(rest)))
+        }
+        Some(_) => None,
+    }
+}
+
+fn accepts(url: &MediaUrl, _listen: bool) -> bool {
+    let known = ["flv", "mp4", "m4v", "mov", "m4a", "f4v"];
+    path(url).and_then(Path::extension).is_some_and(|end| known.iter().any(|known| end.eq_ignore_ascii_case(known)))
+}
+
+/// Validates the word, and reads the file's beginning (FLV) or index (MP4) once: what can't be read or carried is said
+/// before anything starts.
+fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
+    let path = node.url.as_ref().and_then(path).ok_or_else(|| node.error("no file is named"))?.to_owned();
+    check_readable(node, &path)?;
+    let times = times(node)?;
+    let pick = pick(node)?;
+    let (_, notes) = open_media(&path, pick).map_err(|error| node.error(format!("{}: {error}", path.display())))?;
+    Ok(Box::new(FileSource { path, pick, times, notes }))
+}
+
+/// Says why a path can't be read, if it can't.
+pub(crate) fn check_readable(node: &Node, path: &Path) -> Result<std::fs::Metadata, SpecError> {
+    let shown = path.display();
+    let meta = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => node.error(format!("there is no file {shown}")),
+        std::io::ErrorKind::PermissionDenied => node.error(format!("no permission to look at {shown}")),
+        _ => node.error(format!("{shown}: {error}")),
+    })?;
+    if meta.is_dir() {
+        return Err(node.error(format!("{shown} is a directory, not a file")));
+    }
+    rustix::fs::access(path, rustix::fs::Access::READ_OK)
+        .map_err(|error| node.error(format!("{shown} can't be read: {}", std::io::Error::from(error))))?;
+    Ok(meta)
+}
+
+fn times(node: &Node) -> Result<Option<u64>, SpecError> {
+    let text = node.options.text("loop").unwrap_or_default();
+    match text.as_str() {
+        "" | "no" | "false" | "off" => Ok(Some(1)),
+        "yes" | "true" | "on" => Ok(None),
+        number => match number.parse::<u64>() {
+            Ok(0) => Ok(Some(1)),
+            Ok(count) => Ok(Some(count)),
+            Err(_) => Err(node.option_error("loop", format!("`{number}` is not yes, no or a number of times"))),
+        },
+    }
+}
+
+fn pick(node: &Node) -> Result<Pick, SpecError> {
+    if !node.options.is_set("tracks") {
+        return Ok(Pick::default());
+    }
+    let mut pick = Pick { video: None, audio: None, named: true };
+    for word in node.options.list("tracks").unwrap_or_default() {
+        let (kind, number) = word.split_once(':').unwrap_or((&word, "0"));
+        let wrong = || node.option_error("tracks", format!("`{word}` is not video, audio, video:N or audio:N"));
+        let number: usize = number.parse().map_err(|_| wrong())?;
+        let place = match kind {
+            "video" => &mut pick.video,
+            "audio" => &mut pick.audio,
+            _ => return Err(wrong()),
+        };
+        if place.replace(number).is_some() {
+            let text = format!("two {kind} tracks can't be sent at once yet: name one");
+            return Err(node.option_error("tracks", text));
+        }
+    }
+    Ok(pick)
+}
+
+/// Opens a file by what it is, not by its name, and says what there is to know of it.
+fn open_media(path: &Path, pick: Pick) -> Result<(Box<dyn Demuxer>, Vec<String>), ReadError> {
+    let failed = |error: std::io::Error| ReadError { offset: None, ..ReadError::io(0, &error) };
+    let mut file = File::open(path).map_err(failed)?;
+    // Shared with other readers; an output that is told to write this file finds it locked. Some file systems have no
+    // locks, which is no reason not to play.
+    let _ = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared);
+    let mut head = Vec::with_capacity(ENOUGH);
+    Read::by_ref(&mut file).take(ENOUGH as u64).read_to_end(&mut head).map_err(failed)?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    match identify(&head) {
+        Looks::Mp4 => {
+            let length = file.metadata().map_err(failed)?.len();
+            let mut media = Mp4Demuxer::open(file, length, pick)?;
+            let notes = std::mem::take(&mut media.notes);
+            Ok((Box::new(media), notes))
+        }
+        Looks::MpegTs => Err(ReadError::media(
+            "this is an MPEG transport stream; your own ffmpeg can open it: give it a name that ends in .ts",
+        )),
+        Looks::FlvOrOther if pick.named => Err(ReadError::media("`tracks` picks tracks of MP4 files, this is none")),
+        Looks::FlvOrOther => Ok((Box::new(FlvDemuxer::new(file).look_ahead()?), Vec::new())),
+    }
+}
+
+struct FileSource {
+    path: PathBuf,
+    pick: Pick,
+    times: Option<u64>,
+    notes: Vec<String>,
+}
+
+impl Source for FileSource {
+    fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
+        for text in self.notes.drain(..) {
+            (job.events)(Event::Note { who: job.name.clone(), text });
+        }
+        let (path, pick) = (self.path.clone(), self.pick);
+        let style = Style { lead: Duration::ZERO, drift_ppm: 0, times: self.times };
+        Box::pin(async move {
+            if job.stop.is_stopped() {
+                return Ended::stopped();
+            }
+            let what = format!("file {}", path.display());
+            (job.events)(Event::InputStarted { input: job.name.clone(), what });
+            let gone = path.clone();
+            let ended =
+                play::on_thread(job, style, Box::new(move || open_media(&path, pick).map(|(media, _)| media))).await;
+            match std::fs::metadata(&gone) {
+                Err(error) if !ended.is_clean() && ended.reason == Reason::File => {
+                    let text = format!("{}: {error}", gone.display());
+                    Ended::new(Origin::Config, Retry::Never, Reason::File, text)
+                }
+                _ => ended,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "file/file_tests.rs"]
+mod tests;
