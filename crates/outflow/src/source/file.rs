@@ -49,17 +49,9 @@ pub const KIND: SourceKind = SourceKind {
     open,
 };
 
-/// The path of a word without a scheme or with `file:`, as typed otherwise.
-pub fn path(url: &MediaUrl) -> Option<&Path> {
-    let raw = url.raw.expose();
-    match url.scheme.as_deref() {
-        None => Some(Path::new(raw)),
-        Some("file") => {
-            let rest = raw.get(5..)?;
-            Some(Path::new(rest.strip_prefix("//localhost").or(rest.strip_prefix("//")).unwrap_or(rest)))
-        }
-        Some(_) => None,
-    }
+/// The file that a URL names, if it names one.
+pub(crate) fn path(url: &MediaUrl) -> Option<&Path> {
+    url.path().map(Path::new)
 }
 
 fn accepts(url: &MediaUrl, _listen: bool) -> bool {

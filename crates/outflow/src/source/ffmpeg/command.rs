@@ -27,11 +27,7 @@ impl Command {
             return Err(node.error("the input's name is empty or has a zero byte"));
         }
         let scheme = url.scheme.as_deref();
-        let local = match scheme {
-            None => Some(raw),
-            Some("file") => raw.get(5..).map(|rest| rest.strip_prefix("//").unwrap_or(rest)),
-            Some(_) => None,
-        };
+        let local = url.path();
         // `lavfi:` is a word of ours for ffmpeg's test sources: -f lavfi -i REST.
         let lavfi = raw.strip_prefix("lavfi:");
         let option = |name: &str| node.options.text(name).filter(|text| !text.is_empty());

@@ -180,6 +180,7 @@ fn audio(entry: &Mp4Box, quicktime: bool) -> Result<Codec, NoCodec> {
     };
     let enhanced =
         |fourcc: &[u8; 4], config| codec(Form::ExAudio(*fourcc), config, f64::from(u32::from_be_bytes(*fourcc)));
+    // AC-3, E-AC-3 and MP3 have no configuration: their sequence header, as FFmpeg sends it too, only names the codec.
     let need = |kind: &[u8; 4]| {
         find(&children, kind).ok_or_else(|| {
             ReadError::at(entry.at, format!("the `{}` entry has no `{}` box", name(entry.kind), name(*kind)))
@@ -201,14 +202,14 @@ fn audio(entry: &Mp4Box, quicktime: bool) -> Result<Codec, NoCodec> {
                     Ok(codec)
                 }
                 0x69 | 0x6b => Ok(mp3(&codec, rate, channels)),
-                0xa5 => Ok(enhanced(b"ac-3", None)),
-                0xa6 => Ok(enhanced(b"ec-3", None)),
+                0xa5 => Ok(enhanced(b"ac-3", Some(Vec::new()))),
+                0xa6 => Ok(enhanced(b"ec-3", Some(Vec::new()))),
                 other => Err(NoCodec::NotInFlv(format!("`mp4a` with object type {other:#04x}"))),
             }
         }
         b".mp3" | b"ms\0\x55" => Ok(mp3(&codec, rate, channels)),
-        b"ac-3" => Ok(enhanced(b"ac-3", None)),
-        b"ec-3" => Ok(enhanced(b"ec-3", None)),
+        b"ac-3" => Ok(enhanced(b"ac-3", Some(Vec::new()))),
+        b"ec-3" => Ok(enhanced(b"ec-3", Some(Vec::new()))),
         b"Opus" => Ok(enhanced(b"Opus", Some(opus_head(need(b"dOps")?)?))),
         b"fLaC" => Ok(enhanced(b"fLaC", Some(flac_header(need(b"dfLa")?)?))),
         b"enca" => Err(NoCodec::NotInFlv("encrypted audio".into())),
@@ -224,7 +225,7 @@ fn mp3(codec: &dyn Fn(Form, Option<Vec<u8>>, f64) -> Codec, rate: u32, channels:
         22_050 => codec(Form::Plain(0x2a | stereo), None, 2.0),
         11_025 => codec(Form::Plain(0x26 | stereo), None, 2.0),
         8_000 => codec(Form::Plain(0xee | stereo), None, 14.0),
-        _ => codec(Form::ExAudio(*b".mp3"), None, f64::from(u32::from_be_bytes(*b".mp3"))),
+        _ => codec(Form::ExAudio(*b".mp3"), Some(Vec::new()), f64::from(u32::from_be_bytes(*b".mp3"))),
     }
 }
 

@@ -82,7 +82,9 @@ impl Sizes {
                     return None;
                 }
                 match bits {
-                    4 => bytes.get(at / 2).map(|byte| u32::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 15 })),
+                    4 => bytes
+                        .get(at / 2)
+                        .map(|byte| u32::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 15 })),
                     8 => bytes.get(at).map(|byte| u32::from(*byte)),
                     _ => super::boxes::be16(bytes, at * 2).map(u32::from),
                 }

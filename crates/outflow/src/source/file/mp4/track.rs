@@ -161,15 +161,17 @@ impl Track {
         Ok(())
     }
 
-    /// Leaves out what the edit list cuts from the beginning: audio that ends before it, and video before the last
-    /// key frame that can show its first picture.
+    /// Leaves out what the edit list cuts from the beginning: audio before it but for one frame, which decoders need to
+    /// begin cleanly, and video before the last key frame that can show its first picture.
     fn go_to_beginning(&mut self) -> Result<(), ReadError> {
         if self.begin <= 0 {
             return Ok(());
         }
         let begin = self.begin;
-        let ends_before =
-            |sample: &Sample| sample.dts.saturating_add(sample.cts).saturating_add(i64::from(sample.duration)) <= begin;
+        let is_cut = |sample: &Sample| {
+            let pts = sample.dts.saturating_add(sample.cts);
+            pts.saturating_add(2 * i64::from(sample.duration)) <= begin
+        };
         if self.kind == Kind::Video {
             let Some(table) = &self.table else { return Ok(()) };
             let (mut from, mut index, mut scan) = (0u32, 0u32, table.clone());
@@ -192,7 +194,7 @@ impl Track {
         loop {
             self.fill()?;
             match self.queue.front() {
-                Some(sample) if ends_before(sample) && self.table.is_some() => self.take(),
+                Some(sample) if is_cut(sample) && self.table.is_some() => self.take(),
                 _ => return Ok(()),
             }
         }
