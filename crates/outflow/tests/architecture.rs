@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("error",    &["secret"]),
     ("stop",     &[]),
     ("options",  &["error", "secret"]),
-    ("media",    &["error"]),
+    ("media",    &["error", "stop"]),
     ("node",     &["error", "options", "secret"]),
     ("monitor",  &["error", "media", "options"]),
     // One writer, many cursors: generic over its item, so it knows no media.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use outflow::env::Env;
 use outflow::error::Ended;
 use outflow::media::{Intake, Kind, Packet, StreamInfo};
+use outflow::net::dial::SystemResolver;
 use outflow::node::{MediaUrl, Node};
-use outflow::options::{Options, Value, defaults, value};
+use outflow::options::{Options, defaults, value};
 use outflow::source::{SourceJob, SourceKind, file};
 use outflow::stop::stopper;
 use outflow_testkit::flv::{Tag, read_file};
@@ -56,17 +58,24 @@ fn run(kind: &SourceKind, url: &str, options: &[(&'static str, &str)]) -> (Ended
     let mut source = (kind.open)(&node(kind, url, options)).unwrap_or_else(|error| panic!("{error}"));
     let kept = Arc::new(Kept::default());
     let (_stopper, stop) = stopper();
-    let job = SourceJob {
-        feed: kept.clone(),
-        raw: Default::default(),
-        realtime: false,
-        stop,
-        stats: Default::default(),
-        events: Arc::new(|_| {}),
-        name: "in".into(),
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ended = runtime.block_on(source.run(job));
+    let feed = kept.clone();
+    let ended = runtime.block_on(async {
+        let events: outflow::monitor::Sink = Arc::new(|_| {});
+        let env = Env::new(Arc::new(SystemResolver), events.clone());
+        let name = "in".to_owned();
+        let job = SourceJob {
+            feed,
+            raw: Default::default(),
+            realtime: false,
+            stop,
+            stats: Default::default(),
+            events,
+            name,
+            env,
+        };
+        source.run(job).await
+    });
     (ended, kept)
 }
 

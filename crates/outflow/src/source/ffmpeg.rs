@@ -52,12 +52,12 @@ const OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
-/// The record of the kind. It takes every word, so that it must be the last of the registry.
+/// The record of the kind. It takes every word but RTMP, so that it must be the last of the registry.
 pub const KIND: SourceKind = SourceKind {
     name: "ffmpeg",
     summary: "Whatever your own ffmpeg can open (srt, udp, rtsp, http, .mkv, .ts, devices, lavfi), as a child process.",
     options: &[OPTIONS],
-    accepts: |_: &MediaUrl, _: bool| true,
+    accepts: |url: &MediaUrl, _: bool| !url.is_rtmp(),
     produces: Produces::Encoded,
     may_run_free: true,
     open,
