@@ -9,6 +9,9 @@ const HEADER: usize = 11;
 /// Bytes of the back pointer after each tag.
 const BACK_POINTER: usize = 4;
 
+/// Most messages taken from one aggregate; real ones hold some tens.
+const MAX_PARTS: u32 = 10_000;
+
 /// The messages in an aggregate, one by one and without copying; ends after the first error.
 ///
 /// Each has the aggregate's chunk stream and message stream; times are moved so that the first equals the
@@ -18,12 +21,13 @@ pub struct Aggregate {
     rest: Message,
     /// Aggregate time minus the first tag's time.
     offset: Option<u32>,
+    parts: u32,
 }
 
 impl Aggregate {
     /// `message` is one of type [`kind::AGGREGATE`].
     pub fn new(message: Message) -> Self {
-        Aggregate { rest: message, offset: None }
+        Aggregate { rest: message, offset: None, parts: 0 }
     }
 
     fn tag(&mut self) -> Result<Message> {
@@ -38,6 +42,10 @@ impl Aggregate {
         }
         if sub_kind == kind::AGGREGATE {
             return Err(broken("it holds another aggregate"));
+        }
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            return Err(broken("it has more than 10000 parts"));
         }
         rest.advance(HEADER);
         let payload = rest.split_to(length);
@@ -120,5 +128,7 @@ mod tests {
         }
         assert!(split(0, tag(22, 0, &tag(8, 0, b"x"))).is_err());
         assert!(split(0, vec![]).unwrap().is_empty());
+        assert!(split(0, tag(8, 0, b"").repeat(10_000)).is_ok());
+        assert!(split(0, tag(8, 0, b"").repeat(10_001)).is_err());
     }
 }

@@ -53,9 +53,7 @@ impl Flow {
     /// What is owed, to be sent now.
     pub(super) fn take_due(&mut self) -> impl Iterator<Item = Control> + use<> {
         let window = self.window_due.take();
-        if window.is_some() {
-            self.sent_window = window;
-        }
+        self.sent_window = window.or(self.sent_window);
         let ack = std::mem::take(&mut self.ack_due).then_some(self.received as u32);
         let pong = self.pong_due.take();
         [

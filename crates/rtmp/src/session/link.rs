@@ -19,7 +19,7 @@ const MAX_UNSENT: usize = 64 * 1024;
 /// The handshake of either role.
 pub(super) enum Greeting {
     Client(ClientHandshake),
-    Server(ServerHandshake),
+    Server(Box<ServerHandshake>),
 }
 
 impl Greeting {

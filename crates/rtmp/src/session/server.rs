@@ -174,7 +174,7 @@ impl ServerSession {
     /// A session for a connection just accepted.
     pub fn new(config: ServerConfig) -> Self {
         ServerSession {
-            link: Link::new(&config.limits, Greeting::Server(ServerHandshake::new(&config.random))),
+            link: Link::new(&config.limits, Greeting::Server(Box::new(ServerHandshake::new(&config.random)))),
             config,
             events: VecDeque::new(),
             connect: Connect::Missing,
