@@ -7,7 +7,7 @@ mod serve;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play};
+pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play, wait_for_size};
 pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish};
 pub use self::serve::{Nginx, ffmpeg_listen, listens, node_media_server, open_to_all, wait_listening};
 

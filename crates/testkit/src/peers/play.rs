@@ -65,10 +65,10 @@ pub fn vlc_play(vlc: &Found, url: &str, seconds: u32, out: &Path) -> Child {
         .start()
 }
 
-/// rtmpdump records `seconds` of media as FLV. It needs app and stream name apart when the URL has only an app.
-pub fn rtmpdump_play(rtmpdump: &Found, url: &str, name: Option<&str>, seconds: u32, out: &Path) -> Child {
-    let mut command =
-        Command::new(&rtmpdump.path).line("--live --quiet --stop").arg(seconds.to_string()).arg("-r").arg(url);
+/// rtmpdump records FLV until it is interrupted: its `--stop` does not end a live stream. It wants a stream name of its
+/// own when the URL has only an app.
+pub fn rtmpdump_play(rtmpdump: &Found, url: &str, name: Option<&str>, out: &Path) -> Child {
+    let mut command = Command::new(&rtmpdump.path).line("--live --quiet -r").arg(url);
     if let Some(name) = name {
         command = command.arg("-y").arg(name);
     }
@@ -84,4 +84,17 @@ pub fn gst_play(gst: &Found, url: &str, out: &Path) -> Child {
         .line("! filesink buffer-mode=unbuffered")
         .arg(format!("location={}", out.display()))
         .start()
+}
+
+/// Waits until a file that a player writes has this many bytes.
+pub async fn wait_for_size(file: &Path, bytes: u64, child: &mut Child) {
+    let growing = async {
+        while std::fs::metadata(file).map_or(0, |file| file.len()) < bytes {
+            assert!(child.is_running(), "the player ended before it had {bytes} bytes: {}", child.text());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(crate::wait::DEADLINE, growing).await.is_err() {
+        panic!("{} does not grow to {bytes} bytes: {}", file.display(), child.text());
+    }
 }
