@@ -124,7 +124,7 @@ impl ClientSession {
         self.link.flow.note_sent(bytes);
     }
 
-    /// Bytes sent so far, the handshake included.
+    /// Bytes sent so far, the handshake's 3073 included; acknowledgements count those or not, depending on the peer.
     pub fn sent(&self) -> u64 {
         self.link.flow.sent()
     }

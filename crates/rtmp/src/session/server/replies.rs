@@ -18,9 +18,9 @@ impl ServerSession {
     /// after its connect, as from [`ServerSession::receive`].
     pub fn accept_connect(&mut self) -> Result<()> {
         let transaction_id = self.take_connect(Connect::Accepted)?;
-        self.link.control(Control::WindowAckSize(self.config.window_ack_size));
-        self.link.control(Control::SetPeerBandwidth { size: self.config.peer_bandwidth, limit: 2 });
-        self.link.set_chunk_size(self.config.chunk_size);
+        self.link.control(Control::WindowAckSize(self.settings.window_ack_size));
+        self.link.control(Control::SetPeerBandwidth { size: self.settings.peer_bandwidth, limit: 2 });
+        self.link.set_chunk_size(self.settings.chunk_size);
         // The name and the version that nearly all servers give; some clients look for them.
         let mut properties = vec![("fmsVer", "FMS/3,0,1,123".into()), ("capabilities", Value::Number(31.0))];
         if self.client_caps.is_some() {
@@ -28,7 +28,7 @@ impl ServerSession {
             properties.push(("fourCcList", Value::StrictArray(vec!["*".into()])));
             properties.push(("videoFourCcInfoMap", any()));
             properties.push(("audioFourCcInfoMap", any()));
-            properties.push(("capsEx", Value::Number(f64::from(self.config.caps_ex))));
+            properties.push(("capsEx", Value::Number(f64::from(self.settings.caps_ex))));
         }
         let mut info = status("status", "NetConnection.Connect.Success", "Connection succeeded.");
         if let Value::Object(fields) = &mut info {
