@@ -1,0 +1,400 @@
+//! Runs a graph: binds every port, starts outputs and inputs, waits for the end, and says with which exit code.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::feeds::{Fan, Merge};
+use super::inputs::{self, InputSpec};
+use super::{Graph, NodeId, Pace, ProgramOptions, Role, Target};
+use crate::env::Env;
+use crate::error::{Ended, Reason};
+use crate::media::{Feed, Kind};
+use crate::monitor::board::Board;
+use crate::monitor::{self, Event, InputStats, OutputStats, State};
+use crate::net::dial::Resolver;
+use crate::output::{self, Outcome, OutputHandle, OutputSpec};
+use crate::stop::{Stopper, stopper};
+use crate::stream::{Stream, StreamConfig};
+
+/// Everything went as it should.
+pub const OK: i32 = 0;
+/// Something failed for good, or never came to be.
+pub const FAILED: i32 = 1;
+/// The words are wrong; nothing was started.
+pub const WORDS: i32 = 2;
+
+/// Where a run reports to, and what it may use.
+pub struct Surroundings {
+    /// Kept up to date with every event.
+    pub board: Arc<Board>,
+    /// Takes every event.
+    pub events: monitor::Sink,
+    /// Looks up names.
+    pub resolver: Arc<dyn Resolver>,
+}
+
+/// Runs a graph to its end on the current runtime, which has to be a current-thread one: the pump shares its thread.
+/// The answer is the exit code; every failure was an event.
+pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -> i32 {
+    let board = around.board.clone();
+    let out = around.events.clone();
+    let events: monitor::Sink = Arc::new(move |event| {
+        board.on(&event);
+        out(event);
+    });
+    let env = Env::new(around.resolver.clone(), events.clone());
+    match Running::start(&graph, &around.board, &events, &env).await {
+        Ok(running) => running.finish(program, &events).await,
+        Err(()) => FAILED,
+    }
+}
+
+struct Running {
+    outputs: Vec<(String, OutputHandle)>,
+    inputs: Vec<(String, tokio::task::JoinHandle<Ended>)>,
+    /// Which streams an input feeds.
+    feeds: Vec<Vec<usize>>,
+    streams: Vec<Arc<Stream>>,
+    stop_inputs: Stopper,
+}
+
+fn failed(events: &monitor::Sink, who: &str, ended: &Ended) {
+    events(Event::Failure { who: who.to_owned(), reason: ended.clone() });
+}
+
+impl Running {
+    /// Opens and binds everything, then starts outputs, then inputs. An error was told; nothing runs then.
+    async fn start(graph: &Graph, board: &Board, events: &monitor::Sink, env: &Env) -> Result<Self, ()> {
+        let (stop_inputs, stop) = stopper();
+        let mut sinks = HashMap::new();
+        let mut sources = Vec::new();
+        for id in graph.ids() {
+            let entry = graph.get(id);
+            let node = &entry.node;
+            let internal = |error: crate::error::SpecError| {
+                failed(events, &node.name, &Ended::internal(error.to_string()));
+            };
+            match entry.role {
+                Role::Sink(kind) => {
+                    let mut sink = (kind.open)(node).map_err(internal)?;
+                    if let Err(ended) = sink.prepare(env).await {
+                        failed(events, &node.name, &ended);
+                        return Err(());
+                    }
+                    sinks.insert(id, sink);
+                }
+                Role::Source(kind) => {
+                    let mut source = (kind.open)(node).map_err(internal)?;
+                    if let Err(ended) = source.prepare(env).await {
+                        failed(events, &node.name, &ended);
+                        return Err(());
+                    }
+                    sources.push((id, source));
+                }
+                _ => {}
+            }
+        }
+        let plumbing = Plumbing::new(graph);
+        let mut outputs = Vec::new();
+        for (id, sink) in graph.ids().filter_map(|id| sinks.remove(&id).map(|sink| (id, sink))) {
+            let (node, Some(stream)) = (&graph.get(id).node, graph.stream_of(id)) else { continue };
+            let stats = Arc::new(OutputStats::default());
+            let url = node.url.as_ref().map(|url| url.shown.clone()).unwrap_or_default();
+            board.add_output(&node.name, node.kind, &url, stats.clone());
+            let policy = output::policy(sink.role(), &node.options);
+            let (name, stream, events, env) =
+                (node.name.clone(), plumbing.streams[stream].clone(), events.clone(), env.clone());
+            let spec = OutputSpec { name: name.clone(), sink, policy, stream, stats, events, env };
+            outputs.push((name, output::spawn(spec)));
+        }
+        // Sinks of a stream that runs free must be reading before the first packet comes.
+        tokio::task::yield_now().await;
+        let mut inputs = Vec::new();
+        let mut feeds = Vec::new();
+        for (id, source) in sources {
+            let node = &graph.get(id).node;
+            let stats = plumbing.stats[&id].clone();
+            let url = node.url.as_ref().map(|url| url.shown.clone()).unwrap_or_default();
+            board.add_input(&node.name, node.kind, &url, stats.clone());
+            let fed = plumbing.fed_by(graph, id);
+            let (feed, encoders) = plumbing.source_feed(graph, id, &fed).map_err(|error| {
+                failed(events, &node.name, &Ended::internal(error.to_string()));
+            })?;
+            let realtime = graph.sessions[graph.get(id).session].pace == Pace::RealTime;
+            let spec = InputSpec {
+                node: node.clone(),
+                source,
+                encoders,
+                feed,
+                realtime,
+                stats,
+                events: events.clone(),
+                env: env.clone(),
+                stop: stop.clone(),
+            };
+            inputs.push((node.name.clone(), inputs::spawn(spec)));
+            feeds.push(fed);
+        }
+        Ok(Self { outputs, inputs, feeds, streams: plumbing.streams, stop_inputs })
+    }
+
+    /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.
+    async fn finish(mut self, program: &ProgramOptions, events: &monitor::Sink) -> i32 {
+        let mut code = OK;
+        let end = tokio::select! {
+            input_code = Self::inputs_end(&mut self.inputs, &self.feeds, &self.streams, events) => End::Inputs(input_code),
+            () = Self::outputs_end(&self.outputs) => End::Outputs,
+            () = after(program.run_for) => End::Time,
+            () = signalled() => End::Signal,
+        };
+        self.stop_inputs.stop();
+        if let End::Inputs(inputs) = end {
+            code = inputs;
+        }
+        for stream in &self.streams {
+            stream.set_finished();
+        }
+        for (_, output) in &self.outputs {
+            output.stop();
+        }
+        let outputs = std::mem::take(&mut self.outputs);
+        let drain = async {
+            let mut outcomes = Vec::new();
+            for (name, output) in outputs {
+                outcomes.push((name, output.wait().await));
+            }
+            outcomes
+        };
+        let outcomes = tokio::select! {
+            outcomes = drain => outcomes,
+            // Outputs bound their own draining; this is the bound on all of it.
+            () = tokio::time::sleep(program.drain + Duration::from_secs(1)) => return FAILED,
+            () = signalled() => return code,
+        };
+        for (name, outcome) in outcomes {
+            code = code.max(Self::judge(&name, &outcome, &end, events));
+        }
+        code
+    }
+
+    fn judge(name: &str, outcome: &Outcome, end: &End, events: &monitor::Sink) -> i32 {
+        let never_live = matches!(end, End::Time) && !outcome.ever_live;
+        let ended = match (&outcome.last, outcome.state) {
+            (Some(last), State::Failed) => last.clone(),
+            (None, State::Failed) => Ended::internal("it failed without saying why"),
+            (last, _) if never_live => {
+                let why = last.as_ref().map_or("nobody was there to send to".to_owned(), |last| last.text.clone());
+                Ended::network(Reason::Timeout, format!("it never was live: {why}"))
+            }
+            _ => return OK,
+        };
+        failed(events, name, &ended);
+        FAILED
+    }
+
+    /// Waits until every input has ended for good; a stream none of whose inputs goes on is told so at once.
+    async fn inputs_end(
+        inputs: &mut Vec<(String, tokio::task::JoinHandle<Ended>)>,
+        feeds: &[Vec<usize>],
+        streams: &[Arc<Stream>],
+        events: &monitor::Sink,
+    ) -> i32 {
+        let mut code = OK;
+        let mut left: Vec<usize> = feeds.iter().flatten().copied().collect();
+        let mut running: Vec<_> = inputs.drain(..).zip(feeds).collect();
+        while !running.is_empty() {
+            let next = std::future::poll_fn(|context| {
+                for (place, ((_, task), _)) in running.iter_mut().enumerate() {
+                    if let std::task::Poll::Ready(done) = std::pin::Pin::new(task).poll(context) {
+                        return std::task::Poll::Ready((place, done));
+                    }
+                }
+                std::task::Poll::Pending
+            });
+            let (place, done) = next.await;
+            let ((name, _), fed) = running.swap_remove(place);
+            let ended = done.unwrap_or_else(|_| Ended::internal("the input's own task ended in a fault"));
+            if !ended.is_clean() {
+                failed(events, &name, &ended);
+                code = FAILED;
+            }
+            for stream in fed {
+                if let Some(place) = left.iter().position(|open| open == stream) {
+                    left.swap_remove(place);
+                }
+                if !left.contains(stream) {
+                    streams[*stream].set_finished();
+                }
+            }
+        }
+        code
+    }
+
+    /// Waits until no output runs any more: there is nobody left to send to.
+    async fn outputs_end(outputs: &[(String, OutputHandle)]) {
+        if outputs.is_empty() {
+            return std::future::pending().await;
+        }
+        for (_, output) in outputs {
+            output.ended().await;
+        }
+    }
+}
+
+enum End {
+    /// All inputs ended; with this code.
+    Inputs(i32),
+    Outputs,
+    Time,
+    Signal,
+}
+
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns at the next SIGINT or SIGTERM. SIGHUP is taken and ignored: a graph has nothing to reload.
+async fn signalled() {
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return,
+            _ = terminate.recv() => return,
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Streams with their writers, and where each producer's packets go.
+struct Plumbing {
+    streams: Vec<Arc<Stream>>,
+    /// What feeds each stream: a merge of lanes where several nodes do.
+    mouths: Vec<Mouth>,
+    stats: HashMap<NodeId, Arc<InputStats>>,
+}
+
+enum Mouth {
+    One(Feed),
+    Many(Arc<Merge>, Vec<NodeId>),
+}
+
+type Encoders = Vec<(crate::node::Node, &'static crate::encode::EncoderKind, Feed)>;
+
+impl Plumbing {
+    fn new(graph: &Graph) -> Self {
+        let mut plumbing = Self { streams: Vec::new(), mouths: Vec::new(), stats: HashMap::new() };
+        for id in graph.ids().filter(|id| graph.get(*id).role.is_source()) {
+            plumbing.stats.insert(id, Arc::default());
+        }
+        for stream in &graph.streams {
+            let option = |id: &NodeId, name| graph.get(*id).node.options.duration(name).unwrap_or_default();
+            let keep = stream.sinks.iter().map(|id| option(id, "max_lag") + option(id, "delay")).max();
+            let free = graph.sessions[stream.session].pace == Pace::Free;
+            let config = StreamConfig { free, keep: keep.unwrap_or_default(), ..StreamConfig::default() };
+            let first = stream.inputs.first().map(|input| origin(graph, input.node));
+            let stats = first.and_then(|id| plumbing.stats.get(&id).cloned()).unwrap_or_default();
+            let (writer, shared) = Stream::new("stream", config, stats);
+            plumbing.streams.push(shared);
+            let mut producers: Vec<NodeId> = stream.inputs.iter().map(|input| input.node).collect();
+            producers.dedup();
+            let next: Feed = Arc::new(writer);
+            plumbing.mouths.push(match producers.as_slice() {
+                [_] => Mouth::One(next),
+                _ => {
+                    let kinds = |node| {
+                        let of_node = stream.inputs.iter().filter(|input| input.node == node);
+                        of_node.map(|input| input.kind).collect::<Vec<Kind>>()
+                    };
+                    let lanes = producers.iter().map(|node| kinds(*node)).collect();
+                    Mouth::Many(Merge::new(lanes, next), producers)
+                }
+            });
+        }
+        plumbing
+    }
+
+    /// The feed of a producer: everything that takes its packets, filters opened on the way.
+    fn feed(&self, graph: &Graph, from: NodeId) -> Result<Feed, crate::error::SpecError> {
+        let mut targets: Vec<(Target, Vec<Kind>)> = Vec::new();
+        for (kind, target) in graph.targets(from) {
+            match targets.iter_mut().find(|(known, _)| *known == target) {
+                Some((_, kinds)) => kinds.push(kind),
+                None => targets.push((target, vec![kind])),
+            }
+        }
+        let mut takers = Vec::new();
+        for (target, kinds) in targets {
+            let feed = match target {
+                Target::Filter(id) => {
+                    let next = self.feed(graph, id)?;
+                    match graph.get(id).role {
+                        Role::Filter(kind) => (kind.open)(&graph.get(id).node, next)?,
+                        _ => next,
+                    }
+                }
+                Target::Stream(number) => match &self.mouths[number] {
+                    Mouth::One(feed) => feed.clone(),
+                    Mouth::Many(merge, producers) => {
+                        merge.lane(producers.iter().position(|producer| *producer == from).unwrap_or(0))
+                    }
+                },
+            };
+            takers.push((kinds, feed));
+        }
+        Ok(Fan::feed(takers))
+    }
+
+    /// The feed of a source, and its encoders with theirs.
+    fn source_feed(
+        &self,
+        graph: &Graph,
+        source: NodeId,
+        fed: &[usize],
+    ) -> Result<(Feed, Encoders), crate::error::SpecError> {
+        let mut encoders = Encoders::new();
+        for id in graph.encoders_of(source) {
+            if let Role::Encoder(kind) = graph.get(id).role {
+                encoders.push((graph.get(id).node.clone(), kind, self.feed(graph, id)?));
+            }
+        }
+        if encoders.is_empty() {
+            return Ok((self.feed(graph, source)?, encoders));
+        }
+        // Start, end and metadata of a generator belong to every stream that its encoders feed.
+        let heads = fed.iter().map(|number| match &self.mouths[*number] {
+            Mouth::One(feed) => feed.clone(),
+            Mouth::Many(merge, _) => merge.head(),
+        });
+        let all = vec![Kind::Audio, Kind::Video, Kind::Data];
+        Ok((Fan::feed(heads.map(|head| (all.clone(), head)).collect()), encoders))
+    }
+
+    /// The streams that a source feeds, directly, through filters or through encoders.
+    fn fed_by(&self, graph: &Graph, source: NodeId) -> Vec<usize> {
+        let feeds = |stream: &super::Stream| stream.inputs.iter().any(|input| origin(graph, input.node) == source);
+        graph.streams.iter().enumerate().filter(|(_, stream)| feeds(stream)).map(|(number, _)| number).collect()
+    }
+}
+
+/// The source behind a producer.
+fn origin(graph: &Graph, producer: NodeId) -> NodeId {
+    let mut at = producer;
+    // Links only lead from earlier words to later ones, so this ends.
+    while !graph.get(at).role.is_source() {
+        match graph.links.iter().find(|link| link.to == at) {
+            Some(link) => at = link.from,
+            None => break,
+        }
+    }
+    at
+}
