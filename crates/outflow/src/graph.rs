@@ -2,8 +2,11 @@
 
 pub mod conflict;
 pub mod describe;
+mod feeds;
+mod inputs;
 pub mod link;
 pub mod program;
+pub mod run;
 mod streams;
 
 use std::fmt;

@@ -135,6 +135,12 @@ impl<T: Item> Hub<T> {
         self.ring.lock().bytes
     }
 
+    /// No publisher will publish again: readers get what is left, then the end, whether they have begun or not.
+    pub fn finish(&self) {
+        self.ring.lock().finished = true;
+        self.wake();
+    }
+
     fn wake(&self) {
         for (_, waker) in self.watchers.lock().iter() {
             waker.wake_by_ref();

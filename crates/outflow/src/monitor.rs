@@ -124,6 +124,13 @@ pub enum Event {
         /// How long until it is tried again, where it is.
         retry_in: Option<Duration>,
     },
+    /// Something has failed for good; the program's exit code will say so too.
+    Failure {
+        /// Whom it concerns.
+        who: String,
+        /// Why.
+        reason: Ended,
+    },
     /// Something to know that is no failure.
     Note {
         /// Whom it concerns.

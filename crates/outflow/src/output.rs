@@ -102,6 +102,7 @@ pub struct OutputHandle {
     status: Arc<Mutex<Status>>,
     stopper: Stopper,
     retry: Arc<Notify>,
+    over: Stop,
     task: JoinHandle<Outcome>,
 }
 
@@ -119,6 +120,11 @@ impl OutputHandle {
     /// What it is doing.
     pub fn status(&self) -> Status {
         self.status.lock().clone()
+    }
+
+    /// Returns when it has ended for good, and leaves the outcome to [`OutputHandle::wait`].
+    pub async fn ended(&self) {
+        self.over.stopped().await;
     }
 
     /// Returns when it has ended for good.
@@ -156,7 +162,13 @@ pub fn spawn(spec: OutputSpec) -> OutputHandle {
         stop,
         job: Job { name, stream, stats, events, env },
     };
-    OutputHandle { status, stopper, retry, task: tokio::spawn(supervisor.run(sink)) }
+    let (ending, over) = crate::stop::stopper();
+    let task = tokio::spawn(async move {
+        // Dropped with the task, whichever way it ends.
+        let _ending = ending;
+        supervisor.run(sink).await
+    });
+    OutputHandle { status, stopper, retry, over, task }
 }
 
 /// How often a running attempt's counters are looked at.

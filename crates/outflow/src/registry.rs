@@ -66,6 +66,8 @@ pub struct PlayOffer {
     pub events: monitor::Sink,
     /// Told at each player that joins.
     pub joined: Notify,
+    /// Told at each player that leaves.
+    pub left: Notify,
     /// Lets the players go: the output stops.
     pub closing: Stop,
     /// Whether small segments are sent at once (`tcp_nodelay`).

@@ -129,6 +129,7 @@ impl Stream {
 
     /// No source will come again: outputs drain and stop.
     pub fn set_finished(&self) {
+        self.hub.finish();
         self.input.send_modify(|state| {
             state.finished = true;
             state.ended = true;

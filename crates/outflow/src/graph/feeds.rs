@@ -30,7 +30,8 @@ impl Intake for Fan {
     fn start(&self, info: StreamInfo) {
         for (kinds, taker) in &self.takers {
             let keep = |kind, known: Option<bool>| if kinds.contains(&kind) { known } else { Some(false) };
-            let info = StreamInfo { video: keep(Kind::Video, info.video), audio: keep(Kind::Audio, info.audio), ..info };
+            let info =
+                StreamInfo { video: keep(Kind::Video, info.video), audio: keep(Kind::Audio, info.audio), ..info };
             taker.start(info);
         }
     }

@@ -1,6 +1,7 @@
 //! Runs a graph: binds every port, starts outputs and inputs, waits for the end, and says with which exit code.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::media::{Feed, Kind};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event, InputStats, OutputStats, State};
 use crate::net::dial::Resolver;
+use crate::output::state::Policy;
 use crate::output::{self, Outcome, OutputHandle, OutputSpec};
 use crate::stop::{Stopper, stopper};
 use crate::stream::{Stream, StreamConfig};
@@ -25,6 +27,9 @@ pub const OK: i32 = 0;
 pub const FAILED: i32 = 1;
 /// The words are wrong; nothing was started.
 pub const WORDS: i32 = 2;
+
+/// How long inputs are given to end.
+const INPUTS_STOP: Duration = Duration::from_secs(2);
 
 /// Where a run reports to, and what it may use.
 pub struct Surroundings {
@@ -46,7 +51,7 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
         out(event);
     });
     let env = Env::new(around.resolver.clone(), events.clone());
-    match Running::start(&graph, &around.board, &events, &env).await {
+    match Running::start(&graph, program, &around.board, &events, &env).await {
         Ok(running) => running.finish(program, &events).await,
         Err(()) => FAILED,
     }
@@ -67,7 +72,13 @@ fn failed(events: &monitor::Sink, who: &str, ended: &Ended) {
 
 impl Running {
     /// Opens and binds everything, then starts outputs, then inputs. An error was told; nothing runs then.
-    async fn start(graph: &Graph, board: &Board, events: &monitor::Sink, env: &Env) -> Result<Self, ()> {
+    async fn start(
+        graph: &Graph,
+        program: &ProgramOptions,
+        board: &Board,
+        events: &monitor::Sink,
+        env: &Env,
+    ) -> Result<Self, ()> {
         let (stop_inputs, stop) = stopper();
         let mut sinks = HashMap::new();
         let mut sources = Vec::new();
@@ -104,7 +115,7 @@ impl Running {
             let stats = Arc::new(OutputStats::default());
             let url = node.url.as_ref().map(|url| url.shown.clone()).unwrap_or_default();
             board.add_output(&node.name, node.kind, &url, stats.clone());
-            let policy = output::policy(sink.role(), &node.options);
+            let policy = Policy { drain: program.drain, ..output::policy(sink.role(), &node.options) };
             let (name, stream, events, env) =
                 (node.name.clone(), plumbing.streams[stream].clone(), events.clone(), env.clone());
             let spec = OutputSpec { name: name.clone(), sink, policy, stream, stats, events, env };
@@ -150,15 +161,19 @@ impl Running {
             () = after(program.run_for) => End::Time,
             () = signalled() => End::Signal,
         };
-        self.stop_inputs.stop();
         if let End::Inputs(inputs) = end {
             code = inputs;
         }
+        // From here on nothing new comes: every output sends what it has left, says good-bye, and ends.
+        self.stop_inputs.stop();
+        let stopped = async {
+            for (_, input) in self.inputs.iter_mut().filter(|(_, input)| !input.is_finished()) {
+                let _ = input.await;
+            }
+        };
+        let _ = tokio::time::timeout(INPUTS_STOP, stopped).await;
         for stream in &self.streams {
             stream.set_finished();
-        }
-        for (_, output) in &self.outputs {
-            output.stop();
         }
         let outputs = std::mem::take(&mut self.outputs);
         let drain = async {
@@ -197,17 +212,18 @@ impl Running {
 
     /// Waits until every input has ended for good; a stream none of whose inputs goes on is told so at once.
     async fn inputs_end(
-        inputs: &mut Vec<(String, tokio::task::JoinHandle<Ended>)>,
+        inputs: &mut [(String, tokio::task::JoinHandle<Ended>)],
         feeds: &[Vec<usize>],
         streams: &[Arc<Stream>],
         events: &monitor::Sink,
     ) -> i32 {
         let mut code = OK;
         let mut left: Vec<usize> = feeds.iter().flatten().copied().collect();
-        let mut running: Vec<_> = inputs.drain(..).zip(feeds).collect();
+        let mut running: Vec<_> = inputs.iter_mut().zip(feeds).collect();
         while !running.is_empty() {
             let next = std::future::poll_fn(|context| {
-                for (place, ((_, task), _)) in running.iter_mut().enumerate() {
+                for (place, (input, _)) in running.iter_mut().enumerate() {
+                    let (_, task) = &mut **input;
                     if let std::task::Poll::Ready(done) = std::pin::Pin::new(task).poll(context) {
                         return std::task::Poll::Ready((place, done));
                     }
@@ -215,10 +231,11 @@ impl Running {
                 std::task::Poll::Pending
             });
             let (place, done) = next.await;
-            let ((name, _), fed) = running.swap_remove(place);
+            let (input, fed) = running.swap_remove(place);
+            let name = &input.0;
             let ended = done.unwrap_or_else(|_| Ended::internal("the input's own task ended in a fault"));
             if !ended.is_clean() {
-                failed(events, &name, &ended);
+                failed(events, name, &ended);
                 code = FAILED;
             }
             for stream in fed {

@@ -121,7 +121,7 @@ impl Cursor {
                 Some((seq, headers)) => self.begin(ring, now, seq, headers, &mut read),
                 None => {
                     // A reader that came after the end waits for the stream's next life.
-                    read.ended = ring.ended && !matches!(self.place, Place::New(_)) && self.begun;
+                    read.ended = ring.finished || (ring.ended && !matches!(self.place, Place::New(_)) && self.begun);
                     read.due = self.next_due(ring, now);
                     return read;
                 }
@@ -149,7 +149,7 @@ impl Cursor {
         self.place = Place::At(seq);
         if ring.slot(seq).is_none() {
             self.excused = Duration::ZERO;
-            read.ended = ring.ended;
+            read.ended = ring.ended || ring.finished;
         }
         read.lag = self.lag(ring, now);
         read

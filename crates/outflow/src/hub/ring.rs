@@ -24,11 +24,21 @@ pub(super) struct Ring<T> {
     pub(super) bytes: usize,
     pub(super) keep: Keep,
     pub(super) ended: bool,
+    /// Ended for good: who has not begun will never begin.
+    pub(super) finished: bool,
 }
 
 impl<T: Item> Ring<T> {
     pub(super) fn new(keep: Keep) -> Self {
-        Self { slots: VecDeque::new(), base: 0, entries: VecDeque::new(), bytes: 0, keep, ended: false }
+        Self {
+            slots: VecDeque::new(),
+            base: 0,
+            entries: VecDeque::new(),
+            bytes: 0,
+            keep,
+            ended: false,
+            finished: false,
+        }
     }
 
     pub(super) fn head(&self) -> u64 {

@@ -155,5 +155,6 @@ async fn play(
         }
     };
     offer.stats.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    offer.left.notify_one();
     (offer.events)(Event::PlayerLeft { output: offer.output.clone(), peer, reason: ended.text });
 }

@@ -10,13 +10,14 @@ use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::hub::Start;
 use crate::listen::{Claim, Route};
-use crate::monitor::State;
+use crate::monitor::{OutputStats, State};
 use crate::net::pump::Tracks;
 use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PlayOffer, Target};
 use crate::secret::Secret;
 use crate::stop::stopper;
+use crate::stream::Stream;
 
 /// `-o rtmp://...:rtmp_listen=1`.
 pub const KIND: SinkKind = SinkKind {
@@ -76,6 +77,16 @@ pub async fn nobody_came(joined: &Notify, within: Option<Duration>) -> Ended {
     }
 }
 
+/// Returns when the stream is over for good and the last player has gone.
+async fn all_sent(stream: &Stream, offer: &PlayOffer) {
+    if stream.state().wait_for(|state| state.finished).await.is_err() {
+        return;
+    }
+    while OutputStats::get(&offer.stats.connections) > 0 {
+        offer.left.notified().await;
+    }
+}
+
 impl Sink for RtmpListen {
     fn role(&self) -> Role {
         Role::Serve
@@ -111,6 +122,7 @@ impl Sink for RtmpListen {
                 output: job.name.clone(),
                 events: job.events.clone(),
                 joined: Notify::new(),
+                left: Notify::new(),
                 closing,
                 nodelay: options.bool("tcp_nodelay"),
             });
@@ -121,6 +133,8 @@ impl Sink for RtmpListen {
             let ended = tokio::select! {
                 () = job.stop.stopped() => Ended::stopped(),
                 ended = nobody_came(&offer.joined, first_peer(&self.options)) => ended,
+                // Each player is sent what is left, and told the end, by its own reading of the stream.
+                () = all_sent(&job.stream, &offer) => Ended::clean(),
             };
             drop(route);
             closer.stop();
