@@ -124,19 +124,23 @@ fn report(wrong: Vec<String>) {
 }
 
 fn each_file(folders: &[&str], check: impl Fn(&Path, &str) -> Vec<Wrong>) -> Vec<String> {
-    let crates = crates();
+    let root = crates();
     let mut files = Vec::new();
-    folders.iter().for_each(|folder| rust_files(&crates.join(folder), &mut files));
+    folders.iter().for_each(|folder| rust_files(&root.join(folder), &mut files));
     assert!(!files.is_empty(), "no sources in {folders:?}");
     let mut wrong = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        let path = file.strip_prefix(crates).unwrap();
-        wrong.extend(
-            check(path, &text).into_iter().map(|(line, what)| format!("crates/{}:{line}: {what}", path.display())),
-        );
+        let path = file.strip_prefix(&root).unwrap();
+        let known = |what: &str| DEBTS.iter().any(|(file, debt)| path == Path::new(file) && what.contains(debt));
+        let found = check(path, &text).into_iter().filter(|(_, what)| !known(what));
+        wrong.extend(found.map(|(line, what)| format!("crates/{}:{line}: {what}", path.display())));
     }
     wrong
+}
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
 fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
