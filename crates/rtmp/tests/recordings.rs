@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use outflow_rtmp::chunk::ChunkReader;
 use outflow_rtmp::session::*;
-use outflow_rtmp::{Limits, Message};
+use outflow_rtmp::{Error, Limits, Message};
+use proptest::prelude::*;
 
 const HANDSHAKE: usize = 3073;
 
@@ -47,37 +48,43 @@ fn messages(bytes: &[u8], seed: u64, longest: usize) -> Vec<Message> {
     messages
 }
 
-/// A server that says yes to everything.
-fn serve(bytes: &[u8], seed: u64, longest: usize) -> Vec<ServerEvent> {
+/// What a server that says yes to everything makes of `bytes`, up to the first error.
+fn serve(bytes: &[u8], seed: u64, longest: usize) -> (Vec<ServerEvent>, Option<Error>) {
     let mut session = ServerSession::new(ServerConfig::new([7; 1528]));
-    let mut events = Vec::new();
+    let (mut events, mut error) = (Vec::new(), None);
     for piece in cuts(bytes, seed, longest) {
-        session.receive(piece).unwrap();
+        error = session.receive(piece).err();
         while let Some(event) = session.next_event() {
             match &event {
-                ServerEvent::Connect(_) => session.accept_connect().unwrap(),
+                ServerEvent::Connect(_) => error = session.accept_connect().err().or(error),
                 ServerEvent::Publish(publish) => drop(session.accept_publish(publish.stream_id)),
                 ServerEvent::Play(play) => drop(session.accept_play(play.stream_id)),
                 _ => {}
             }
             events.push(event);
         }
+        if error.is_some() {
+            break;
+        }
         session.take_output();
     }
     session.close();
     events.extend(std::iter::from_fn(|| session.next_event()));
-    events
+    (events, error)
 }
 
-fn client(role: Role, bytes: &[u8], seed: u64, longest: usize) -> Vec<ClientEvent> {
+fn client(role: Role, bytes: &[u8], seed: u64, longest: usize) -> (Vec<ClientEvent>, Option<Error>) {
     let mut session = ClientSession::new(ClientConfig::new(role, "live", "name", "rtmp://127.0.0.1/live", [9; 1528]));
-    let mut events = Vec::new();
+    let (mut events, mut error) = (Vec::new(), None);
     for piece in cuts(bytes, seed, longest) {
-        session.receive(piece).unwrap();
+        error = session.receive(piece).err();
         events.extend(std::iter::from_fn(|| session.next_event()));
+        if error.is_some() {
+            break;
+        }
         session.take_output();
     }
-    events
+    (events, error)
 }
 
 /// Checks that nothing depends on fragmentation, and gives what there was: the server's events and the client's.
@@ -95,7 +102,8 @@ fn replay(name: &str, role: Role) -> (Vec<ServerEvent>, Vec<ClientEvent>) {
             assert!(messages(chunks, seed, longest) == whole, "{name}: pieces of at most {longest} bytes");
         }
     }
-    (served, received)
+    assert_eq!((served.1, received.1), (None, None), "{name}");
+    (served.0, received.0)
 }
 
 /// Number of audio, video and data messages, and the time of the last audio and video message.
@@ -167,5 +175,32 @@ fn players() {
             _ => None,
         });
         assert_eq!(summary(messages), media, "{file}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// A recording with some bytes changed is an error or other events, never a panic, and the same for every cut.
+    #[test]
+    fn damaged(
+        file in prop::sample::select(vec!["ffmpeg9_publish_multitrack", "gst1.22_rtmp2src_play", "obs29_publish"]),
+        // Most of them in the dialogue at the beginning, where a byte means more.
+        damage in prop::collection::vec((prop_oneof![3073usize..4500, 0usize..60_000], any::<u8>()), 1..6),
+        longest in 1usize..3000,
+    ) {
+        let [mut up, mut down] = recording(file);
+        for direction in [&mut up, &mut down] {
+            direction.truncate(60_000);
+            for (place, value) in &damage {
+                if let Some(byte) = direction.get_mut(*place) {
+                    *byte = *value;
+                }
+            }
+        }
+        prop_assert!(serve(&up, 7, longest) == serve(&up, 5, 1 << 20));
+        for role in [Role::Publish, Role::Play] {
+            prop_assert!(client(role, &down, 7, longest) == client(role, &down, 5, 1 << 20));
+        }
     }
 }
