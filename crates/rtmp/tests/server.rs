@@ -512,3 +512,15 @@ fn other_protocols_are_named() {
         assert_eq!(error.kind, kind);
     }
 }
+
+#[test]
+fn another_chunk_size_is_announced_before_it_is_used() {
+    let mut server = Server::connected();
+    server.session.set_chunk_size(4096);
+    assert!(server.heard().is_empty(), "no news");
+    server.session.set_chunk_size(1);
+    assert_eq!((server.heard(), server.session.chunk_size()), (vec!["SetChunkSize(128)".to_owned()], 128));
+    // Longer than a chunk: read correctly only if both ends have the same size.
+    server.play("s");
+    assert_eq!(server.session.chunk_size(), 128);
+}
