@@ -1,6 +1,9 @@
 //! Sinks: the record of each kind, and the registry that feeds parser, help and documentation.
 
+pub mod file;
+pub mod null;
 pub mod rtmp_listen;
+mod store;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -120,4 +123,4 @@ impl Progress {
 }
 
 /// Every kind of sink.
-pub static SINKS: &[&SinkKind] = &[&rtmp_listen::KIND];
+pub static SINKS: &[&SinkKind] = &[&rtmp_listen::KIND, &null::KIND, &file::KIND];

@@ -11,6 +11,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+
 pub(crate) use self::flv::FlvDemuxer;
 pub(crate) use self::identify::{ENOUGH, Looks, identify};
 
@@ -18,6 +20,7 @@ use self::demux::{Demuxer, ReadError};
 use self::mp4::{Mp4Demuxer, Pick};
 use self::play::Style;
 use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
+use crate::env::Env;
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::monitor::Event;
 use crate::node::{MediaUrl, Node};
@@ -67,7 +70,7 @@ fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
     let times = times(node)?;
     let pick = pick(node)?;
     let (_, notes) = open_media(&path, pick).map_err(|error| node.error(format!("{}: {error}", path.display())))?;
-    Ok(Box::new(FileSource { path, pick, times, notes }))
+    Ok(Box::new(FileSource { path, lock: None, pick, times, notes }))
 }
 
 /// Says why a path can't be read, if it can't.
@@ -125,9 +128,6 @@ fn pick(node: &Node) -> Result<Pick, SpecError> {
 fn open_media(path: &Path, pick: Pick) -> Result<(Box<dyn Demuxer>, Vec<String>), ReadError> {
     let failed = |error: std::io::Error| ReadError { offset: None, ..ReadError::io(0, &error) };
     let mut file = File::open(path).map_err(failed)?;
-    // Shared with other readers; an output that is told to write this file finds it locked. Some file systems have no
-    // locks, which is no reason not to play.
-    let _ = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared);
     let mut head = Vec::with_capacity(ENOUGH);
     Read::by_ref(&mut file).take(ENOUGH as u64).read_to_end(&mut head).map_err(failed)?;
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
@@ -148,12 +148,31 @@ fn open_media(path: &Path, pick: Pick) -> Result<(Box<dyn Demuxer>, Vec<String>)
 
 struct FileSource {
     path: PathBuf,
+    /// Held as long as the input is there: an output that is told to write the same file finds it locked.
+    lock: Option<File>,
     pick: Pick,
     times: Option<u64>,
     notes: Vec<String>,
 }
 
 impl Source for FileSource {
+    fn prepare<'a>(&'a mut self, _env: &'a Env) -> BoxFuture<'a, Result<(), Ended>> {
+        Box::pin(async move {
+            let failed = |text| Err(Ended::new(Origin::Config, Retry::Never, Reason::File, text));
+            let shown = self.path.display();
+            let file = match File::open(&self.path) {
+                Ok(file) => file,
+                Err(error) => return failed(format!("{shown} could not be opened: {error}")),
+            };
+            // Shared with other readers. Some file systems have no locks, which is no reason not to play.
+            if flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK) {
+                return failed(format!("{shown} is being written, by an output of this command or another program"));
+            }
+            self.lock = Some(file);
+            Ok(())
+        })
+    }
+
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
         for text in self.notes.drain(..) {
             (job.events)(Event::Note { who: job.name.clone(), text });

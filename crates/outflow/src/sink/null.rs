@@ -1,0 +1,52 @@
+//! The sink `null`: reads everything, counts it, keeps nothing.
+
+use super::store::{self, Taken};
+use super::{BoxFuture, Role, Sink, SinkJob, SinkKind};
+use crate::error::Ended;
+use crate::monitor::{OutputStats, State};
+use crate::node::MediaUrl;
+use crate::options::OptionSpec;
+
+/// The record of the kind.
+pub const KIND: SinkKind = SinkKind {
+    name: "null",
+    summary: "Counts what comes and keeps nothing: -o null",
+    options: &[store::OPTIONS, OPTIONS],
+    accepts,
+    live: false,
+    open: |_| Ok(Box::new(Null)),
+};
+
+const OPTIONS: &[OptionSpec] = &[];
+
+fn accepts(url: &MediaUrl, _listen: bool) -> bool {
+    matches!(url.raw.expose(), "null" | "null:" | "null://")
+}
+
+struct Null;
+
+impl Sink for Null {
+    fn role(&self) -> Role {
+        Role::Store
+    }
+
+    fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended> {
+        Box::pin(async move {
+            job.progress.enter(State::Live);
+            let mut taker = store::Taker::new(&job, None);
+            loop {
+                match taker.next(&job).await {
+                    Taken::Packets(run) => {
+                        for message in &run.packets {
+                            let packet = &message.packet;
+                            OutputStats::add(&job.stats.bytes, packet.body.len() as u64);
+                            store::count(&job.stats, packet);
+                        }
+                    }
+                    Taken::Pause => {}
+                    Taken::End(ended) => return ended,
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! What sinks without a connection have in common: a place in the stream, skips told and counted, and when to end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::SinkJob;
+use crate::error::Ended;
+use crate::hub::Start;
+use crate::media::{Kind, Packet};
+use crate::monitor::{Event, OutputStats};
+use crate::options::{OptionSpec, Options, Type};
+use crate::stream::{InputState, Reader};
+use crate::wire::Shared;
+
+/// The options of these sinks.
+pub(super) const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
+    "max_lag",
+    Type::Duration,
+    "4s",
+    "further behind a live source: skip forward to the newest key frame (nothing is skipped with reframer:rt=off)",
+)];
+
+/// Packets in one piece.
+pub(super) struct Run {
+    /// Set where the packets begin at an entry point after a join or a skip: the headers that belong before them.
+    pub(super) headers: Option<Arc<[Shared]>>,
+    /// The packets.
+    pub(super) packets: Vec<Shared>,
+}
+
+/// What comes next.
+pub(super) enum Taken {
+    /// Packets.
+    Packets(Run),
+    /// The source ended; another may come.
+    Pause,
+    /// The run is over.
+    End(Ended),
+}
+
+/// Takes packets from a stream.
+pub(super) struct Taker {
+    reader: Reader,
+    state: tokio::sync::watch::Receiver<InputState>,
+    paused: bool,
+}
+
+impl Taker {
+    /// A place at the stream's next entry point; on a stream that runs free at its oldest.
+    pub(super) fn new(job: &SinkJob, options: Option<&Options>) -> Self {
+        let max_lag = options.and_then(|options| options.duration("max_lag")).unwrap_or(Duration::from_secs(4));
+        let reader = Reader::new(&job.stream, Start::Group, max_lag, Duration::ZERO);
+        Self { reader, state: job.stream.state(), paused: false }
+    }
+
+    /// Waits for what comes next.
+    pub(super) async fn next(&mut self, job: &SinkJob) -> Taken {
+        loop {
+            if self.paused {
+                // The broadcast is over. Either nothing will come again, or a source begins anew.
+                let changed = self.state.wait_for(|state| state.finished || !state.ended);
+                let over = tokio::select! {
+                    state = changed => state.map_or(true, |state| state.finished),
+                    () = job.stop.stopped() => return Taken::End(Ended::stopped()),
+                };
+                if over {
+                    return Taken::End(Ended::clean());
+                }
+                self.paused = false;
+            }
+            let mut packets = Vec::new();
+            let read = tokio::select! {
+                read = self.reader.read(&mut packets) => read,
+                () = job.stop.stopped() => return Taken::End(Ended::stopped()),
+            };
+            job.stats.lag_millis.store(u64::try_from(read.lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            if let Some(skip) = read.skip {
+                OutputStats::add(&job.stats.skips, 1);
+                OutputStats::add(&job.stats.skipped_packets, skip.items);
+                let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
+                (job.events)(Event::Skipped { output: job.name.clone(), peer: None, packets: skip.items, millis });
+            }
+            if !packets.is_empty() {
+                return Taken::Packets(Run { headers: read.restart, packets });
+            }
+            if read.ended {
+                self.paused = true;
+                return Taken::Pause;
+            }
+        }
+    }
+}
+
+/// Counts a packet that has gone where it should.
+pub(super) fn count(stats: &OutputStats, packet: &Packet) {
+    OutputStats::add(&stats.packets, 1);
+    if packet.kind == Kind::Video && !packet.flags.header {
+        OutputStats::add(&stats.frames, 1);
+    }
+}
