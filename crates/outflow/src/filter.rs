@@ -1,5 +1,6 @@
 //! Filters between source and sinks: plain functions on packets, and the registry that feeds parser and help.
 
+pub mod inspect;
 pub mod reframer;
 
 use crate::error::SpecError;
@@ -20,4 +21,4 @@ pub struct FilterKind {
 }
 
 /// Every kind of filter.
-pub static FILTERS: &[&FilterKind] = &[&reframer::KIND];
+pub static FILTERS: &[&FilterKind] = &[&reframer::KIND, &inspect::KIND];
