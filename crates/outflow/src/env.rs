@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::listen::Listeners;
-use crate::net::dial::Resolver;
+use crate::net::dial::{Resolver, SystemResolver};
 use crate::net::pump::Pumps;
 
 /// What every run of every source and sink may use.
@@ -18,6 +18,11 @@ pub struct Env {
 }
 
 impl Env {
+    /// The usual parts, with the system's resolver. Must be called within a runtime.
+    pub fn system(events: crate::monitor::Sink) -> Self {
+        Self::new(Arc::new(SystemResolver), events)
+    }
+
     /// The usual parts, with this resolver. Must be called within a runtime.
     pub fn new(resolver: Arc<dyn Resolver>, events: crate::monitor::Sink) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

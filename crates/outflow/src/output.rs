@@ -18,9 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::error::Ended;
 use crate::monitor::{self, OutputStats, State};
-use crate::net::BoxFuture;
 use crate::options::Options;
-use crate::sink::{Env, Progress, Role, Sink, SinkJob};
+use crate::sink::{BoxFuture, Env, Progress, Role, Sink, SinkJob};
 use crate::stop::{Stop, Stopper, stopper};
 use crate::stream::{InputState, Stream};
 use state::{Actions, Event, Machine, Policy};

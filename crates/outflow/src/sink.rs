@@ -3,6 +3,7 @@
 pub mod file;
 pub mod null;
 pub mod rtmp_listen;
+pub mod rtmp_push;
 mod store;
 
 use std::collections::VecDeque;
@@ -123,4 +124,4 @@ impl Progress {
 }
 
 /// Every kind of sink.
-pub static SINKS: &[&SinkKind] = &[&rtmp_listen::KIND, &null::KIND, &file::KIND];
+pub static SINKS: &[&SinkKind] = &[&rtmp_listen::KIND, &rtmp_push::KIND, &null::KIND, &file::KIND];

@@ -17,9 +17,12 @@ use super::{NetError, Stage};
 /// More certificates and keys than any PEM file of use here holds, in bytes.
 const MOST_PEM: u64 = 4 << 20;
 
+/// What we trust as a client.
+pub type TlsClient = Arc<ClientConfig>;
+
 /// What we trust as a client: the system's roots (built-in ones where the system has none), and those of a PEM file
 /// besides. The error says what is wrong with the file.
-pub fn client_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+pub fn client_config(ca: Option<&Path>) -> Result<TlsClient, String> {
     static PLAIN: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let Some(file) = ca else {
         // The system's store is a hundred files on some systems: read once, and only if TLS is used.

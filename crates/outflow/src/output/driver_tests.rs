@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::error::{Origin, Reason, Retry};
-use crate::net::dial::SystemResolver;
 use crate::stream::StreamConfig;
 
 type Run = Box<dyn FnMut(u32, SinkJob) -> BoxFuture<'static, Ended> + Send>;
@@ -60,7 +59,7 @@ impl Rig {
         let (_, stream) = Stream::new("test", StreamConfig::default(), Arc::default());
         let (sender, changes) = mpsc::unbounded_channel();
         let alive = Arc::new(AtomicU32::new(0));
-        let env = Env::new(Arc::new(SystemResolver), Arc::new(|_| {}));
+        let env = Env::system(Arc::new(|_| {}));
         let output = spawn(OutputSpec {
             name: "out".into(),
             sink: Box::new(Scripted { runs: 0, run: Box::new(run), alive: alive.clone() }),

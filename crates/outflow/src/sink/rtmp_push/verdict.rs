@@ -1,0 +1,205 @@
+//! What a server's no means, in which class it falls, and how it is told without showing a key.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use outflow_rtmp::session::{ClientEvent, ClientSession, Stage};
+use outflow_rtmp::url::{RtmpUrl, Target};
+
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::net::dial::plain;
+use crate::net::pump::{Heard, Link};
+use crate::secret::Secret;
+
+/// Secrets of one destination, which servers like to quote.
+#[derive(Debug, Default)]
+pub(super) struct Words(Vec<Secret>);
+
+/// Shorter ones would blank out ordinary words, and are no keys.
+const SHORTEST: usize = 4;
+/// What a server says is kept up to this length, in bytes.
+const LONGEST: usize = 200;
+
+impl Words {
+    /// The stream name, with and without its query, the values of all queries, and the password.
+    pub(super) fn of(url: &RtmpUrl, target: &Target) -> Self {
+        let queries = [query_of(&target.name), query_of(&target.app), url.expose_query()].into_iter().flatten();
+        let values = queries.flat_map(|query| query.split('&')).map(|pair| pair.split_once('=').map_or(pair, |p| p.1));
+        let name = target.name.split('?').next().unwrap_or_default();
+        let all = [target.name.as_str(), name, url.expose_password().unwrap_or_default()];
+        let mut words: Vec<&str> = all.into_iter().chain(values).filter(|word| word.len() >= SHORTEST).collect();
+        // The longest first: a part must not break up the whole.
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        words.dedup();
+        Self(words.into_iter().map(Secret::new).collect())
+    }
+
+    /// A server's words, fit to be shown.
+    pub(super) fn clean(&self, text: &str) -> String {
+        let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        for word in &self.0 {
+            clean = clean.replace(word.expose(), "****");
+        }
+        clean.truncate(clean.floor_char_boundary(LONGEST));
+        clean.trim().to_owned()
+    }
+}
+
+fn query_of(text: &str) -> Option<&str> {
+    text.split_once('?').map(|(_, query)| query)
+}
+
+/// What a server's refusal means.
+pub(super) fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> Ended {
+    let (code, description) = (words.clean(code), words.clean(description));
+    let said = match (code.is_empty(), description.is_empty()) {
+        (false, false) => format!("{code}: {description}"),
+        (true, true) => "it gave no reason".to_owned(),
+        _ => format!("{code}{description}"),
+    };
+    if code.ends_with(".BadName") {
+        let text = format!("the stream name is in use at the server, or not allowed ({said})");
+        return Ended::new(Origin::Peer, Retry::Backoff, Reason::Busy, text);
+    }
+    if description.contains("authmod=") {
+        let text = format!("the server wants a user and password, which is not supported ({said})");
+        return Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text);
+    }
+    let what = match stage {
+        Stage::Handshake | Stage::Connect => "the server refused the app, or who we are",
+        Stage::CreateStream | Stage::Publish | Stage::Play => "the server refused the publish: key, app or name",
+        Stage::Started | Stage::Over if code.starts_with("NetStream.Publish.") => "the server took the publish back",
+        Stage::Started | Stage::Over => {
+            return Ended::network(Reason::Disconnected, format!("the server ended the session ({said})"));
+        }
+    };
+    Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, format!("{what} ({said})"))
+}
+
+/// What it means that a server closes without a word.
+pub(super) fn closed(stage: Stage, error: Option<&io::Error>) -> Ended {
+    let how = match error.map(io::Error::kind) {
+        None | Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => "closed the connection".to_owned(),
+        Some(io::ErrorKind::ConnectionReset) => "reset the connection".to_owned(),
+        Some(_) => format!("is lost ({})", error.map(plain).unwrap_or_default()),
+    };
+    match stage {
+        Stage::Handshake => {
+            let text = format!("the server {how} during the handshake: is it an RTMP port?");
+            Ended::network(Reason::Disconnected, text)
+        }
+        Stage::Connect | Stage::CreateStream => {
+            let text = format!("the server {how} without a word when it was told the app: does it know it?");
+            Ended::network(Reason::Disconnected, text)
+        }
+        _ => after_publish(&how),
+    }
+}
+
+/// A close without a word soon after publish.
+pub(super) fn after_publish(how: &str) -> Ended {
+    let text = format!("the server {how} without a word after publish: mostly a wrong key, app or name");
+    Ended::new(Origin::Peer, Retry::Slow, Reason::ClosedAfterPublish, text)
+}
+
+/// The session once the pump has it.
+pub(super) struct PushLink {
+    pub session: ClientSession,
+    pub words: Arc<Words>,
+    /// Set when the server says that or why it ends.
+    pub spoken: Arc<AtomicBool>,
+}
+
+impl Link for PushLink {
+    fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        self.session.receive(bytes).map_err(|error| {
+            self.spoken.store(true, Ordering::Relaxed);
+            super::dialogue::protocol(&error)
+        })
+    }
+
+    fn heard(&mut self) -> Option<Heard> {
+        loop {
+            let ended = match self.session.next_event()? {
+                ClientEvent::Refused(refusal) => {
+                    refused(refusal.stage, &refusal.code, &refusal.description, &self.words)
+                }
+                ClientEvent::Ended { code, description } => refused(Stage::Over, &code, &description, &self.words),
+                ClientEvent::ReconnectRequest { description, .. } => {
+                    let said = self.words.clean(&description);
+                    let text = format!("the server asked us to connect anew ({said})");
+                    Ended::new(Origin::Peer, Retry::Now, Reason::Disconnected, text)
+                }
+                _ => continue,
+            };
+            self.spoken.store(true, Ordering::Relaxed);
+            return Some(Heard::Over(ended));
+        }
+    }
+
+    fn take_output(&mut self) -> Bytes {
+        self.session.take_output()
+    }
+
+    fn has_output(&self) -> bool {
+        self.session.has_output()
+    }
+
+    fn note_sent(&mut self, bytes: u64) {
+        self.session.note_sent(bytes);
+    }
+
+    fn finish(&mut self) {
+        self.session.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn keys_and_tokens_are_not_quoted() {
+        let url = RtmpUrl::parse("rtmp://user:passw0rd@h/live/abcd?token=t0ken&x=1").unwrap();
+        let words = Words::of(&url, &url.target(None, None, None));
+        let said = "abcd?token=t0ken&x=1 / abcd / t0ken / passw0rd / live\r\n";
+        assert_eq!(words.clean(said), "**** / **** / **** / **** / live");
+        assert_eq!(words.clean(&"é".repeat(200)).len(), 200);
+        assert!(!format!("{words:?}").contains("abcd"));
+    }
+
+    #[test]
+    fn a_no_has_its_class() {
+        let words = Words::default();
+        let class = |stage, code, description| {
+            let ended = refused(stage, code, description, &words);
+            (ended.reason, ended.retry)
+        };
+        let publish = Stage::Publish;
+        assert_eq!(class(publish, "NetStream.Publish.BadName", "x"), (Reason::Busy, Retry::Backoff));
+        assert_eq!(class(publish, "NetStream.Publish.Denied", ""), (Reason::Refused, Retry::Slow));
+        assert_eq!(class(Stage::Connect, "NetConnection.Connect.InvalidApp", ""), (Reason::Refused, Retry::Slow));
+        assert_eq!(class(Stage::Over, "NetConnection.Connect.Closed", ""), (Reason::Disconnected, Retry::Backoff));
+        assert_eq!(class(Stage::Over, "NetStream.Publish.Denied", ""), (Reason::Refused, Retry::Slow));
+        assert_eq!(class(Stage::Over, "NetStream.Publish.BadName", ""), (Reason::Busy, Retry::Backoff));
+        assert!(refused(Stage::Connect, "", "", &words).text.contains("gave no reason"));
+        assert!(
+            refused(Stage::Connect, "NetConnection.Connect.Rejected", "[ code=403 need auth; authmod=adobe ]", &words)
+                .text
+                .contains("not supported")
+        );
+    }
+
+    #[test]
+    fn a_close_without_a_word_is_read_by_its_stage() {
+        assert_eq!(closed(Stage::Handshake, None).reason, Reason::Disconnected);
+        assert_eq!(closed(Stage::Connect, None).retry, Retry::Backoff);
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let ended = closed(Stage::Publish, Some(&reset));
+        assert_eq!((ended.reason, ended.retry), (Reason::ClosedAfterPublish, Retry::Slow));
+        assert!(ended.text.contains("reset the connection"));
+    }
+}
