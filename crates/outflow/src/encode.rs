@@ -1,5 +1,10 @@
 //! Encoders: the record of each kind, and the registry that feeds parser and help.
 
+#[cfg(feature = "encoders")]
+pub mod aac;
+#[cfg(feature = "encoders")]
+pub mod avc;
+
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -48,5 +53,10 @@ pub trait Encoder: Send {
     fn run(self: Box<Self>, input: RawInput, feed: Feed, stop: Stop) -> Ended;
 }
 
-/// Every kind of encoder; empty in a build without the feature `encoders`.
+/// Every kind of encoder.
+#[cfg(feature = "encoders")]
+pub static ENCODERS: &[&EncoderKind] = &[&avc::KIND, &aac::KIND];
+
+/// Every kind of encoder: none in a build without the feature `encoders`.
+#[cfg(not(feature = "encoders"))]
 pub static ENCODERS: &[&EncoderKind] = &[];

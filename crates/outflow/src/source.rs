@@ -1,5 +1,6 @@
 //! Sources: the record of each kind, and the registry that feeds parser, help and documentation.
 
+pub mod avgen;
 pub mod ffmpeg;
 pub mod file;
 pub mod pipe;
@@ -78,4 +79,4 @@ pub trait Source: Send {
 }
 
 /// Every kind of source.
-pub static SOURCES: &[&SourceKind] = &[&rtmp_listen::KIND, &pipe::KIND, &file::KIND, &ffmpeg::KIND];
+pub static SOURCES: &[&SourceKind] = &[&rtmp_listen::KIND, &pipe::KIND, &file::KIND, &ffmpeg::KIND, &avgen::KIND];
