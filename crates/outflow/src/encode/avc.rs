@@ -22,6 +22,9 @@ use crate::stop::Stop;
 /// The rates that can be asked for, in bits per second.
 const RATES: std::ops::RangeInclusive<u64> = 10_000..=200_000_000;
 
+/// How often a picture is offered to an encoder that wants to skip it: its account is some seconds deep.
+const MOST_OFFERS: u32 = 1000;
+
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("b", Type::Rate, "", "bit rate; without it the source's `rates`, else by size and frame rate")
         .alias(&["rate", "bitrate"]),
@@ -133,9 +136,8 @@ impl Avc {
         let config = EncoderConfig::new()
             .bitrate(BitRate::from_bps(u32::try_from(rate).unwrap_or(u32::MAX)))
             .max_frame_rate(FrameRate::from_hz(fps as f32))
-            // This mode controls the rate by the quantiser alone. With frame skipping a picture could be missing.
-            .rate_control_mode(RateControlMode::BitrateModePostSkip)
-            .skip_frames(false)
+            .rate_control_mode(RateControlMode::Bitrate)
+            .skip_frames(true)
             .qp(QpRange::new(12, 46))
             .complexity(Complexity::Low)
             .profile(self.profile)
@@ -189,8 +191,8 @@ impl Encoder for Avc {
             let Some(planes) = Planes::of(&picture) else {
                 return Ended::internal("avc: a picture is shorter than its size says");
             };
-            let coded = match encoder.encode(&planes) {
-                Ok(coded) => Coded::from(&coded),
+            let coded = match encode(encoder, &planes) {
+                Ok(coded) => coded,
                 Err(error) => return failed(&picture, self.rate.unwrap_or(0), &error),
             };
             let dts = tick_millis(picture.index, picture.fps_num, picture.fps_den);
@@ -216,6 +218,19 @@ impl Encoder for Avc {
         }
         Ended::clean()
     }
+}
+
+/// Encodes a picture. The encoder skips one when it is over its rate, and its account goes down with each it skips, so
+/// the picture is offered again until it is taken: none may be missing. (Without skipping it complains on stderr.)
+fn encode(encoder: &mut OpenH264, planes: &Planes<'_>) -> Result<Coded, openh264::Error> {
+    let mut coded = Coded::default();
+    for _ in 0..MOST_OFFERS {
+        coded = Coded::from(&encoder.encode(planes)?);
+        if !coded.slices.is_empty() {
+            break;
+        }
+    }
+    Ok(coded)
 }
 
 /// A picture as the encoder wants to see it.

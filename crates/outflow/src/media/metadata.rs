@@ -1,6 +1,7 @@
 //! Builds the body of an `onMetaData` message for a stream that is made here.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
+use outflow_rtmp::amf0::{Value, encode_all};
 
 use super::{Flags, Kind, Packet};
 
@@ -45,47 +46,31 @@ impl Metadata {
     /// The AMF0 body: the string `onMetaData` and an ECMA array, numbers in the order of the fields above; rates are
     /// in kbit/s, as players expect them.
     pub fn body(&self) -> Bytes {
-        let mut properties: Vec<(&str, Value)> = Vec::new();
+        let mut properties: Vec<(String, Value)> = Vec::new();
+        let mut put = |name: &str, value: Value| properties.push((name.into(), value));
         if let Some(video) = &self.video {
-            properties.push(("width", Value::Number(f64::from(video.width))));
-            properties.push(("height", Value::Number(f64::from(video.height))));
-            properties.push(("framerate", Value::Number(video.frame_rate)));
-            properties.push(("videocodecid", Value::Number(f64::from(video.codec_id))));
+            put("width", Value::Number(video.width.into()));
+            put("height", Value::Number(video.height.into()));
+            put("framerate", Value::Number(video.frame_rate));
+            put("videocodecid", Value::Number(video.codec_id.into()));
             if let Some(rate) = video.rate {
-                properties.push(("videodatarate", Value::Number(kilobits(rate))));
+                put("videodatarate", Value::Number(kilobits(rate)));
             }
         }
         if let Some(audio) = &self.audio {
-            properties.push(("audiocodecid", Value::Number(f64::from(audio.codec_id))));
-            properties.push(("audiosamplerate", Value::Number(f64::from(audio.sample_rate))));
-            properties.push(("audiosamplesize", Value::Number(16.0)));
-            properties.push(("audiochannels", Value::Number(f64::from(audio.channels))));
-            properties.push(("stereo", Value::Boolean(audio.channels >= 2)));
+            put("audiocodecid", Value::Number(audio.codec_id.into()));
+            put("audiosamplerate", Value::Number(audio.sample_rate.into()));
+            put("audiosamplesize", Value::Number(16.0));
+            put("audiochannels", Value::Number(audio.channels.into()));
+            put("stereo", Value::Boolean(audio.channels >= 2));
             if let Some(rate) = audio.rate {
-                properties.push(("audiodatarate", Value::Number(kilobits(rate))));
+                put("audiodatarate", Value::Number(kilobits(rate)));
             }
         }
-        properties.push(("encoder", Value::Text(concat!("Outflow ", env!("CARGO_PKG_VERSION")))));
+        put("encoder", Value::String(concat!("Outflow ", env!("CARGO_PKG_VERSION")).into()));
 
         let mut body = BytesMut::with_capacity(384);
-        put_text(&mut body, "onMetaData");
-        body.put_u8(0x08);
-        body.put_u32(u32::try_from(properties.len()).unwrap_or(0));
-        for (name, value) in &properties {
-            put_name(&mut body, name);
-            match value {
-                Value::Number(number) => {
-                    body.put_u8(0x00);
-                    body.put_f64(*number);
-                }
-                Value::Boolean(boolean) => {
-                    body.put_u8(0x01);
-                    body.put_u8(u8::from(*boolean));
-                }
-                Value::Text(text) => put_text(&mut body, text),
-            }
-        }
-        body.put_slice(&[0x00, 0x00, 0x09]);
+        encode_all(&[Value::String("onMetaData".into()), Value::EcmaArray(properties)], &mut body);
         body.freeze()
     }
 
@@ -103,25 +88,8 @@ impl Metadata {
     }
 }
 
-enum Value {
-    Number(f64),
-    Boolean(bool),
-    Text(&'static str),
-}
-
 fn kilobits(rate: u64) -> f64 {
     rate as f64 / 1000.0
-}
-
-fn put_name(body: &mut BytesMut, name: &str) {
-    let name = name.as_bytes().get(..usize::from(u16::MAX)).unwrap_or(name.as_bytes());
-    body.put_u16(u16::try_from(name.len()).unwrap_or(0));
-    body.put_slice(name);
-}
-
-fn put_text(body: &mut BytesMut, text: &str) {
-    body.put_u8(0x02);
-    put_name(body, text);
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ mod tests {
         let mut before = 0f32;
         while start < seconds * u64::from(sound.rate) {
             let planes = sound.samples(grid, start, len);
-            for (index, value) in (start..).zip(&planes[0]) {
+            for (index, value) in (start..seconds * u64::from(sound.rate)).zip(&planes[0]) {
                 if value.abs() > 1e-6 {
                     match found.last_mut() {
                         Some(last) if index - last.1 < 500 => {

@@ -37,18 +37,20 @@ pub(super) struct Glyphs {
 }
 
 impl Glyphs {
-    /// The largest whole multiple of a built-in font whose cell fits these limits; the smallest font where none does.
+    /// The finest built-in font that, in whole multiples, makes good use of these limits for its cell; the smallest
+    /// font where none fits.
     pub(super) fn fitting(width: u32, height: u32) -> Self {
-        let area = |(font, scale): &(&MonoFont<'_>, u32)| {
-            font.character_size.width * font.character_size.height * scale * scale
-        };
-        let (font, scale) = (1..=32)
-            .flat_map(|scale| FONTS.iter().map(move |font| (*font, scale)))
-            .filter(|(font, scale)| {
-                font.character_size.width * scale <= width && font.character_size.height * scale <= height
-            })
-            .max_by_key(area)
-            .unwrap_or((&ascii::FONT_4X6, 1));
+        let sized = FONTS.iter().map(|font| {
+            let size = font.character_size;
+            let scale = (width / size.width).min(height / size.height).min(32);
+            (*font, scale, scale * scale * size.width * size.height)
+        });
+        let largest = sized.clone().map(|(_, _, area)| area).max().unwrap_or(0);
+        // A large cell made of large dots reads worse than a somewhat smaller one.
+        let (font, scale, _) = sized
+            .filter(|(_, scale, area)| *scale > 0 && *area * 5 >= largest * 2)
+            .min_by_key(|(_, scale, area)| (*scale, u32::MAX - area))
+            .unwrap_or((&ascii::FONT_4X6, 1, 0));
         Self::new(font, scale as usize)
     }
 
