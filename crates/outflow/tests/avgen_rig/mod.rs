@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use outflow::encode::{ENCODERS, RawInput, Takes};
+use outflow::env::Env;
 use outflow::error::{Ended, SpecError};
 use outflow::media::raw::{Picture, RawOut};
 use outflow::media::{Feed, Intake, Kind, Packet, StreamInfo};
@@ -113,16 +114,22 @@ pub fn run(
     }
     let tapped = std::thread::spawn(move || tap.iter().map(|picture| Arc::new((*picture).clone())).collect::<Vec<_>>());
 
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let events: outflow::monitor::Sink = Arc::new(|_| ());
+    let env = {
+        let _inside = runtime.enter();
+        Env::system(events.clone())
+    };
     let job = SourceJob {
         feed,
         raw,
         realtime,
         stop,
         stats: Arc::new(InputStats::default()),
-        events: Arc::new(|_| ()),
+        events,
         name: "avgen".into(),
+        env,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let source = std::thread::spawn(move || runtime.block_on(running.run(job)));
     meanwhile(stopper);
     let mut ends = vec![source.join().unwrap()];

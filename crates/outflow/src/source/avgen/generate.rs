@@ -29,7 +29,7 @@ const KEPT_PICTURES: usize = 8;
 /// Makes pictures and samples until the end, a stop, or until nobody takes them. `done` is only watched: when its other
 /// side is gone, nobody waits for this run any more.
 pub(super) fn run(settings: &Settings, job: SourceJob, done: &Sender<Ended>) -> Ended {
-    let SourceJob { feed, raw, realtime, stop, stats, events, name } = job;
+    let SourceJob { feed, raw, realtime, stop, stats, events, name, .. } = job;
     let mut video = if settings.video { raw.video } else { Vec::new() };
     let mut audio = if settings.audio { raw.audio } else { Vec::new() };
     let (has_video, has_audio) = (!video.is_empty(), !audio.is_empty());
@@ -102,7 +102,7 @@ fn metadata(settings: &Settings, video: bool, audio: bool) -> Metadata {
             codec_id: 7,
             rate: settings.rate,
         }),
-        audio: audio.then(|| AudioFacts {
+        audio: audio.then_some(AudioFacts {
             sample_rate: settings.sound.rate,
             channels: settings.sound.channels,
             codec_id: 10,

@@ -104,7 +104,7 @@ impl Card {
         let strip = Strip::new(width, height);
         let (w, h) = (width as usize, height as usize);
         let top = (strip.height() as usize + 1) & !1;
-        let (half, body) = (w / 2 & !1, h - top);
+        let (half, body) = ((w / 2) & !1, h - top);
         let named = width >= 160 && height >= 96;
         let glyphs = if named {
             Glyphs::fitting((half / 18) as u32, (body / 14) as u32)
@@ -217,9 +217,9 @@ impl Card {
 
     /// Colour bars, and a ramp of grey under them.
     fn draw_bars(&mut self, area: Area) {
-        let bars = area.height * 3 / 4 & !1;
+        let bars = (area.height * 3 / 4) & !1;
         for (index, color) in BARS.into_iter().enumerate() {
-            let (from, to) = (area.width * index / 8 & !1, area.width * (index + 1) / 8 & !1);
+            let (from, to) = ((area.width * index / 8) & !1, (area.width * (index + 1) / 8) & !1);
             let bar = Area { left: area.left + from, width: to - from, ..area };
             self.fill(Area { height: bars, ..bar }, color);
             let grey = (16 + index * 219 / 7) as u8;
@@ -271,7 +271,7 @@ fn looped(text: &str, cells: usize) -> String {
 }
 
 fn even(left: usize, top: usize, width: usize, height: usize) -> Area {
-    let (left, top) = (left + 1 & !1, top + 1 & !1);
+    let (left, top) = ((left + 1) & !1, (top + 1) & !1);
     Area { left, top, width: width & !1, height: height.saturating_sub(1) & !1 }
 }
 
