@@ -1,6 +1,6 @@
 //! The loop of one pump: visits the connections that called, and all connections of a stream with news.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -36,6 +36,8 @@ pub(super) struct Worker {
     load: Arc<AtomicUsize>,
     connections: HashMap<u64, Seat>,
     streams: HashMap<u64, Group>,
+    /// When to look at a connection though nobody calls (`delay=`, `latency=`, a lingering end).
+    dues: BTreeSet<(Instant, u64)>,
     next_stream: u64,
     room: Room,
     tokens: Vec<Token>,
@@ -61,7 +63,8 @@ impl Worker {
     pub(super) fn new(ready: Arc<Ready>, commands: Arc<Mutex<Vec<Command>>>, load: Arc<AtomicUsize>) -> Self {
         let room = Room { bytes: vec![0; READ_BYTES], messages: Vec::new() };
         let (connections, streams) = (HashMap::new(), HashMap::new());
-        Self { ready, commands, load, connections, streams, next_stream: 0, room, tokens: Vec::new() }
+        let (dues, tokens) = (BTreeSet::new(), Vec::new());
+        Self { ready, commands, load, connections, streams, dues, next_stream: 0, room, tokens }
     }
 
     /// Runs for ever. Not subject to the runtime's cooperative budget, which counts per task and would stop a pump with
@@ -84,11 +87,11 @@ impl Worker {
             self.tick(now);
             *next_tick = now + TICK;
         }
-        let due: Vec<u64> = self.due_at(now).collect();
-        for id in due {
+        while let Some((due, id)) = self.dues.first().copied().filter(|(due, _)| *due <= now) {
+            self.dues.remove(&(due, id));
             self.visit(id, now, false);
         }
-        let soonest = self.connections.values().filter_map(|seat| seat.due).fold(*next_tick, Instant::min);
+        let soonest = self.dues.first().map_or(*next_tick, |(due, _)| (*due).min(*next_tick));
         if sleep.deadline().into_std() != soonest {
             sleep.as_mut().reset(soonest.into());
         }
@@ -96,10 +99,6 @@ impl Worker {
             context.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-
-    fn due_at(&self, now: Instant) -> impl Iterator<Item = u64> {
-        self.connections.iter().filter(move |(_, seat)| seat.due.is_some_and(|due| due <= now)).map(|(id, _)| *id)
     }
 
     fn obey(&mut self, now: Instant) {
@@ -181,7 +180,12 @@ impl Worker {
         let mut context = Context::from_waker(&seat.waker);
         let visit = catch_unwind(AssertUnwindSafe(|| seat.conn.visit(now, &mut context, &mut self.room, read)));
         match visit {
-            Ok(Visit::Wait(due)) => seat.due = due,
+            Ok(Visit::Wait(due)) => {
+                if let Some(old) = std::mem::replace(&mut seat.due, due) {
+                    self.dues.remove(&(old, id));
+                }
+                self.dues.extend(due.map(|due| (due, id)));
+            }
             Ok(Visit::Again) => seat.waker.wake_by_ref(),
             Ok(Visit::Gone) => self.remove(id),
             Err(_) => {
@@ -209,6 +213,9 @@ impl Worker {
 
     fn remove(&mut self, id: u64) {
         let Some(seat) = self.connections.remove(&id) else { return };
+        if let Some(due) = seat.due {
+            self.dues.remove(&(due, id));
+        }
         self.load.fetch_sub(1, Ordering::Relaxed);
         if let Some(group) = self.streams.get_mut(&seat.stream) {
             group.members.retain(|member| *member != id);
