@@ -1,1 +1,238 @@
+//! The pump on real sockets: a peer that stops, a fault in one connection, ends asked for and ends suffered.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use outflow_rtmp::chunk::ChunkReader;
+use outflow_rtmp::limits::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::error::Reason;
+use crate::hub::{Cursor, Start};
+use crate::media::{Flags, Intake, Kind, Packet, StreamInfo};
+use crate::monitor::OutputStats;
+use crate::stream::{Stream, StreamConfig, Writer};
+use crate::wire::{CHUNK_SIZE, Form};
+
+/// A protocol of nothing: says what it is told to say, and may have a fault.
+#[derive(Default)]
+struct Mute {
+    good_bye: Bytes,
+    output: Bytes,
+    panics: bool,
+}
+
+impl Link for Mute {
+    fn receive(&mut self, _: &[u8]) -> Result<(), Ended> {
+        assert!(!self.panics, "a fault planted by the test");
+        Ok(())
+    }
+    fn heard(&mut self) -> Option<Heard> {
+        None
+    }
+    fn take_output(&mut self) -> Bytes {
+        std::mem::take(&mut self.output)
+    }
+    fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+    fn note_sent(&mut self, _: u64) {}
+    fn finish(&mut self) {
+        self.output = self.good_bye.clone();
+    }
+}
+
+struct Bench {
+    pumps: Arc<Pumps>,
+    writer: Writer,
+    stream: Arc<Stream>,
+    frames: i64,
+}
+
+const FRAME: usize = 100_000;
+const GROUP: i64 = 10;
+
+impl Bench {
+    fn new() -> Self {
+        let config = StreamConfig { keep: Duration::from_millis(300), ..StreamConfig::default() };
+        let (writer, stream) = Stream::new("s", config, Arc::default());
+        writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
+        Self { pumps: Pumps::start(1), writer, stream, frames: 0 }
+    }
+
+    fn publish(&mut self) {
+        let flags = Flags { keyframe: self.frames % GROUP == 0, ..Flags::default() };
+        let mut body = vec![if flags.keyframe { 0x17 } else { 0x27 }, 1, 0, 0, 0];
+        body.extend_from_slice(&self.frames.to_be_bytes());
+        body.resize(FRAME, 0);
+        let arrival = Instant::now();
+        self.writer.push(Packet {
+            kind: Kind::Video,
+            track: 0,
+            dts: self.frames * 40,
+            cts: 0,
+            flags,
+            body: body.into(),
+            arrival,
+        });
+        self.frames += 1;
+    }
+
+    async fn connect(&self, link: Mute, patience: Option<Duration>) -> (TcpStream, Attached, Arc<OutputStats>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let ours = listener.accept().await.unwrap().0;
+        crate::net::dial::prepare(&ours, true);
+        let stats = Arc::new(OutputStats::default());
+        let order = Order {
+            stream: self.stream.clone(),
+            cursor: Cursor::new(Start::Group, Duration::from_millis(300), Duration::ZERO),
+            form: Form::Play,
+            stream_id: 1,
+            chunk_size: CHUNK_SIZE,
+            tracks: Tracks::All,
+            latency: Duration::ZERO,
+            patience,
+            stats: stats.clone(),
+            events: Arc::new(|_| {}),
+            output: "o".into(),
+            peer: None,
+        };
+        (peer, self.pumps.attach(Connection::Plain(ours), Box::new(link), order), stats)
+    }
+}
+
+/// Reads what a peer is sent, as frame numbers and times.
+struct Peer {
+    tcp: TcpStream,
+    reader: ChunkReader,
+}
+
+impl Peer {
+    fn new(tcp: TcpStream) -> Self {
+        let mut reader = ChunkReader::new(Limits::default());
+        reader.push(&[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0]);
+        reader.push(&CHUNK_SIZE.to_be_bytes());
+        Self { tcp, reader }
+    }
+
+    /// The next frame: its number and time.
+    async fn frame(&mut self) -> Option<(i64, u32)> {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            while let Some(message) = self.reader.next().unwrap() {
+                if message.kind == 9 {
+                    let number = i64::from_be_bytes(message.payload[5..13].try_into().unwrap());
+                    return Some((number, message.timestamp));
+                }
+            }
+            match self.tcp.read(&mut buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(read) => self.reader.push(&buffer[..read]),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_stops_holds_nobody_up_and_goes_on_at_a_key_frame() {
+    let mut bench = Bench::new();
+    let (stopped, _one, stats) = bench.connect(Mute::default(), None).await;
+    let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
+    let mut healthy = Peer::new(healthy);
+    // Far more than every buffer between us and a peer that does not read, and longer than its lag allows.
+    while bench.frames < 400 {
+        bench.publish();
+        let (number, time) = healthy.frame().await.unwrap();
+        assert_eq!((number, i64::from(time)), (bench.frames - 1, (bench.frames - 1) * 40));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(bench.stream.hub().bytes() < 40 << 20, "what is kept is bounded: {}", bench.stream.hub().bytes());
+    let mut stopped = Peer::new(stopped);
+    let mut last = -1;
+    let mut jumps = Vec::new();
+    while last < 399 {
+        let (number, time) = tokio::time::timeout(Duration::from_secs(20), stopped.frame()).await.unwrap().unwrap();
+        assert_eq!(i64::from(time), number * 40, "time goes on by the same base");
+        if number != last + 1 {
+            jumps.push((last, number));
+        }
+        last = number;
+        if last < 399 && bench.frames < 500 {
+            bench.publish();
+        }
+    }
+    assert!(!jumps.is_empty(), "40 MB don't fit into any buffer");
+    assert!(jumps.iter().all(|(from, to)| to > from && to % GROUP == 0), "only forward, only to key frames: {jumps:?}");
+    assert_eq!(OutputStats::get(&stats.skips), jumps.len() as u64);
+}
+
+#[tokio::test]
+async fn a_fault_in_one_connection_ends_that_one_only() {
+    let mut bench = Bench::new();
+    let (mut faulty, attached, _) = bench.connect(Mute { panics: true, ..Mute::default() }, None).await;
+    let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
+    let mut healthy = Peer::new(healthy);
+    bench.publish();
+    assert_eq!(healthy.frame().await.unwrap().0, 0);
+    faulty.write_all(b"x").await.unwrap();
+    assert_eq!(attached.await.reason, Reason::Internal);
+    bench.publish();
+    assert_eq!(healthy.frame().await.unwrap().0, 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_let_go_after_its_patience() {
+    let mut bench = Bench::new();
+    let (_peer, mut attached, _) = bench.connect(Mute::default(), Some(Duration::from_millis(600))).await;
+    let ended = loop {
+        bench.publish();
+        tokio::select! {
+            ended = &mut attached => break ended,
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+        }
+        assert!(bench.frames < 6_000, "still attached after a minute");
+    };
+    assert_eq!(ended.reason, Reason::Stalled);
+}
+
+#[tokio::test]
+async fn an_end_that_is_asked_for_says_good_bye_and_closes() {
+    let mut bench = Bench::new();
+    let link = Mute { good_bye: Bytes::from_static(b"bye"), ..Mute::default() };
+    let (mut peer, attached, _) = bench.connect(link, None).await;
+    bench.publish();
+    attached.finish();
+    let mut received = Vec::new();
+    peer.read_to_end(&mut received).await.unwrap();
+    assert!(received.ends_with(b"bye"));
+    assert!(attached.await.is_clean());
+}
+
+#[tokio::test]
+async fn the_end_of_the_stream_is_the_end_of_the_connection_after_all_was_sent() {
+    let mut bench = Bench::new();
+    let (peer, attached, _) = bench.connect(Mute::default(), None).await;
+    let mut peer = Peer::new(peer);
+    bench.publish();
+    let mut last = peer.frame().await.unwrap().0;
+    (1..50).for_each(|_| bench.publish());
+    bench.writer.end(true);
+    while let Some((number, _)) = peer.frame().await {
+        last = number;
+    }
+    assert_eq!(last, 49);
+    assert!(attached.await.is_clean());
+}
+
+#[tokio::test]
+async fn a_dropped_attachment_is_a_reset() {
+    let bench = Bench::new();
+    let (mut peer, attached, _) = bench.connect(Mute::default(), None).await;
+    drop(attached);
+    let error = peer.read_u8().await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
