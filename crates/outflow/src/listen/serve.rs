@@ -130,7 +130,7 @@ async fn play(
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
         form: Form::Play,
         stream_id: id,
-        chunk_size: offer.chunk_size,
+        chunk_size: session.chunk_size(),
         tracks: offer.tracks.clone(),
         latency: offer.latency,
         patience: Some(PLAYER_PATIENCE),
