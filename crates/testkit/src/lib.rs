@@ -14,6 +14,7 @@ pub mod player;
 pub mod proc;
 pub mod proxy;
 pub mod publisher;
+pub mod resolver;
 pub mod tls;
 pub mod wait;
 pub mod wire;

@@ -34,6 +34,11 @@ impl Clip {
         Self { size: (640, 360), rate: 30, bits: 20_000_000, group, seconds, b_frames: false }
     }
 
+    /// Audio and video messages in this many seconds of it.
+    pub fn messages(&self, seconds: u32) -> usize {
+        (seconds * self.rate + seconds * 44_100 / 1024) as usize
+    }
+
     /// Makes the file unless it is there, and gives its path.
     pub async fn file(&self) -> PathBuf {
         let (width, height) = self.size;

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play, wait_for_size};
-pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish};
+pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish, obs_publish};
 pub use self::serve::{Nginx, ffmpeg_listen, listens, node_media_server, open_to_all, wait_listening};
 
 /// A program or role that tests name.
@@ -36,6 +36,8 @@ pub enum Peer {
     NginxRtmp,
     /// node-media-server.
     NodeMediaServer,
+    /// OBS Studio under a virtual screen, for the long tests where it is installed.
+    Obs,
 }
 
 /// A peer that is here.
@@ -48,21 +50,6 @@ pub struct Found {
 }
 
 impl Peer {
-    /// All of them.
-    pub const ALL: [Peer; 11] = [
-        Peer::Ffmpeg,
-        Peer::Ffmpeg9,
-        Peer::Ffprobe,
-        Peer::Mpv,
-        Peer::Vlc,
-        Peer::Rtmpdump,
-        Peer::GstRtmp2Src,
-        Peer::GstRtmp2Sink,
-        Peer::GstRtmpSink,
-        Peer::NginxRtmp,
-        Peer::NodeMediaServer,
-    ];
-
     /// The name in the log of peers, as in `scripts/test`.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,6 +64,7 @@ impl Peer {
             Peer::GstRtmpSink => "gst-rtmpsink",
             Peer::NginxRtmp => "nginx-rtmp",
             Peer::NodeMediaServer => "node-media-server",
+            Peer::Obs => "obs",
         }
     }
 
@@ -100,6 +88,7 @@ pub fn find(peer: Peer) -> Option<Found> {
         Peer::Vlc => in_path("cvlc"),
         Peer::Rtmpdump => in_path("rtmpdump"),
         Peer::GstRtmp2Src | Peer::GstRtmp2Sink | Peer::GstRtmpSink => in_path("gst-launch-1.0"),
+        Peer::Obs => in_path("obs").filter(|_| in_path("xvfb-run").is_some()),
         Peer::NginxRtmp => in_path("nginx").filter(|_| Path::new(serve::NGINX_MODULE).exists()),
         Peer::NodeMediaServer => {
             in_path("node").filter(|_| peers_dir().join("node/node_modules/node-media-server").exists())

@@ -8,6 +8,15 @@ use tokio::sync::Notify;
 /// How long a wait may last before the test fails. Generous: it only ends tests that have failed already.
 pub const DEADLINE: Duration = Duration::from_secs(40);
 
+/// Waits until `condition` holds, for what only the file system or the kernel knows. Looks 20 times a second.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// A value with waiters.
 #[derive(Debug)]
 pub struct Watched<T> {

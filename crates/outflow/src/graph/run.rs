@@ -1,6 +1,6 @@
 //! Runs a graph: binds every port, starts outputs and inputs, waits for the end, and says with which exit code.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -313,16 +313,13 @@ impl Plumbing {
         for id in graph.ids().filter(|id| graph.get(*id).role.is_source()) {
             plumbing.stats.insert(id, Arc::default());
         }
-        let mut counted_sources = HashSet::new();
         for stream in &graph.streams {
             let option = |id: &NodeId, name| graph.get(*id).node.options.duration(name).unwrap_or_default();
             let keep = stream.sinks.iter().map(|id| option(id, "max_lag") + option(id, "delay")).max();
             let free = graph.sessions[stream.session].pace == Pace::Free;
             let config = StreamConfig { free, keep: keep.unwrap_or_default(), ..StreamConfig::default() };
             let first = stream.inputs.first().map(|input| origin(graph, input.node));
-            // A source that feeds several streams is counted in the first.
-            let counted = first.filter(|id| counted_sources.insert(*id));
-            let stats = counted.and_then(|id| plumbing.stats.get(&id).cloned()).unwrap_or_default();
+            let stats = first.and_then(|id| plumbing.stats.get(&id).cloned()).unwrap_or_default();
             let (writer, shared) = Stream::new("stream", config, stats);
             plumbing.streams.push(shared);
             let mut producers: Vec<NodeId> = stream.inputs.iter().map(|input| input.node).collect();

@@ -62,7 +62,7 @@ fn choice(text: &str, choices: &'static [&'static str]) -> Result<&'static str, 
     }
     let names = || choices.iter().map(|choice| canonical(choice));
     let all = names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let hint = did_you_mean(text, names()).map_or_else(|| format!("it is one of {all}"), |mend| mend);
+    let hint = did_you_mean(text, names()).unwrap_or_else(|| format!("it is one of {all}"));
     Err(SpecError::new(format!("`{text}` is none of {all}")).hint(hint))
 }
 

@@ -61,3 +61,45 @@ pub fn gst_publish(gst: &Found, sink: GstSink, seconds: u32, url: &str, referenc
         .line("! audio/x-raw,rate=44100,channels=2 ! avenc_aac ! aacparse ! queue ! mux.")
         .start()
 }
+
+/// OBS without a screen streams a small black scene as H.264 and AAC, until it is killed. `home` takes its settings.
+pub fn obs_publish(obs: &Found, server: &str, key: &str, home: &Path) -> Child {
+    let settings = home.join(".config/obs-studio");
+    let put = |file: &str, text: &str| {
+        let file = settings.join(file);
+        std::fs::create_dir_all(file.parent().expect("in a folder")).expect("our own folder");
+        std::fs::write(file, text).expect("our own folder");
+    };
+    put(
+        "global.ini",
+        "[General]\nFirstRun=true\nLastVersion=486539266\nPre19Defaults=false\nPre21Defaults=false\nPre23Defaults=false\n\
+         Pre24.1Defaults=false\n[Basic]\nProfile=P\nProfileDir=P\nSceneCollection=S\nSceneCollectionFile=S\n\
+         ConfigOnNewProfile=false\n",
+    );
+    put(
+        "basic/profiles/P/basic.ini",
+        "[General]\nName=P\n[Video]\nBaseCX=320\nBaseCY=240\nOutputCX=320\nOutputCY=240\nFPSType=0\nFPSCommon=10\n\
+         [SimpleOutput]\nVBitrate=300\nStreamEncoder=x264\nPreset=ultrafast\n[Output]\nMode=Simple\nReconnect=false\n",
+    );
+    put(
+        "basic/profiles/P/service.json",
+        &format!(r#"{{"type":"rtmp_custom","settings":{{"server":"{server}","key":"{key}","use_auth":false}}}}"#),
+    );
+    put(
+        "basic/scenes/S.json",
+        r#"{"name":"S","current_scene":"Scene","current_program_scene":"Scene","scene_order":[{"name":"Scene"}],
+            "sources":[{"id":"scene","name":"Scene","settings":{"items":[]}}]}"#,
+    );
+    let run = home.join("run");
+    std::fs::create_dir_all(&run).expect("our own folder");
+    Command::new("xvfb-run")
+        .args(["-a", "-s", "-screen 0 1024x768x24"])
+        .arg(&obs.path)
+        .line("--multi --startstreaming --profile P --collection S --minimize-to-tray")
+        .env("HOME", home)
+        .env("XDG_CONFIG_HOME", home.join(".config"))
+        .env("XDG_RUNTIME_DIR", run)
+        .env("LIBGL_ALWAYS_SOFTWARE", "1")
+        .env("QT_QPA_PLATFORM", "xcb")
+        .start()
+}

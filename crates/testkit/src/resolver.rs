@@ -1,0 +1,76 @@
+//! A name server that never answers, for programs that look names up through the system.
+
+use std::io::Write;
+use std::net::UdpSocket;
+
+use crate::proc::Command;
+
+/// Takes questions and keeps silent. Where this machine does not allow it (it takes root, port 53 of a loopback address
+/// and a mount namespace of its own), commands run as they are and unknown names fail in whatever way the system has.
+#[derive(Debug)]
+pub struct Hanging {
+    server: Option<(UdpSocket, tempfile::NamedTempFile)>,
+}
+
+impl Hanging {
+    /// Binds the first free loopback address.
+    pub fn start() -> Self {
+        let allowed = std::process::Command::new("unshare").args(["-m", "true"]).output();
+        if !rustix::process::geteuid().is_root() || !allowed.is_ok_and(|out| out.status.success()) {
+            eprintln!("no hanging resolver: it takes root and a mount namespace");
+            return Self { server: None };
+        }
+        let bound = (1..=250).find_map(|last| {
+            let address = format!("127.53.53.{last}");
+            Some((UdpSocket::bind((address.as_str(), 53)).ok()?, address))
+        });
+        let server = bound.map(|(socket, address)| {
+            let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+            // Longer than any test, so that the look-up hangs as a black hole does.
+            write!(file, "nameserver {address}\noptions timeout:30 attempts:5\n").expect("writes");
+            (socket, file)
+        });
+        Self { server }
+    }
+
+    /// Whether look-ups really hang.
+    pub fn hangs(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Whether a question has come.
+    pub fn was_asked(&self) -> bool {
+        self.server
+            .as_ref()
+            .is_some_and(|(socket, _)| socket.set_nonblocking(true).is_ok() && socket.peek(&mut [0; 512]).is_ok())
+    }
+
+    /// A command whose look-ups go to this server. The process that is started becomes the program itself.
+    pub fn command(&self, program: &str) -> Command {
+        match &self.server {
+            None => Command::new(program),
+            Some((_, file)) => Command::new("unshare")
+                .args(["-m", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""])
+                .arg(file.path())
+                .arg(program),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_hangs() {
+        let resolver = Hanging::start();
+        if !resolver.hangs() {
+            return;
+        }
+        let mut child = resolver.command("getent").args(["hosts", "nowhere.example"]).start();
+        crate::wait::until("the resolver is asked", || resolver.was_asked()).await;
+        assert!(child.is_running(), "{}", child.text());
+        let mut known = resolver.command("getent").args(["hosts", "localhost"]).start();
+        assert_eq!(known.wait_exit().await, 0, "{}", known.text());
+    }
+}
