@@ -1,6 +1,7 @@
 //! The supervisor of every output: one task that owns the state machine, the sink and its timers.
 
 pub mod backoff;
+pub mod policy;
 pub mod state;
 
 use std::future::Future;
@@ -18,11 +19,12 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::error::Ended;
 use crate::monitor::{self, OutputStats, State};
-use crate::options::Options;
-use crate::sink::{BoxFuture, Env, Progress, Role, Sink, SinkJob};
+use crate::sink::{BoxFuture, Env, Progress, Sink, SinkJob};
 use crate::stop::{Stop, Stopper, stopper};
 use crate::stream::{InputState, Stream};
-use state::{Actions, Event, Machine, Policy};
+use policy::Policy;
+pub use policy::policy;
+use state::{Actions, Event, Machine};
 
 /// Everything that makes an output.
 pub struct OutputSpec {
@@ -40,32 +42,6 @@ pub struct OutputSpec {
     pub events: monitor::Sink,
     /// The shared parts of the program, for the sink.
     pub env: Env,
-}
-
-/// The policy that a word's options ask for: `retry`, `retry_max`, `retries`, `grace`, `delay` and `timeout`, each where
-/// the word knows it.
-pub fn policy(role: Role, options: &Options) -> Policy {
-    let mut policy = Policy::default();
-    policy.retry = options.duration("retry").unwrap_or(policy.retry);
-    policy.retry_max = options.duration("retry_max").unwrap_or(policy.retry_max);
-    policy.delay = options.duration("delay").unwrap_or(policy.delay);
-    if let Some(retries) = options.count("retries") {
-        policy.retries = u32::try_from(retries).unwrap_or(u32::MAX);
-    }
-    match role {
-        Role::Push => {
-            policy.grace = options.duration("grace").or(policy.grace);
-            if let Some(timeout) = options.duration("timeout").filter(|timeout| !timeout.is_zero()) {
-                policy.connect = timeout;
-            }
-        }
-        Role::Serve | Role::Store => {
-            policy.needs_input = false;
-            policy.grace = None;
-            policy.stall = None;
-        }
-    }
-    policy
 }
 
 /// What an output is doing, for whoever wants to show it.

@@ -262,20 +262,3 @@ async fn a_backoff_can_be_cut_short_and_failing_for_good_is_told() {
     assert_eq!((outcome.state, outcome.ever_live), (State::Failed, false));
     assert_eq!(outcome.last.unwrap().text, "no");
 }
-
-#[test]
-fn options_make_the_policy() {
-    use crate::options::Value;
-    let mut options = Options::default();
-    options.set("retry", Value::Duration(Duration::from_millis(200)));
-    options.set("retries", Value::Count(3));
-    options.set("grace", Value::Duration(Duration::from_secs(7)));
-    options.set("timeout", Value::Duration(Duration::from_secs(2)));
-    let push = super::policy(Role::Push, &options);
-    assert_eq!((push.retry, push.retries, push.connect), (Duration::from_millis(200), 3, Duration::from_secs(2)));
-    assert_eq!((push.grace, push.needs_input), (Some(Duration::from_secs(7)), true));
-    let serve = super::policy(Role::Serve, &options);
-    assert_eq!((serve.grace, serve.stall, serve.needs_input), (None, None, false));
-    options.set("timeout", Value::Duration(Duration::ZERO));
-    assert_eq!(super::policy(Role::Push, &options).connect, Duration::from_secs(10));
-}

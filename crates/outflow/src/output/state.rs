@@ -3,58 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::{Backoff, Class};
+pub use super::policy::Policy;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::monitor::State;
-
-/// How an output is supervised.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Whether an attempt waits for the input's first key frame, and ends with the input's clean end.
-    pub needs_input: bool,
-    /// The first wait before another attempt.
-    pub retry: Duration,
-    /// The longest wait.
-    pub retry_max: Duration,
-    /// Attempts in a row before the output fails for good; 0 = no limit.
-    pub retries: u32,
-    /// How long a connection is kept without media; `None` = for ever.
-    pub grace: Option<Duration>,
-    /// How long data may wait without a byte leaving; `None` = for ever.
-    pub stall: Option<Duration>,
-    /// The deadline for looking up the name.
-    pub resolve: Duration,
-    /// The deadline for connecting (and opening, for what does not connect).
-    pub connect: Duration,
-    /// The deadline for the handshake and `connect`.
-    pub handshake: Duration,
-    /// The deadline for the answer to `publish`.
-    pub publish: Duration,
-    /// The deadline for draining.
-    pub drain: Duration,
-    /// By how much the output is held back on purpose: so much longer lasts draining after the input's end.
-    pub delay: Duration,
-}
-
-impl Default for Policy {
-    /// What a push gets.
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            needs_input: true,
-            retry: seconds(1),
-            retry_max: seconds(10),
-            retries: 0,
-            grace: Some(seconds(60)),
-            stall: Some(seconds(10)),
-            resolve: seconds(10),
-            connect: seconds(10),
-            handshake: seconds(10),
-            publish: seconds(15),
-            drain: seconds(5),
-            delay: Duration::ZERO,
-        }
-    }
-}
 
 /// Media must flow for so long before an attempt counts as a success that makes earlier failures forgotten.
 pub const LASTING: Duration = Duration::from_secs(10);
@@ -62,7 +13,7 @@ pub const LASTING: Duration = Duration::from_secs(10);
 pub const GHOST: Duration = Duration::from_secs(120);
 /// An output shows as stalled after so long, or half of its stall deadline if that is shorter.
 const STALL_SHOWN: Duration = Duration::from_secs(2);
-/// What is left for a graceful end when draining was in vain.
+/// What is kept back of the drain deadline for a graceful end, when draining was in vain; at most a quarter of it.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What happens to an output.
@@ -315,8 +266,12 @@ impl Machine {
     fn drain(&mut self, now: Instant) {
         self.closing = false;
         self.last = None;
-        let deadline = now + self.policy.drain + self.policy.delay;
+        let deadline = now + self.policy.delay + self.policy.drain - self.last_call();
         self.enter(now, State::Draining, Some(deadline));
+    }
+
+    fn last_call(&self) -> Duration {
+        LAST_CALL.min(self.policy.drain / 4)
     }
 
     /// Nothing runs: starts an attempt if it may, else waits for what is missing.
@@ -432,7 +387,7 @@ impl Machine {
             State::Draining if !self.closing => {
                 self.closing = true;
                 actions.close = true;
-                self.deadline = Some(now + LAST_CALL);
+                self.deadline = Some(now + self.last_call());
             }
             State::Draining => {
                 actions.abort = true;
@@ -468,7 +423,8 @@ impl Machine {
     fn close(&mut self, now: Instant, actions: &mut Actions) {
         let mut deadline = now + self.policy.drain;
         if self.state == State::Draining {
-            deadline = self.deadline.map_or(deadline, |known| known.min(deadline));
+            let kept = if self.closing { Duration::ZERO } else { self.last_call() };
+            deadline = self.deadline.map_or(deadline, |known| deadline.min(known + kept));
         }
         actions.close = true;
         self.closing = true;

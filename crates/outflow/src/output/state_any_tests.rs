@@ -152,6 +152,6 @@ proptest! {
             check(&rig.machine, running);
         }
         prop_assert!(rig.machine.is_over());
-        prop_assert!(rig.now.duration_since(asked) <= Duration::from_secs(6));
+        prop_assert!(rig.now.duration_since(asked) <= Duration::from_secs(5));
     }
 }

@@ -365,8 +365,9 @@ fn draining_is_bounded_twice() {
     let ended = rig.now;
     let _ = rig.on(Event::InputEnded { finished: true });
     assert_eq!(rig.due(), Actions { close: true, ..NONE });
-    assert_eq!(rig.now.duration_since(ended), Duration::from_secs(25));
+    assert_eq!(rig.now.duration_since(ended), Duration::from_secs(24));
     assert_eq!(rig.due(), ABORT);
+    assert_eq!(rig.now.duration_since(ended), Duration::from_secs(25));
     assert_eq!(rig.state(), State::Stopped);
     assert_eq!(rig.machine.last().unwrap().reason, Reason::Timeout);
 }

@@ -11,6 +11,9 @@ use outflow_testkit::tls::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+#[path = "options_tests.rs"]
+mod options_tests;
+
 use super::*;
 use crate::env::Env;
 use crate::media::classify;
