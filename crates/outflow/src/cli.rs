@@ -1,1 +1,155 @@
 //! The command line: words to a typed graph, program options, help, completions, and what a person sees while it runs.
+
+mod check;
+pub mod environment;
+mod help;
+pub mod program;
+mod scan;
+mod shell;
+mod shown;
+mod split;
+mod typing;
+mod words;
+
+use std::ffi::OsString;
+
+use crate::encode::EncoderKind;
+use crate::error::{SpecError, SpecErrors};
+use crate::filter::FilterKind;
+use crate::graph::{Graph, ProgramOptions, link};
+use crate::options::{OptionSpec, known};
+use crate::sink::SinkKind;
+use crate::source::SourceKind;
+use environment::Environment;
+
+/// Every kind that words can mean.
+#[derive(Clone, Copy)]
+pub struct Registries {
+    /// Sources, asked in this order for a URL.
+    pub sources: &'static [&'static SourceKind],
+    /// Filters.
+    pub filters: &'static [&'static FilterKind],
+    /// Encoders.
+    pub encoders: &'static [&'static EncoderKind],
+    /// Sinks, asked in this order for a URL.
+    pub sinks: &'static [&'static SinkKind],
+}
+
+impl Default for Registries {
+    fn default() -> Self {
+        Self {
+            sources: crate::source::SOURCES,
+            filters: crate::filter::FILTERS,
+            encoders: crate::encode::ENCODERS,
+            sinks: crate::sink::SINKS,
+        }
+    }
+}
+
+impl Registries {
+    /// The tables of options of every kind.
+    fn tables(&self) -> Vec<&'static [OptionSpec]> {
+        let sources = self.sources.iter().flat_map(|kind| kind.options);
+        let filters = self.filters.iter().flat_map(|kind| kind.options);
+        let encoders = self.encoders.iter().flat_map(|kind| kind.options);
+        let sinks = self.sinks.iter().flat_map(|kind| kind.options);
+        let mut tables: Vec<_> = sources.chain(filters).chain(encoders).chain(sinks).copied().collect();
+        tables.extend([known::EVERY_WORD, known::SOURCE, known::SINK, known::ENCODER]);
+        tables
+    }
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Run a graph.
+    Graph {
+        /// The graph, checked.
+        graph: Box<Graph>,
+        /// How to run it and what to report.
+        program: ProgramOptions,
+        /// What works but is hardly meant; print them first.
+        warnings: Vec<SpecError>,
+    },
+    /// Print this text: help, completions or the man page.
+    Help(String),
+    /// Print the version.
+    Version,
+}
+
+/// Reads a command line, without the program's own name, against every kind there is.
+pub fn parse(args: &[OsString], environment: &dyn Environment) -> Result<Command, SpecErrors> {
+    parse_with(args, environment, &Registries::default())
+}
+
+/// The same against these kinds.
+pub fn parse_with(
+    args: &[OsString],
+    environment: &dyn Environment,
+    registries: &Registries,
+) -> Result<Command, SpecErrors> {
+    if let Some(command) = subcommand(args, registries) {
+        return command.map_err(SpecErrors::from);
+    }
+    let mut scan = scan::scan(args, environment);
+    if scan.help {
+        return Ok(Command::Help(help::help(registries, &[])?));
+    }
+    if scan.version {
+        return Ok(Command::Version);
+    }
+    let mut reader = words::Reader {
+        environment,
+        registries,
+        globals: std::mem::take(&mut scan.globals),
+        warnings: std::mem::take(&mut scan.warnings),
+        errors: std::mem::take(&mut scan.errors),
+    };
+    let declared = reader.read(&scan.items);
+    let all_read = reader.errors.is_empty();
+    if all_read {
+        reader.unused_globals(&registries.tables());
+    }
+    let words::Reader { mut warnings, mut errors, .. } = reader;
+    let mut graph = Graph::default();
+    // Links between half of the words would only give errors that mending the first ones removes.
+    if all_read {
+        match link::link(declared) {
+            Ok((linked, more)) => {
+                errors.extend(linked.validate());
+                warnings.extend(more);
+                graph = linked;
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    if scan.program.strict {
+        errors.append(&mut warnings);
+    }
+    errors.sort_by_key(|error| error.word_index);
+    if errors.is_empty() {
+        Ok(Command::Graph { graph: Box::new(graph), program: scan.program, warnings })
+    } else {
+        Err(SpecErrors(errors))
+    }
+}
+
+/// A first word that is a command of its own, and no word at all.
+fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Command, SpecError>> {
+    let words: Vec<String> = args.iter().map_while(|word| word.to_str().map(str::to_owned)).collect();
+    let Some((first, rest)) = words.split_first() else {
+        return args.is_empty().then(|| Ok(Command::Help(help::USAGE.to_owned())));
+    };
+    let text = match first.as_str() {
+        "help" => help::help(registries, rest),
+        "completions" => shell::completions(registries, rest),
+        "man" => shell::man(registries),
+        "serve" | "check" | "probe" | "top" => {
+            Err(SpecError::new("this comes with the relay").hint("for now outflow runs graphs: outflow -i URL -o URL"))
+        }
+        _ => return None,
+    };
+    let shown = words.iter().take(3).map(|word| shown::stray(word)).collect::<Vec<_>>().join(" ");
+    let shown = if matches!(first.as_str(), "help" | "completions" | "man") { shown } else { first.clone() };
+    Some(text.map(Command::Help).map_err(|error| error.at(1, shown)))
+}

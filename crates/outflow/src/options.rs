@@ -94,8 +94,8 @@ pub fn defaults(tables: &[&'static [OptionSpec]]) -> Vec<(&'static str, Value)> 
     with_default.filter_map(|spec| Some((spec.name, value::parse(spec.ty, spec.default).ok()?))).collect()
 }
 
-/// A typed value.
-#[derive(Debug, Clone, PartialEq)]
+/// A typed value. `Debug` leaves out what may be a secret in a text: a URL, and what follows a `?`.
+#[derive(Clone, PartialEq)]
 pub enum Value {
     /// [`Type::Bool`]
     Bool(bool),
@@ -119,6 +119,28 @@ pub enum Value {
     Fraction(i64, i64),
     /// [`Type::List`]
     List(Vec<String>),
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Count(value) => write!(f, "{value}"),
+            Value::Float(value) => write!(f, "{value}"),
+            Value::Text(text) => match (text.split_once("://"), text.split_once('?')) {
+                (Some((scheme, _)), _) => write!(f, "\"{scheme}://****\""),
+                (None, Some((before, _))) => write!(f, "{:?}", format!("{before}?****")),
+                (None, None) => write!(f, "{text:?}"),
+            },
+            Value::Secret(value) => write!(f, "{value:?}"),
+            Value::Duration(value) => write!(f, "{value:?}"),
+            Value::Size(width, height) => write!(f, "{width}x{height}"),
+            Value::Sizes(values) => write!(f, "{values:?}"),
+            Value::Rates(values) => write!(f, "{values:?}"),
+            Value::Fraction(numerator, denominator) => write!(f, "{numerator}/{denominator}"),
+            Value::List(values) => write!(f, "{values:?}"),
+        }
+    }
 }
 
 /// The options of one word: what was typed, and the defaults of the record for the rest.

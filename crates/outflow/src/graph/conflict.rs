@@ -46,12 +46,9 @@ impl Place {
 
     /// True if both listen where one connection could mean either.
     fn shares_address(&self, other: &Self) -> bool {
-        let same = self.host == other.host || (self.host_is_loopback() && other.host_is_loopback());
+        let local = |a: &Self, b: &Self| a.host == "localhost" && is_local(&b.host);
+        let same = self.host == other.host || local(self, other) || local(other, self);
         self.port == other.port && (same || is_any(&self.host) || is_any(&other.host))
-    }
-
-    fn host_is_loopback(&self) -> bool {
-        is_local(&self.host) && !is_any(&self.host)
     }
 
     /// True if a peer could reach `other` with this path: the same path, or one that serves every name below it.

@@ -93,11 +93,9 @@ proptest! {
     }
 
     #[test]
-    fn lists_come_back(parts in proptest::collection::vec("[a-z,:]{0,6}", 1..5)) {
-        // A part that begins or ends with a comma can't be told from the separator beside it.
-        prop_assume!(parts.iter().all(|part| !part.starts_with(',') && !part.ends_with(',')));
+    // A part that begins or ends with a comma can't be told from the separator beside it.
+    fn lists_come_back(parts in proptest::collection::vec("[a-z:]([a-z,:]{0,4}[a-z:])?", 1..5)) {
         let text = parts.iter().map(|part| part.replace(',', ",,")).collect::<Vec<_>>().join(",");
-        prop_assume!(!parts.iter().any(String::is_empty));
         prop_assert_eq!(list(&text), parts);
     }
 

@@ -1,0 +1,306 @@
+//! The options of a word: shown without secrets, fetched where they stand elsewhere, and typed by the kind's record.
+
+use std::ops::Range;
+
+use super::environment::Environment;
+use super::scan::parse_fragment;
+use super::shown;
+use super::split::Piece;
+use super::words::{Reader, Word};
+use crate::error::SpecError;
+use crate::graph::Role;
+use crate::graph::link::Reference;
+use crate::node::url::MASK;
+use crate::node::{MediaUrl, Node};
+use crate::options::suggest::nearest;
+use crate::options::{OptionSpec, Type, Value, known, value};
+
+/// Keywords of GPAC between URL and options, without meaning of their own.
+const KEYWORDS: &[&str] = &["gpac", "gfopt", "gfloc"];
+
+/// What of a word is for its links.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    pub(super) id: Option<String>,
+    pub(super) takes: Vec<Reference>,
+}
+
+fn find(tables: &[&'static [OptionSpec]], name: &str) -> Option<&'static OptionSpec> {
+    crate::options::find(tables, name)
+}
+
+fn names<'a>(tables: &'a [&'static [OptionSpec]]) -> impl Iterator<Item = &'static str> + 'a {
+    tables.iter().copied().flatten().flat_map(|spec| std::iter::once(spec.name).chain(spec.aliases.iter().copied()))
+}
+
+/// The word as it may be shown, and where each option stands in it.
+pub(super) fn show(word: &Word<'_>, tables: &[&'static [OptionSpec]]) -> (String, Vec<Range<usize>>) {
+    let mut text = format!("{}{}", word.head, word.separator);
+    let mut spans = vec![];
+    for (number, piece) in word.pieces.iter().enumerate() {
+        if number > 0 {
+            text.push(':');
+        }
+        let start = text.len();
+        text.push_str(&show_piece(piece, word.clear, tables));
+        // Of an option that is not there the colon is shown.
+        spans.push(if start == text.len() { start.saturating_sub(1)..start } else { start..text.len() });
+    }
+    (text, spans)
+}
+
+fn show_piece(piece: &Piece<'_>, clear: bool, tables: &[&'static [OptionSpec]]) -> String {
+    let mark = if piece.negated { "!" } else { "" };
+    if let Some(spec) = find(tables, piece.name) {
+        return match piece.value {
+            Some(value) => format!("{mark}{}={}", piece.name, shown::value(spec, value)),
+            None => format!("{mark}{}", piece.name),
+        };
+    }
+    let keyword = KEYWORDS.contains(&piece.name) || known::REFUSED.iter().any(|(name, _)| *name == piece.name);
+    let format = known::FORMAT.contains(&piece.name);
+    let near = nearest(piece.name, names(tables)).is_some();
+    if piece.name.is_empty() && piece.value.is_none() {
+        return mark.to_owned();
+    }
+    let name = if keyword || format || (shown::is_name(piece.name) && (clear || near)) { piece.name } else { MASK };
+    match piece.value {
+        Some(value) if format && value.len() <= 8 && value.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            format!("{mark}{name}={value}")
+        }
+        Some(_) => format!("{mark}{name}={MASK}"),
+        None => format!("{mark}{name}"),
+    }
+}
+
+/// Reads a value that stands elsewhere: `file@PATH`, `env@VAR`, `fd@N`. One line break at the end is dropped.
+pub(super) fn fetch(environment: &dyn Environment, value: &str) -> Result<String, SpecError> {
+    let Some((how, place)) = shown::indirect(value) else { return Ok(value.to_owned()) };
+    let seen = shown::indirect_place(how, place);
+    let text = match how {
+        "env@" => environment.variable(place).ok_or_else(|| {
+            SpecError::new(format!("the environment variable {seen} is not set"))
+                .hint("set it and export it; write its name without `$`")
+        })?,
+        "fd@" => {
+            if place.is_empty() || !place.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(
+                    SpecError::new("what follows fd@ is not a number").hint("write fd@3, and open it with `3<FILE`")
+                );
+            }
+            let read = environment.read(&format!("/dev/fd/{place}"));
+            read.map_err(|error| {
+                SpecError::new(format!("descriptor {seen} can't be read: {error}"))
+                    .hint("open it in the shell with `3<FILE`")
+            })?
+        }
+        _ => environment.read(place).map_err(|error| {
+            SpecError::new(format!("the file {seen} can't be read: {error}"))
+                .hint("write file@PATH, without `:` in the path")
+        })?,
+    };
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if text.is_empty() {
+        return Err(SpecError::new(format!("{how}{seen} is empty")).hint("put the value there"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Types every option that the word has, and the globals that fit it, into `node`.
+pub(super) fn type_options(
+    reader: &mut Reader<'_>,
+    word: &Word<'_>,
+    role: Role,
+    tables: &[&'static [OptionSpec]],
+    node: &mut Node,
+    spans: &[Range<usize>],
+) -> Typed {
+    let mut typed = Typed::default();
+    apply_globals(reader, word, role, tables, node);
+    let empty = |piece: &Piece<'_>| piece.name.is_empty() && piece.value.is_none();
+    let first_empty = word.pieces.iter().position(empty);
+    for (number, (piece, span)) in word.pieces.iter().zip(spans).enumerate() {
+        if empty(piece) && first_empty != Some(number) {
+            continue;
+        }
+        let result = type_piece(reader, word, role, tables, node, &mut typed, piece);
+        if let Err(mut error) = result {
+            error.span.get_or_insert(span.clone());
+            reader.errors.push(error.at(node.index, node.word.clone()));
+        }
+    }
+    typed
+}
+
+fn apply_globals(
+    reader: &mut Reader<'_>,
+    word: &Word<'_>,
+    role: Role,
+    tables: &[&'static [OptionSpec]],
+    node: &mut Node,
+) {
+    let own_name =
+        word.pieces.iter().rev().find(|piece| matches!(piece.name, "name" | "N")).and_then(|piece| piece.value);
+    let scheme = word.url.as_ref().and_then(|url| url.scheme.as_deref());
+    for number in 0..reader.globals.len() {
+        let global = &reader.globals[number];
+        let wanted = global
+            .target
+            .as_deref()
+            .is_none_or(|target| target == role.kind() || Some(target) == own_name || Some(target) == scheme);
+        let text = global.text.clone();
+        let index = global.index;
+        let piece = Piece::new(&text);
+        let Some(spec) = find(tables, piece.name).filter(|_| wanted) else { continue };
+        if matches!(spec.name, "FID" | "SID" | "name") {
+            continue;
+        }
+        reader.globals[number].used = true;
+        let environment = reader.environment;
+        let at = |error: SpecError| {
+            let shown = piece.value.map_or(String::new(), |value| format!("={}", shown::value(spec, value)));
+            error.field(spec.name).at(index, format!("--{}{shown}", piece.name))
+        };
+        let (list, outcome) = if spec.ignored {
+            (&mut reader.warnings, Some(at(SpecError::new(format!("it has no effect: {}", spec.help)))))
+        } else {
+            match typed_value(environment, spec, &piece) {
+                Ok(value) => {
+                    node.options.set(spec.name, value);
+                    continue;
+                }
+                Err(error) => (&mut reader.errors, Some(at(error))),
+            }
+        };
+        // The same global is told once, however many words take it.
+        list.extend(outcome.filter(|error| !list.contains(error)));
+    }
+}
+
+fn type_piece(
+    reader: &mut Reader<'_>,
+    word: &Word<'_>,
+    role: Role,
+    tables: &[&'static [OptionSpec]],
+    node: &mut Node,
+    typed: &mut Typed,
+    piece: &Piece<'_>,
+) -> Result<(), SpecError> {
+    if KEYWORDS.contains(&piece.name) && piece.value.is_none() {
+        return Ok(());
+    }
+    if let Some((name, mend)) = known::REFUSED.iter().find(|(name, _)| *name == piece.name) {
+        return Err(SpecError::new(format!("`{name}` is not offered yet")).hint(*mend));
+    }
+    if piece.name.starts_with('#') && word.clear {
+        return Err(SpecError::new("properties of tracks (`#Name=value`) are not offered yet").hint("leave it out"));
+    }
+    let Some(spec) = find(tables, piece.name) else {
+        if known::FORMAT.contains(&piece.name) {
+            return format_name(reader, word, role, node, piece);
+        }
+        return Err(unknown_option(word, role, tables, piece));
+    };
+    if spec.ignored {
+        let warning = node.option_error(spec.name, format!("it has no effect: {}", spec.help));
+        reader.warnings.push(warning);
+        return Ok(());
+    }
+    let value = typed_value(reader.environment, spec, piece).map_err(|error| error.field(spec.name))?;
+    match (spec.name, &value) {
+        ("FID", Value::Text(id)) => typed.id = Some(link_id(id)?),
+        ("SID", Value::List(ids)) => {
+            for id in ids {
+                let (id, kind) = match id.split_once('#') {
+                    Some((id, fragment)) => (id, Some(parse_fragment(fragment).map_err(|error| error.field("SID"))?)),
+                    None => (id.as_str(), None),
+                };
+                typed.takes.push(Reference::Id(link_id(id)?, kind));
+            }
+        }
+        ("name", Value::Text(name)) if !is_output_name(name) => {
+            return Err(SpecError::new("a name has 1 to 64 letters, digits or `-_.`")
+                .field("name")
+                .hint("choose a name such as `backup`"));
+        }
+        _ => {}
+    }
+    node.options.set(spec.name, value);
+    Ok(())
+}
+
+/// Names stand in logs, metrics and paths of the API.
+fn is_output_name(name: &str) -> bool {
+    (1..=64).contains(&name.chars().count())
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '[' | ']'))
+}
+
+fn link_id(id: &str) -> Result<String, SpecError> {
+    if id.is_empty() || id.len() > 64 {
+        return Err(SpecError::new("the id is empty or longer than 64 letters")
+            .hint("write FID=a on one word and SID=a on another"));
+    }
+    Ok(id.to_owned())
+}
+
+fn typed_value(environment: &dyn Environment, spec: &OptionSpec, piece: &Piece<'_>) -> Result<Value, SpecError> {
+    match (spec.ty, piece.value) {
+        (Type::Bool, None) => Ok(Value::Bool(!piece.negated)),
+        (_, _) if piece.negated => {
+            Err(SpecError::new("`!` stands before a yes-or-no option only").hint(format!("write {}=VALUE", spec.name)))
+        }
+        (ty, None) => Err(SpecError::new("its value is missing").hint(format!(
+            "write {}=VALUE: {}",
+            spec.name,
+            value::describe(ty)
+        ))),
+        (ty, Some(text)) => {
+            let fetched = shown::indirect(text).is_some();
+            let text = fetch(environment, text)?;
+            value::parse(ty, &text).map_err(|error| match fetched {
+                // What was fetched is meant to stay unseen.
+                true => SpecError::new("the value fetched is not right").hint(value::describe(ty)),
+                false => error,
+            })
+        }
+    }
+}
+
+/// `ffmt=flv` says what is so anyway; another container can't be had.
+fn format_name(
+    reader: &mut Reader<'_>,
+    word: &Word<'_>,
+    role: Role,
+    node: &Node,
+    piece: &Piece<'_>,
+) -> Result<(), SpecError> {
+    let rtmp = word.url.as_ref().is_some_and(MediaUrl::is_rtmp);
+    if matches!(piece.value, Some("flv")) {
+        return Ok(());
+    }
+    if rtmp || role.is_sink() {
+        let what = if rtmp { "RTMP carries FLV and nothing else" } else { "files are written as FLV and nothing else" };
+        return Err(SpecError::new(what)
+            .field(piece.name)
+            .hint(format!("leave {0} out, or write {0}=flv", piece.name)));
+    }
+    reader.warnings.push(node.option_error(piece.name, "it has no effect: the media tells its own type"));
+    Ok(())
+}
+
+fn unknown_option(word: &Word<'_>, role: Role, tables: &[&'static [OptionSpec]], piece: &Piece<'_>) -> SpecError {
+    let kind = role.kind();
+    let near = nearest(piece.name, names(tables)).map(|name| format!("did you mean `{name}`?"));
+    if piece.name.is_empty() && piece.value.is_none() {
+        let hint = if word.clear { "remove the colon" } else { "put :gpac: between the URL and its options" };
+        return SpecError::new("there is no option after the colon").hint(hint);
+    }
+    if word.clear {
+        let topic = format!("`outflow help {kind}` lists them");
+        return SpecError::new(format!("this is not an option of {kind}")).hint(near.unwrap_or(topic));
+    }
+    // The text may be the rest of a stream key: say how to keep it in the URL.
+    let mend = "if it belongs to the URL, end the URL with `:gpac:` (put :gpac: before the options)";
+    let hint = near.map_or_else(|| mend.to_owned(), |near| format!("{near} {mend}"));
+    SpecError::new(format!("the text after the URL's first `:` is not an option of {kind}")).hint(hint)
+}

@@ -1,0 +1,189 @@
+//! Options of words and of the program: values, defaults, globals, warnings.
+
+use std::time::Duration;
+
+use outflow::cli::Command;
+use outflow::graph::program::Report;
+use outflow::monitor::log::{Level, Tool};
+use outflow::options::Value;
+use outflow::secret::Secret;
+
+use crate::{graph, mistakes, parse, parse_words};
+
+fn text(value: &str) -> Value {
+    Value::Text(value.into())
+}
+
+fn secret(value: &str) -> Value {
+    Value::Secret(Secret::new(value))
+}
+
+#[test]
+fn options_reach_their_word_typed() {
+    let out = |options: &str| format!("-i in.flv -o rtmp://h/live/k:gpac:{options}");
+    let listen = |options: &str| format!("-i in.flv -o rtmp://h:1/live:gpac:listen:{options}");
+    let input = |options: &str| format!("-i rtmp://h:1/live:gpac:{options} -o null");
+    let millis = |millis| Value::Duration(Duration::from_millis(millis));
+    for (line, node, option, value) in [
+        ("avgen:sizes=240x160:rates=200k c=avc c=aac -o null".into(), 0, "sizes", Value::Sizes(vec![(240, 160)])),
+        ("avgen:sizes=240x160:rates=200k c=avc c=aac -o null".into(), 0, "rates", Value::Rates(vec![200_000])),
+        ("avgen:lock c=avc c=aac -o null".into(), 0, "lock", Value::Bool(true)),
+        ("avgen:!lock c=avc c=aac -o null".into(), 0, "lock", Value::Bool(false)),
+        ("avgen:fps=30000/1001 c=avc c=aac -o null".into(), 0, "fps", Value::Fraction(30000, 1001)),
+        ("avgen::banner=a:b::fps=50 c=avc c=aac -o null".into(), 0, "banner", text("a:b")),
+        ("avgen::banner=a:b::fps=50 c=avc c=aac -o null".into(), 0, "fps", Value::Fraction(50, 1)),
+        ("avgen c=avc:bitrate=2.5m:gop=50 c=aac -o null".into(), 1, "b", Value::Count(2_500_000)),
+        ("avgen c=avc:bitrate=2.5m:gop=50 c=aac -o null".into(), 1, "g", Value::Count(50)),
+        (out("max_lag=250ms"), 1, "max_lag", millis(250)),
+        (out("name=x"), 1, "max_lag", millis(4000)),
+        (out("name=x"), 1, "start", text("key")),
+        (listen("name=x"), 1, "start", text("gop")),
+        (listen("start=key"), 1, "start", text("key")),
+        (listen("timeout=5"), 1, "timeout", millis(5000)),
+        (listen("play_key=a=b"), 1, "play_key", secret("a=b")),
+        (out("timeout=5"), 1, "timeout", millis(5000)),
+        (out("timeout=5"), 1, "retry_max", millis(10_000)),
+        (out("N=x"), 1, "name", text("x")),
+        (out("key=env@STREAM_KEY"), 1, "key", secret("env-k3y")),
+        (out("key=file@/run/key"), 1, "key", secret("file-k3y")),
+        (out("key=fd@3:retries=2"), 1, "key", secret("fd-k3y")),
+        (out("key=fd@3:retries=2"), 1, "retries", Value::Count(2)),
+        (out("rtmp_app=other?x=1"), 1, "rtmp_app", text("other?x=1")),
+        (out("rtmp_playpath=a?b"), 1, "rtmp_playpath", secret("a?b")),
+        (out("rtmp_tcurl=rtmp://other:1936/app:name=x"), 1, "rtmp_tcurl", text("rtmp://other:1936/app")),
+        (out("rtmp_pageurl=https://page/x:name=x"), 1, "rtmp_pageurl", text("https://page/x")),
+        (out("rtmp_swfurl=https://page:8080/x.swf"), 1, "rtmp_swfurl", text("https://page:8080/x.swf")),
+        (out("rtmp_flashver=FMLE/3.0"), 1, "rtmp_flashver", text("FMLE/3.0")),
+        (out(":rtmp_conn=B:1::name=x"), 1, "rtmp_conn", secret("B:1")),
+        (out(":rtmp_conn=B:1::name=x"), 1, "name", text("x")),
+        (out("!tcp_nodelay"), 1, "tcp_nodelay", Value::Bool(false)),
+        (out("bind=[::1]:latency=5ms"), 1, "bind", text("[::1]")),
+        (out("tracks=video,audio"), 1, "tracks", Value::List(vec!["video".into(), "audio".into()])),
+        (out("chunk_size=4k"), 1, "chunk_size", Value::Count(4000)),
+        (out("grace=5min:delay=2s:latency=20ms:ca=/etc/ca.pem"), 1, "ca", text("/etc/ca.pem")),
+        (input("rtmp_live=-1"), 0, "rtmp_live", text("live")),
+        (input("rtmp_buffer=1000"), 0, "rtmp_buffer", Value::Count(1000)),
+        (input("rtmp_subscribe=x"), 0, "rtmp_subscribe", secret("x")),
+        (input("rtmp_listen=1:publish_key=none"), 0, "publish_key", secret("none")),
+        // Globals: for all that have it, for one kind; the word's own value wins.
+        (format!("{} --max_lag=1s", out("name=x")), 1, "max_lag", millis(1000)),
+        (format!("{} --max_lag=1s", out("max_lag=2s")), 1, "max_lag", millis(2000)),
+        (format!("{} --rtmp_push:max_lag=1s", out("name=x")), 1, "max_lag", millis(1000)),
+        (format!("{} --rtmp_push@max_lag=1s", out("name=x")), 1, "max_lag", millis(1000)),
+        (format!("{} --x:max_lag=1s", out("name=x")), 1, "max_lag", millis(1000)),
+        (format!("{} --loop", out("name=x")), 0, "loop", Value::Bool(true)),
+        (format!("{} --!tcp_nodelay", out("name=x")), 1, "tcp_nodelay", Value::Bool(false)),
+    ] {
+        let graph = graph(&line);
+        assert_eq!(graph.nodes[node].node.options.get(option), Some(&value), "{line}");
+    }
+}
+
+#[test]
+fn urls_are_kept_byte_for_byte() {
+    for (word, raw) in [
+        ("rtmp://h/live/key?token=a:b:gpac:name=x", "rtmp://h/live/key?token=a:b"),
+        ("rtmp://h/app?x=%41/%2F&y=~:gpac:name=x", "rtmp://h/app?x=%41/%2F&y=~"),
+        ("rtmp://u:p@h/live/k:name=x", "rtmp://u:p@h/live/k"),
+        ("RTMP://H/Live/K", "RTMP://H/Live/K"),
+        ("rtmp://h/path#K", "rtmp://h/path#K"),
+        ("url=env@TARGET", "rtmp://h.example/app/env-k3y:x?t=1"),
+        ("url=rtmp://h/live/k:name=x", "rtmp://h/live/k"),
+    ] {
+        let graph = graph(&format!("-i in.flv -o {word}"));
+        let url = graph.nodes[1].node.url.as_ref().unwrap();
+        assert_eq!(url.raw.expose(), raw, "{word}");
+        assert_eq!(url.scheme.as_deref(), Some("rtmp"));
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_taken_with_one_warning() {
+    for (line, word, field) in [
+        ("-i in.flv -o rtmp://h/live/k:gpac:keepts", "rtmp://h/live/****:gpac:keepts", "keepts"),
+        (
+            "-i in.flv -o rtmp://h/live/k:gpac:flvflags=no_metadata",
+            "rtmp://h/live/****:gpac:flvflags=no_metadata",
+            "flvflags",
+        ),
+        ("-i in.flv -o rtmp://h:1/live:gpac:listen:retry=2s", "rtmp://h:1/live:gpac:listen:retry=2s", "retry"),
+        ("-i in.flv:analyzeduration=10M -o null", "in.flv:analyzeduration=10M", "analyzeduration"),
+        ("avgen:ntp c=avc c=aac -o null", "avgen:ntp", "ntp"),
+        ("avgen c=avc:preset=fast c=aac -o null", "c=avc:preset=fast", "preset"),
+        ("-i https://h/x.ts:ffmt=ts -o null", "https://h/x.ts:ffmt=ts", "ffmt"),
+        ("-i in.flv -o rtmp://h/live/k -o rtmp://g/live/k --flvflags=x", "--flvflags=x", "flvflags"),
+    ] {
+        let (_, _, warnings) = parse(line).unwrap_or_else(|errors| panic!("{line}\n{errors}"));
+        assert_eq!(warnings.len(), 1, "{line}: {warnings:?}");
+        assert_eq!((warnings[0].word.as_str(), warnings[0].field.as_deref()), (word, Some(field)), "{line}");
+        assert!(warnings[0].problem.contains("no effect"));
+        let strict = mistakes(&format!("{line} -strict"));
+        assert_eq!(strict[0].field.as_deref(), Some(field));
+    }
+    for line in ["-i in.flv -o rtmp://h/live/k:gpac:ffmt=flv", "-i in.flv -o out.flv:ext=flv"] {
+        assert_eq!(parse(line).unwrap().2, [], "{line}");
+    }
+}
+
+#[test]
+fn options_of_the_program_are_taken_in_every_form() {
+    let with =
+        |options: &str| parse(&format!("{options} -i in.flv -o null")).unwrap_or_else(|errors| panic!("{errors}")).1;
+    for options in ["-runfor=5000", "--runfor=5000", "-runfor 5000", "--runfor 5000", "-runfor 5s"] {
+        assert_eq!(with(options).run_for, Some(Duration::from_secs(5)), "{options}");
+    }
+    let all = with("-graph -stats --json -strict -drain=2 -logs=all@error:rtmp@debug");
+    assert!(all.graph && all.stats && all.json && all.strict);
+    assert_eq!(all.drain, Duration::from_secs(2));
+    assert!(all.logs.wants(Tool::Rtmp, Level::Debug) && !all.logs.wants(Tool::App, Level::Info));
+    assert_eq!(with("-r").report, Some(Report::All));
+    assert_eq!(with("-r=").report, Some(Report::Final));
+    assert_eq!(with("-r=a,b").report, Some(Report::Words(vec!["a".into(), "b".into()])));
+    assert_eq!(with("").drain, Duration::from_secs(5));
+}
+
+#[test]
+fn help_and_version_always_work() {
+    for line in ["-h", "--help", "-i in.flv -o null -h", "help", "help outputs", "help rtmp_push", "help max_lag", ""] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(matches!(parse_words(&words), Ok(Command::Help(text)) if !text.is_empty()), "{line}");
+    }
+    for line in ["-V", "--version"] {
+        assert!(matches!(parse_words(&[line]), Ok(Command::Version)), "{line}");
+    }
+}
+
+#[test]
+fn habits_of_ffmpeg_get_a_hint() {
+    for (habit, hint) in [
+        ("-c copy", "passes as it is"),
+        ("-c:v copy", "passes as it is"),
+        ("-vcodec copy", "passes as it is"),
+        ("-f flv", "carries FLV"),
+        ("-re", "real time is the default"),
+        ("-hide_banner", "leave it out"),
+        ("-loglevel error", "-logs=all@LEVEL"),
+        ("-threads=2", "leave it out"),
+        ("-no-block=all", "leave it out"),
+    ] {
+        let (graph, _, warnings) =
+            parse(&format!("-i in.flv {habit} -o rtmp://h/live/k")).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(graph.nodes.len(), 2, "{habit}");
+        assert!(warnings[0].hint.as_ref().unwrap().contains(hint), "{habit}: {warnings:?}");
+    }
+    for (habit, hint) in [
+        ("-c libx264", "c=avc c=aac"),
+        ("-vcodec libx264", "c=avc c=aac"),
+        ("-f mpegts", "told by their URL"),
+        ("-listen 1", ":gpac:rtmp_listen=1"),
+        ("-map 0:v", "tracks="),
+        ("-stream_loop -1", ":loop"),
+        ("-b:v 2M", "c=avc:b=2m"),
+        ("-seps=,=", "separators"),
+        ("-http 127.0.0.1:1937", "leave it out"),
+    ] {
+        let errors = mistakes(&format!("-i in.flv {habit} -o rtmp://h/live/k"));
+        assert_eq!(errors.len(), 1, "{habit}: {errors:?}");
+        assert!(errors[0].hint.as_ref().unwrap().contains(hint), "{habit}: {errors:?}");
+    }
+}
