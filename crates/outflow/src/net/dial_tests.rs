@@ -145,7 +145,7 @@ async fn an_address_that_is_silent_is_overtaken() {
     let full = loop {
         let (only, options) = ([at], DialOptions::default());
         let more = connect(&only, &options, "h");
-        match tokio::time::timeout(Duration::from_millis(300), more).await {
+        match tokio::time::timeout(Duration::from_secs(1), more).await {
             Ok(connected) => queued.push(connected.unwrap()),
             Err(_) => break true,
         }

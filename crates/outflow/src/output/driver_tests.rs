@@ -49,7 +49,12 @@ struct Rig {
 
 fn policy() -> Policy {
     let millis = Duration::from_millis;
-    Policy { retry: millis(5), retry_max: millis(10), stall: Some(millis(60)), drain: millis(100), ..Policy::default() }
+    Policy { retry: millis(5), retry_max: millis(10), stall: Some(millis(60)), ..Policy::default() }
+}
+
+/// For sinks that do not end when they are asked to.
+fn impatient() -> Policy {
+    Policy { drain: Duration::from_millis(100), ..policy() }
 }
 
 const READY: InputState = InputState { ready: true, gone_since: None, ended: false, finished: false };
@@ -128,7 +133,7 @@ async fn from_waiting_to_stopped() {
 
 #[tokio::test]
 async fn a_panic_ends_the_attempt_and_nothing_else() {
-    let mut rig = Rig::new(policy(), |run, job| match run {
+    let mut rig = Rig::new(impatient(), |run, job| match run {
         1 => panic!("before anything runs"),
         2 => Box::pin(async { panic!("while it runs") }),
         3 => {
@@ -202,7 +207,7 @@ async fn bytes_that_do_not_leave_are_a_stall() {
 
 #[tokio::test]
 async fn a_sink_that_ignores_its_stop_is_dropped() {
-    let mut rig = Rig::new(policy(), |_, job| stubborn(job));
+    let mut rig = Rig::new(impatient(), |_, job| stubborn(job));
     rig.stream.set_state(READY);
     rig.until(State::Live).await;
     rig.output.stop();
