@@ -308,6 +308,10 @@ impl Supervisor {
             if let Some(ended) = ended {
                 // Dropped before anything else begins: two attempts never overlap.
                 drop(running);
+                // Where the end of the input made it end, the input is heard first: it may not come again.
+                if !self.input_is_gone && self.input.has_changed().unwrap_or(false) {
+                    let _ = self.input_event();
+                }
                 return self.after(ended);
             }
         }
