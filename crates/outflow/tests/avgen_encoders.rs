@@ -4,11 +4,18 @@
 
 mod avgen_rig;
 
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
 use avgen_rig::{Made, make, psnr, run};
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
-use outflow::media::{Kind, Packet};
+use outflow::encode::{RawInput, aac};
+use outflow::media::raw::Samples;
+use outflow::media::{Intake, Kind, Packet, StreamInfo};
 use outflow::source::avgen::strip::Strip;
+use outflow::stop::stopper;
 use outflow_rtmp::flv::avc::AvcConfig;
 
 /// The frames of a stream's video after its header, as Annex B.
@@ -142,12 +149,36 @@ fn what_an_encoder_cannot_do_is_told_with_the_mend() {
     assert!(spec(&["avc:b=1"]).contains("b=2m"));
     assert!(spec(&["avc:g=0"]).contains("g=50"));
     assert!(spec(&["aac:b=1"]).contains("b=128k"));
-    let ended = &make("avgen:type=a:dur=1:ch=7", &["aac"]).unwrap().ends[1];
-    assert!(ended.text.contains("7 channels") && ended.text.contains("ch=1 to 6"), "{ended}");
-    let ended = &make("avgen:type=a:dur=1:sr=12345", &["aac"]).unwrap().ends[1];
-    assert!(ended.text.contains("12345 Hz"), "{ended}");
+    let ends = make("avgen:sizes=640x360:rates=10k", &["avc", "aac"]).unwrap().ends;
+    assert!(ends[1].text.contains("640x360") && ends[1].text.contains("24k or more"), "{}", ends[1]);
+    assert!(!ends[0].is_clean() && ends[2].is_clean(), "the source goes on without its encoder: {ends:?}");
     let ended = &make("avgen:type=v:dur=1", &["aac"]).unwrap().ends[0];
     assert!(ended.text.contains("c=avc"), "{ended}");
+}
+
+/// Samples that the test source refuses to make.
+#[test]
+fn samples_that_aac_does_not_know() {
+    for (rate, channels, said) in [(12_345, 1, "12345 Hz"), (48_000, 7, "7 channels")] {
+        let node = avgen_rig::node("aac", aac::KIND.options, "aac");
+        let encoder = (aac::KIND.open)(&node, None).unwrap();
+        let (sender, receiver) = sync_channel(1);
+        let planes = vec![vec![0.0; 1024]; channels];
+        sender.send(Arc::new(Samples { rate, planes, index: 0, arrival: Instant::now() })).unwrap();
+        let (_stopper, stop) = stopper();
+        let ended = encoder.run(RawInput::Audio(receiver), Arc::new(Nobody), stop);
+        assert!(ended.text.contains(said) && ended.text.contains("ch=1 to 6"), "{ended}");
+    }
+}
+
+struct Nobody;
+
+impl Intake for Nobody {
+    fn start(&self, _: StreamInfo) {}
+    fn push(&self, packet: Packet) {
+        panic!("a packet of nothing: {packet:?}");
+    }
+    fn end(&self, _: bool) {}
 }
 
 #[test]

@@ -26,6 +26,11 @@ const AUDIO_LEAD: u64 = 1024;
 /// Pictures kept for reuse: as many as can be on their way in a channel and in an encoder.
 const KEPT_PICTURES: usize = 8;
 
+/// Later than this, what is made arrives now: outputs measure their own lag from the arrival, not ours.
+const LATE: Duration = Duration::from_millis(500);
+/// So late, a person is told, and again each time it is twice as much.
+const TELL_LATE: Duration = Duration::from_secs(2);
+
 /// Makes pictures and samples until the end, a stop, or until nobody takes them. `done` is only watched: when its other
 /// side is gone, nobody waits for this run any more.
 pub(super) fn run(settings: &Settings, job: SourceJob, done: &Sender<Ended>) -> Ended {
@@ -38,7 +43,7 @@ pub(super) fn run(settings: &Settings, job: SourceJob, done: &Sender<Ended>) -> 
         return Ended::new(Origin::Config, Retry::Never, Reason::Media, text);
     }
     if let Some(text) = &settings.warning {
-        events(Event::Warning { who: name, text: text.clone() });
+        events(Event::Warning { who: name.clone(), text: text.clone() });
     }
     stats.starts.fetch_add(1, Ordering::Relaxed);
 
@@ -51,45 +56,58 @@ pub(super) fn run(settings: &Settings, job: SourceJob, done: &Sender<Ended>) -> 
     let (frames, samples) = (settings.frames(), settings.samples());
     let mut screen = has_video.then(|| Screen::new(settings, clock));
     let (mut frame, mut sample) = (0u64, 0u64);
+    let mut tell_late = TELL_LATE;
     loop {
         let next_frame = (!video.is_empty() && frame < frames).then(|| tick_time(frame, settings.num, settings.den));
         let next_sample = (!audio.is_empty() && sample < samples)
             .then(|| tick_time(sample.saturating_sub(AUDIO_LEAD), settings.sound.rate, 1));
         let video_first = match (next_frame, next_sample) {
-            (None, None) if frame >= frames || sample >= samples => return Ended::clean(),
-            (None, None) => {
-                return if pacer.wait(Duration::ZERO).is_none() {
-                    Ended::stopped()
-                } else {
-                    Ended::internal("every encoder of the test source ended")
-                };
-            }
+            (None, None) => return Ended::clean(),
             (Some(frame), Some(sample)) => frame <= sample,
             (frame, _) => frame.is_some(),
         };
         let due = if video_first { next_frame } else { next_sample }.unwrap_or_default();
-        let Some(arrival) = pacer.wait(due) else { return Ended::stopped() };
+        let Some(instant) = pacer.wait(due) else { return Ended::stopped() };
         if done.is_closed() {
             return Ended::stopped();
         }
-        if video_first {
-            if let Some(screen) = &mut screen {
-                send(&mut video, &screen.picture(settings, frame, arrival));
-            }
+        let late = pacer.late(due);
+        let arrival = if late > LATE { Instant::now() } else { instant };
+        if late > tell_late {
+            tell_late = late * 2;
+            events(Event::Warning { who: name.clone(), text: too_slow(settings, late) });
+        }
+        let taken = if video_first {
+            let picture = screen.as_mut().map(|screen| screen.picture(settings, frame, instant, arrival));
             frame += 1;
+            picture.is_none_or(|picture| send(&mut video, &picture))
         } else {
             let len = (samples - sample).min(u64::from(settings.run));
             let planes = settings.sound.samples(&clock.seconds, sample, len as usize);
             let run = Samples { rate: settings.sound.rate, planes, index: sample, arrival };
-            send(&mut audio, &Arc::new(run));
             sample += len;
+            send(&mut audio, &Arc::new(run))
+        };
+        if !taken {
+            // The encoder's own ending says what happened.
+            let stopped = pacer.wait(Duration::ZERO).is_none();
+            return if stopped { Ended::stopped() } else { Ended::internal("an encoder of the test source ended") };
         }
     }
 }
 
-/// Gives to every encoder, waits where one is behind, and forgets those that ended.
-fn send<T>(encoders: &mut Vec<SyncSender<Arc<T>>>, item: &Arc<T>) {
-    encoders.retain(|encoder| encoder.send(Arc::clone(item)).is_ok());
+fn too_slow(settings: &Settings, late: Duration) -> String {
+    let Settings { width, height, num, den, .. } = settings;
+    format!(
+        "{} s behind real time: this machine can't make {width}x{height} at {num}/{den} frames per second; take a \
+         smaller `sizes` or `fps`",
+        late.as_secs()
+    )
+}
+
+/// Gives to every encoder, and waits where one is behind; false once one of them has ended.
+fn send<T>(encoders: &mut [SyncSender<Arc<T>>], item: &Arc<T>) -> bool {
+    encoders.iter().all(|encoder| encoder.send(Arc::clone(item)).is_ok())
 }
 
 /// The encoders of this program make AVC and AAC, so what can be said of the stream is known before its first frame.
@@ -170,8 +188,8 @@ impl Screen {
         Self { card: Card::new(settings.width, settings.height, fps, &text), clock, drift: 0, kept: Vec::new() }
     }
 
-    fn picture(&mut self, settings: &Settings, number: u64, arrival: Instant) -> Arc<Picture> {
-        let facts = self.facts(settings, number, arrival);
+    fn picture(&mut self, settings: &Settings, number: u64, due: Instant, arrival: Instant) -> Arc<Picture> {
+        let facts = self.facts(settings, number, due);
         let drawn = self.card.draw(&facts);
         // A picture that every encoder is done with is written over: large ones would cost a page fault per 4 KB.
         let free = self.kept.iter().position(|kept| Arc::strong_count(kept) == 1);
@@ -199,11 +217,11 @@ impl Screen {
         picture
     }
 
-    fn facts(&mut self, settings: &Settings, number: u64, arrival: Instant) -> FrameFacts {
+    fn facts(&mut self, settings: &Settings, number: u64, due: Instant) -> FrameFacts {
         let n = number.cast_signed();
         let place = self.clock.seconds.place(n);
         if self.clock.follow_wall && place.frame == 0 {
-            self.drift = self.drift_at(n, arrival);
+            self.drift = self.drift_at(n, due);
         }
         let shown = self.clock.utc.place(n + self.drift);
         let beep_frames = u64::from(settings.sound.beep) * u64::from(settings.num)

@@ -8,6 +8,10 @@ use super::sound::Sound;
 /// The banner where none is given.
 pub(super) const BANNER: &str = "Outflow test source: every frame numbered, a flash and a beep each second";
 
+/// The sample rates of AAC (ISO/IEC 14496-3, table 1.18): there is no other encoder for the samples.
+const SAMPLE_RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
+
 /// What to make.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
@@ -52,10 +56,20 @@ impl Settings {
         let warning =
             (rates.len() > 1).then(|| format!("`rates` has {} values for one size: the first is taken", rates.len()));
         let rate = bounded(node, "sr", 44_100, 7350, 96_000, "Hz")?;
+        if !SAMPLE_RATES.contains(&rate) {
+            let rates = SAMPLE_RATES.map(|rate| rate.to_string()).join(", ");
+            return Err(node
+                .option_error("sr", format!("AAC has no sample rate of {rate} Hz"))
+                .hint(format!("take one of {rates}")));
+        }
+        let channels = bounded(node, "ch", 1, 1, 8, "channels")?;
+        if channels == 7 {
+            return Err(node.option_error("ch", "AAC has no layout of 7 channels").hint("take ch=1 to ch=6, or ch=8"));
+        }
         let beep = bounded(node, "blen", 50, 1, 1000, "ms")?;
         let sound = Sound {
             rate,
-            channels: bounded(node, "ch", 1, 1, 8, "channels")?,
+            channels,
             alter: node.options.bool("alter"),
             freq: bounded(node, "freq", 440, 1, 48_000, "Hz")?,
             freq2: bounded(node, "freq2", 659, 1, 48_000, "Hz")?,
@@ -195,7 +209,9 @@ mod tests {
             ("fps", Value::Fraction(1000, 1), "1 to 240"),
             ("fps", Value::Fraction(i64::MIN, 1), "1 to 240"),
             ("ch", Value::Count(0), "1 to 8"),
+            ("ch", Value::Count(7), "ch=8"),
             ("sr", Value::Count(1), "7350"),
+            ("sr", Value::Count(12_345), "48000"),
             ("blen", Value::Count(5000), "1000"),
             ("flen", Value::Count(0), "65536"),
             ("views", Value::Count(2), "leave it out"),
