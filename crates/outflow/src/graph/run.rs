@@ -64,6 +64,8 @@ struct Running {
     feeds: Vec<Vec<usize>>,
     streams: Vec<Arc<Stream>>,
     stop_inputs: Stopper,
+    /// The largest `delay` of the outputs: what is held back is still sent at the end.
+    delay: Duration,
 }
 
 fn failed(events: &monitor::Sink, who: &str, ended: &Ended) {
@@ -149,7 +151,9 @@ impl Running {
             inputs.push((node.name.clone(), inputs::spawn(spec)));
             feeds.push(fed);
         }
-        Ok(Self { outputs, inputs, feeds, streams: plumbing.streams, stop_inputs })
+        let delays = graph.nodes.iter().filter_map(|entry| entry.node.options.duration("delay"));
+        let delay = delays.max().unwrap_or_default();
+        Ok(Self { outputs, inputs, feeds, streams: plumbing.streams, stop_inputs, delay })
     }
 
     /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.
@@ -186,7 +190,7 @@ impl Running {
         let outcomes = tokio::select! {
             outcomes = drain => outcomes,
             // Outputs bound their own draining; this is the bound on all of it.
-            () = tokio::time::sleep(program.drain + Duration::from_secs(1)) => return FAILED,
+            () = tokio::time::sleep(program.drain + self.delay + Duration::from_secs(1)) => return FAILED,
             () = signalled() => return code,
         };
         for (name, outcome) in outcomes {

@@ -143,7 +143,9 @@ impl Conn {
                 Poll::Ready(Err(error)) => return Err(disconnected(&error)),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     return Err(match self.phase {
+                        // All was sent, and the peer may well be the first to close.
                         Phase::Lingering(_) => Ended::clean(),
+                        Phase::Closing if self.batch.is_empty() => Ended::clean(),
                         _ => Ended::network(Reason::Disconnected, "the peer closed the connection"),
                     });
                 }
@@ -360,12 +362,15 @@ impl Conn {
         }
     }
 
+    /// How old the oldest data is that waits to be sent, in the hub or in a socket that takes nothing.
+    pub(super) fn lag_millis(&self, now: Instant) -> u64 {
+        let lag = self.order.stream.hub().lag(&self.order.cursor, now);
+        let stuck = self.blocked_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        u64::try_from(lag.max(stuck).as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Looks whether a deadline has passed; called a few times a second.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Ended> {
-        let lag = u64::try_from(self.order.stream.hub().lag(&self.order.cursor, now).as_millis()).unwrap_or(u64::MAX);
-        let stuck = self.blocked_since.map_or(0, |since| now.saturating_duration_since(since).as_millis());
-        let worst = lag.max(u64::try_from(stuck).unwrap_or(u64::MAX));
-        self.order.stats.lag_millis.fetch_max(worst, std::sync::atomic::Ordering::Relaxed);
         if let Phase::Lingering(until) = self.phase
             && now >= until
         {

@@ -16,6 +16,7 @@ use super::conn::{Conn, Room, Visit};
 use super::ready::{Bell, Ready, Token};
 use crate::error::Ended;
 use crate::hub::Subscription;
+use crate::monitor::OutputStats;
 use crate::stream::Stream;
 use crate::wire::Shared;
 
@@ -196,15 +197,20 @@ impl Worker {
     }
 
     fn tick(&mut self, now: Instant) {
-        for seat in self.connections.values() {
-            seat.conn.order.stats.lag_millis.store(0, Ordering::Relaxed);
-        }
+        // The worst of each output's connections is found first and stored once: a look in between must not see none.
+        let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
         let mut over = Vec::new();
         for (id, seat) in &mut self.connections {
+            let stats = &seat.conn.order.stats;
+            let entry = worst.entry(Arc::as_ptr(stats)).or_insert_with(|| (stats.clone(), 0));
+            entry.1 = entry.1.max(seat.conn.lag_millis(now));
             if let Some(ended) = seat.conn.tick(now) {
                 seat.conn.report(ended);
                 over.push(*id);
             }
+        }
+        for (stats, lag) in worst.into_values() {
+            stats.lag_millis.store(lag, Ordering::Relaxed);
         }
         for id in over {
             self.remove(id);
