@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use outflow::cli::environment::System;
 use outflow::graph::run::{Surroundings, run};
+use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
 
 #[allow(clippy::print_stdout, clippy::print_stderr)]
 fn main() -> std::process::ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
+    // A child of this program that is to become an ffmpeg bound to it: before anything else is done.
+    if args.first().is_some_and(|word| word == GUARD_WORD) {
+        let (code, problem) = exec_guard(args.into_iter().skip(1));
+        eprintln!("outflow: {problem}");
+        return std::process::ExitCode::from(code);
+    }
     match outflow::cli::parse(&args, &System) {
         Ok(outflow::cli::Command::Graph { graph, program, warnings }) => {
             for warning in warnings {

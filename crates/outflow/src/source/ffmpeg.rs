@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use self::guard::{GUARD_WORD, exec_guard};
+pub use self::guard::{GUARD_WORD, exec_guard, guard_with};
 
 use self::child::{Child, Fate};
 use self::command::Command;
@@ -84,7 +84,7 @@ struct FfmpegSource {
 impl Source for FfmpegSource {
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
-            let own = match std::env::current_exe() {
+            let own = match guard::guard_program() {
                 Ok(own) => own,
                 Err(error) => return Ended::internal(format!("this program can't find itself: {error}")),
             };

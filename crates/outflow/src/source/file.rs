@@ -27,12 +27,8 @@ use crate::node::{MediaUrl, Node};
 use crate::options::{OptionSpec, Type};
 
 const OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new(
-        "loop",
-        Type::Text,
-        "no",
-        "play again from the start, with time going on: yes, no, or how many times in all",
-    ),
+    OptionSpec::new("loop", Type::Bool, "false", "play again and again, with time going on"),
+    OptionSpec::new("times", Type::Count, "1", "how many times to play, with time going on"),
     OptionSpec::new(
         "tracks",
         Type::List,
@@ -89,16 +85,13 @@ pub(crate) fn check_readable(node: &Node, path: &Path) -> Result<std::fs::Metada
     Ok(meta)
 }
 
+/// How often to play; `None` = for ever.
 fn times(node: &Node) -> Result<Option<u64>, SpecError> {
-    let text = node.options.text("loop").unwrap_or_default();
-    match text.as_str() {
-        "" | "no" | "false" | "off" => Ok(Some(1)),
-        "yes" | "true" | "on" => Ok(None),
-        number => match number.parse::<u64>() {
-            Ok(0) => Ok(Some(1)),
-            Ok(count) => Ok(Some(count)),
-            Err(_) => Err(node.option_error("loop", format!("`{number}` is not yes, no or a number of times"))),
-        },
+    match (node.options.bool("loop"), node.options.is_set("times"), node.options.count("times").unwrap_or(1)) {
+        (_, true, 0) => Err(node.option_error("times", "0 times is not at all: write a number from 1, or loop")),
+        (true, true, _) => Err(node.option_error("times", "it says how often, loop says for ever: write one of them")),
+        (true, false, _) => Ok(None),
+        (false, _, times) => Ok(Some(times)),
     }
 }
 

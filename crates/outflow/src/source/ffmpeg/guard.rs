@@ -3,17 +3,32 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The first argument by which `main` knows that it is to be the guard.
 pub const GUARD_WORD: &str = "__exec-guard";
 
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says which program is the guard, where that is not the running one: for programs that have this library within them
+/// and no [`GUARD_WORD`] of their own, such as tests. Only the first call counts.
+pub fn guard_with(program: PathBuf) {
+    let _ = PROGRAM.set(program);
+}
+
+/// The program that is the guard.
+pub(super) fn guard_program() -> std::io::Result<PathBuf> {
+    PROGRAM.get().map_or_else(std::env::current_exe, |program| Ok(program.clone()))
+}
+
 /// The exit code where the child could not be started.
-const NOT_STARTED: i32 = 127;
+const NOT_STARTED: u8 = 127;
 
 /// Becomes the program that the arguments name: `PARENT-PID PROGRAM ARGUMENTS...`. Returns only where that fails, with
 /// an exit code and the reason. The kernel's request outlives `exec`. It is bound to the *thread* that started the
 /// child, so that children must be started by a thread that lives as long as the program: the main thread.
-pub fn exec_guard(mut arguments: impl Iterator<Item = OsString>) -> (i32, String) {
+pub fn exec_guard(mut arguments: impl Iterator<Item = OsString>) -> (u8, String) {
     let parent = arguments.next().and_then(|text| text.to_str().and_then(|text| text.parse::<i32>().ok()));
     let (Some(parent), Some(program)) = (parent, arguments.next()) else {
         return (2, format!("{GUARD_WORD} is for this program's own use"));

@@ -1,6 +1,6 @@
 //! Plays a demuxer on a thread of its own: paced or free, once or in a loop, with time that goes on across loops.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -80,6 +80,7 @@ struct Player {
     /// The last time of each (kind, track), and the step to it.
     tracks: Vec<(Kind, u8, i64, i64)>,
     last: i64,
+    last_arrival: Option<Instant>,
 }
 
 impl Player {
@@ -95,6 +96,7 @@ impl Player {
             offset: 0,
             tracks: Vec::new(),
             last: 0,
+            last_arrival: None,
         }
     }
 
@@ -139,10 +141,10 @@ impl Player {
                         header.dts = packet.dts;
                     }
                 }
-                self.due(packet.dts.saturating_add(self.offset));
+                let Some(arrival) = self.due(packet.dts.saturating_add(self.offset)) else { break };
                 for mut header in headers.drain(..) {
                     header.dts = header.dts.saturating_add(self.offset);
-                    header.arrival = std::time::Instant::now();
+                    header.arrival = arrival;
                     self.feed.push(header);
                 }
             }
@@ -160,7 +162,7 @@ impl Player {
     }
 
     /// Waits until a time is due; `None` when told to stop.
-    fn due(&mut self, dts: i64) -> Option<std::time::Instant> {
+    fn due(&mut self, dts: i64) -> Option<Instant> {
         let (realtime, stop) = (self.realtime, &self.stop);
         let (pacer, origin) = self.pacer.get_or_insert_with(|| (Pacer::new(realtime, stop.clone()), dts));
         let step = dts.saturating_sub(self.last);
@@ -172,7 +174,11 @@ impl Player {
         }
         self.last = dts;
         let at = millis(dts.saturating_sub(*origin), self.style);
-        pacer.wait(at).map(|due| due.min(std::time::Instant::now()))
+        // A packet that is out of order arrives with the one before it.
+        let due = pacer.wait(at)?.min(Instant::now());
+        let arrival = self.last_arrival.map_or(due, |last| last.max(due));
+        self.last_arrival = Some(arrival);
+        Some(arrival)
     }
 
     /// Keeps what is needed to join the next loop.
