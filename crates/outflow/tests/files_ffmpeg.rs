@@ -1,83 +1,16 @@
 //! File sources against FFmpeg: what comes out of an MP4 is what `ffmpeg -c copy -f flv` makes of it, packet by packet.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
-use outflow::env::Env;
-use outflow::error::Ended;
-use outflow::media::{Intake, Kind, Packet, StreamInfo};
-use outflow::net::dial::SystemResolver;
-use outflow::node::{MediaUrl, Node};
-use outflow::options::{Options, defaults, value};
-use outflow::source::{SourceJob, SourceKind, file};
-use outflow::stop::stopper;
+use outflow::media::{Kind, Packet};
+use outflow::source::file;
 use outflow_testkit::flv::{Tag, read_file};
 use outflow_testkit::peers::{Found, Peer, find};
-
-/// Keeps what a source gives.
-#[derive(Default)]
-struct Kept {
-    info: Mutex<Option<StreamInfo>>,
-    packets: Mutex<Vec<Packet>>,
-    clean: Mutex<Option<bool>>,
-}
-
-impl Intake for Kept {
-    fn start(&self, info: StreamInfo) {
-        *self.info.lock().unwrap() = Some(info);
-    }
-    fn push(&self, packet: Packet) {
-        self.packets.lock().unwrap().push(packet);
-    }
-    fn end(&self, clean: bool) {
-        *self.clean.lock().unwrap() = Some(clean);
-    }
-}
-
-fn node(kind: &SourceKind, url: &str, options: &[(&'static str, &str)]) -> Node {
-    let mut typed = Options::with_defaults(defaults(kind.options));
-    for (name, text) in options {
-        let spec = outflow::options::find(kind.options, name).expect("the kind has the option");
-        typed.set(name, value::parse(spec.ty, text).unwrap());
-    }
-    let url = MediaUrl::new(url);
-    Node {
-        index: 1,
-        word: format!("-i {}", url.shown),
-        kind: kind.name,
-        name: "in".into(),
-        url: Some(url),
-        options: typed,
-    }
-}
-
-/// Runs a source to its end, as fast as it can.
-fn run(kind: &SourceKind, url: &str, options: &[(&'static str, &str)]) -> (Ended, Arc<Kept>) {
-    let mut source = (kind.open)(&node(kind, url, options)).unwrap_or_else(|error| panic!("{error}"));
-    let kept = Arc::new(Kept::default());
-    let (_stopper, stop) = stopper();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let feed = kept.clone();
-    let ended = runtime.block_on(async {
-        let events: outflow::monitor::Sink = Arc::new(|_| {});
-        let env = Env::new(Arc::new(SystemResolver), events.clone());
-        let name = "in".to_owned();
-        let job = SourceJob {
-            feed,
-            raw: Default::default(),
-            realtime: false,
-            stop,
-            stats: Default::default(),
-            events,
-            name,
-            env,
-        };
-        source.run(job).await
-    });
-    (ended, kept)
-}
+use support::run;
 
 /// FFmpeg; a machine without it fails these tests, unless it says that it has no peers.
 fn ffmpeg(peer: Peer) -> Option<Found> {

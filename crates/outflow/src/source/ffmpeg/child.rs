@@ -25,6 +25,9 @@ const RETRY: Duration = Duration::from_millis(5);
 /// How long a child that closed its output has to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long its last words may take.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 /// How a child ended.
 #[derive(Debug)]
 pub(super) enum Fate {
@@ -92,14 +95,26 @@ impl Child {
             };
             // Already gone, or about to be: nothing to report.
             let _ = self.process.kill().await;
+            let bad = !matches!(ended, Fate::Done | Fate::Unread);
             *fate.lock() = Some(ended);
+            if bad {
+                // Else its end would look like the clean end of the broadcast.
+                send(&pieces, Err(io::Error::other("its sender ended badly"))).await;
+            }
             drop(pieces);
         };
-        // Its grandchildren may hold the pipe open: what it says is waited for only shortly.
         tokio::pin!(listen);
-        tokio::select! {
-            () = copy => { let _ = timeout(Duration::from_millis(200), &mut listen).await; }
-            () = async { (&mut listen).await; std::future::pending::<()>().await } => {}
+        tokio::pin!(copy);
+        let mut silent = false;
+        loop {
+            tokio::select! {
+                () = &mut copy => break,
+                () = &mut listen, if !silent => silent = true,
+            }
+        }
+        if !silent {
+            // A process of its own may hold the pipe open: what it says is waited for only shortly.
+            let _ = timeout(LAST_WORDS, &mut listen).await;
         }
         let said = said.lock();
         last_words(&said)
@@ -121,16 +136,23 @@ async fn copy(
             Ok(Ok(0)) => return Fate::Done,
             Ok(Ok(_)) => {}
         }
-        // A full channel means that the player keeps to its pace: the child waits, which is no silence of its own.
-        let mut waiting = Ok(piece);
-        loop {
-            match pieces.try_send(waiting) {
-                Ok(()) => break,
-                Err(TrySendError::Disconnected(_)) => return Fate::Unread,
-                Err(TrySendError::Full(back)) => waiting = back,
-            }
-            sleep(RETRY).await;
+        if !send(pieces, Ok(piece)).await {
+            return Fate::Unread;
         }
+    }
+}
+
+/// Hands a piece to the player; false where it is gone. A full channel means that the player keeps to its pace: the
+/// child waits, which is no silence of its own.
+async fn send(pieces: &SyncSender<io::Result<Vec<u8>>>, piece: io::Result<Vec<u8>>) -> bool {
+    let mut waiting = piece;
+    loop {
+        match pieces.try_send(waiting) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(back)) => waiting = back,
+        }
+        sleep(RETRY).await;
     }
 }
 

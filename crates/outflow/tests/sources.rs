@@ -1,0 +1,202 @@
+//! Sources that read from other processes: named pipes, and children in the place of `ffmpeg`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use outflow::error::{Ended, Reason, Retry};
+use outflow::media::Kind;
+use outflow::source::{ffmpeg, file, pipe};
+use outflow_testkit::peers::{Peer, find};
+use support::run;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+#[test]
+fn every_recorded_stream_passes_byte_for_byte() {
+    for name in ["avc_flac.flv", "h263.flv", "hevc_opus.flv", "mt.flv", "tiny.flv"] {
+        let path = data(name);
+        let (ended, kept) = run(&file::KIND, path.to_str().unwrap(), &[]);
+        assert!(ended.is_clean(), "{name}: {ended:?}");
+        assert_eq!(*kept.clean.lock().unwrap(), Some(true));
+        let tags = outflow_testkit::flv::read_file(&path).unwrap();
+        let packets = kept.packets.lock().unwrap();
+        let bodies: Vec<_> = tags.iter().filter(|tag| !tag.body.is_empty()).map(|tag| &tag.body).collect();
+        assert!(bodies.len() > 8 && packets.iter().map(|packet| &packet.body).eq(bodies), "{name}: the bodies differ");
+        let times = tags.iter().filter(|tag| !tag.body.is_empty()).map(|tag| i64::from(tag.time));
+        assert!(packets.iter().map(|packet| packet.dts).eq(times), "{name}: the times differ");
+        let keys = packets.iter().filter(|packet| packet.flags.keyframe).count();
+        assert!(keys > 0, "{name}: no key frame is seen");
+    }
+}
+
+#[test]
+fn a_named_pipe_is_read_to_the_end_of_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("live");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let to = path.clone();
+    let writer = std::thread::spawn(move || {
+        let bytes = std::fs::read(data("tiny.flv")).unwrap();
+        let mut pipe = std::fs::OpenOptions::new().write(true).open(to).unwrap();
+        bytes.chunks(100).for_each(|piece| pipe.write_all(piece).unwrap());
+    });
+    let (ended, kept) = run(&pipe::KIND, path.to_str().unwrap(), &[]);
+    writer.join().unwrap();
+    assert!(ended.is_clean(), "{ended:?}");
+    let (_, whole) = run(&file::KIND, data("tiny.flv").to_str().unwrap(), &[]);
+    assert_eq!(kept.packets.lock().unwrap().len(), whole.packets.lock().unwrap().len());
+}
+
+#[test]
+fn a_pipe_that_breaks_off_or_babbles_is_an_error_with_its_place() {
+    for (bytes, said) in [
+        (std::fs::read(data("tiny.flv")).unwrap()[..1500].to_vec(), "ends inside"),
+        (vec![0x47; 1000], "MPEG transport stream"),
+        (b"Usage: encoder [options]\n".to_vec(), "text"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("live");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let to = path.clone();
+        let writer = std::thread::spawn(move || std::fs::write(to, bytes));
+        let (ended, _) = run(&pipe::KIND, path.to_str().unwrap(), &[]);
+        let _ = writer.join().unwrap();
+        assert_eq!((ended.reason, ended.retry), (Reason::Media, Retry::Never), "{ended:?}");
+        assert!(ended.text.contains(said), "{} does not say {said}", ended.text);
+    }
+}
+
+/// Runs a shell script in the place of `ffmpeg`.
+fn with_script(script: &str, word: &str, timeout: &str) -> (Ended, usize, Duration) {
+    ffmpeg::guard_with(env!("CARGO_BIN_EXE_outflow").into());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ffmpeg");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let begin = Instant::now();
+    let (ended, kept) = run(&ffmpeg::KIND, word, &[("ffmpeg", path.to_str().unwrap()), ("timeout", timeout)]);
+    let count = kept.packets.lock().unwrap().len();
+    // What the outputs are told: only a clean end closes them.
+    assert_eq!(*kept.clean.lock().unwrap(), (count > 0).then_some(ended.is_clean()));
+    (ended, count, begin.elapsed())
+}
+
+const WORD: &str = "srt://127.0.0.1:9/x?passphrase=topsecret";
+
+#[test]
+fn a_child_that_ends_well_is_a_clean_end() {
+    let flv = data("tiny.flv");
+    let (ended, count, _) = with_script(&format!("cat {}", flv.display()), WORD, "15s");
+    assert!(ended.is_clean(), "{ended:?}");
+    assert!(count > 8);
+}
+
+#[test]
+fn a_child_that_fails_is_retried_and_quoted_without_secrets() {
+    let flv = data("tiny.flv");
+    // Its arguments hold the whole URL: it says them, as ffmpeg does.
+    let script = format!("cat {}; echo \"first line\" >&2; echo \"$*: Input/output error\" >&2; exit 1", flv.display());
+    let (ended, count, _) = with_script(&script, WORD, "15s");
+    assert_eq!((ended.reason, ended.retry), (Reason::Child, Retry::Backoff), "{ended:?}");
+    assert!(ended.text.contains("exit status: 1") && ended.text.contains("Input/output error"), "{}", ended.text);
+    assert!(!ended.text.contains("topsecret"), "{}", ended.text);
+    assert!(count > 8, "what came before is not lost");
+    let (ended, ..) = with_script("kill -9 $$", WORD, "15s");
+    assert_eq!(ended.reason, Reason::Child);
+    assert!(ended.text.contains("signal: 9"), "{}", ended.text);
+}
+
+#[test]
+fn a_child_that_babbles_is_ended() {
+    let (ended, count, _) = with_script("while :; do echo this is no media; done", WORD, "15s");
+    assert_eq!((ended.reason, ended.retry, count), (Reason::Child, Retry::Backoff, 0), "{ended:?}");
+    assert!(ended.text.contains("is no media") && ended.text.contains("text"), "{}", ended.text);
+}
+
+#[test]
+fn a_child_that_hangs_is_ended() {
+    // The exec makes the sleeper the child itself, which holds the pipe.
+    let (ended, _, took) = with_script("echo what it said >&2; exec sleep 600", WORD, "300ms");
+    assert_eq!((ended.reason, ended.retry), (Reason::Child, Retry::Backoff), "{ended:?}");
+    assert!(ended.text.contains("gave nothing for") && ended.text.contains("what it said"), "{}", ended.text);
+    assert!(took < DEADLINE, "it took {took:?}");
+}
+
+#[test]
+fn the_real_ffmpeg_opens_what_we_do_not() {
+    ffmpeg::guard_with(env!("CARGO_BIN_EXE_outflow").into());
+    let Some(found) = find(Peer::Ffmpeg) else {
+        assert!(std::env::var_os("OUTFLOW_SKIP_PEERS").is_some(), "install FFmpeg, or set OUTFLOW_SKIP_PEERS=1");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mkv = folder.path().join("x: 'y.mkv");
+    let made = Command::new(&found.path)
+        .args(["-loglevel", "error", "-nostdin", "-i"])
+        .arg(data("tiny.mp4"))
+        .args(["-c", "copy"])
+        .arg(&mkv)
+        .status();
+    assert!(made.unwrap().success());
+    let (ended, kept) = run(&ffmpeg::KIND, mkv.to_str().unwrap(), &[]);
+    assert!(ended.is_clean(), "{ended:?}");
+    let frames = |kept: &support::Kept| {
+        let packets = kept.packets.lock().unwrap();
+        packets.iter().filter(|packet| packet.kind == Kind::Video && !packet.flags.header).count()
+    };
+    let (_, direct) = run(&file::KIND, data("tiny.mp4").to_str().unwrap(), &[]);
+    // One more: FFmpeg ends the sequence of H.264 with a tag of its own.
+    assert_eq!(frames(&kept), frames(&direct) + 1);
+    let (ended, _) = run(&ffmpeg::KIND, data("sources.none").with_file_name("h263.flv").to_str().unwrap(), &[]);
+    assert!(ended.is_clean(), "{ended:?}");
+    std::fs::write(&mkv, b"this is no Matroska").unwrap();
+    let (ended, _) = run(&ffmpeg::KIND, mkv.to_str().unwrap(), &[]);
+    assert_eq!(ended.reason, Reason::Child);
+    assert!(ended.text.contains("Invalid data found"), "{}", ended.text);
+    Peer::Ffmpeg.ran();
+}
+
+/// True once a process is gone (a zombie is gone too).
+fn is_gone(pid: u32) -> bool {
+    !matches!(std::fs::read_to_string(format!("/proc/{pid}/stat")), Ok(stat) if !stat.contains(") Z "))
+}
+
+#[test]
+fn a_guarded_child_dies_with_its_parent_however_that_dies() {
+    // The shell stands for the program: it starts the guard, says who it is, and is killed where it stands.
+    let script = format!("{} __exec-guard $$ sleep 600 & echo $!; wait", env!("CARGO_BIN_EXE_outflow"));
+    let mut parent = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(parent.stdout.take().unwrap()), &mut line).unwrap();
+    let child: u32 = line.trim().parse().unwrap();
+    let begin = Instant::now();
+    // The guard has become the sleeper: before that there is nothing to be bound.
+    while !std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.trim() == "sleep") {
+        assert!(begin.elapsed() < DEADLINE, "the guard never became the child");
+        std::thread::yield_now();
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    while !is_gone(child) {
+        assert!(begin.elapsed() < DEADLINE, "the child is still there after its parent was killed");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_guard_whose_parent_is_gone_starts_nothing() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_outflow")).args(["__exec-guard", "1999999999", "echo", "started"]).output();
+    let output = output.unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
