@@ -8,7 +8,7 @@ use super::demux::{Demuxer, ReadError};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::media::pace::Pacer;
 use crate::media::{Feed, Kind, Packet, StreamInfo, classify};
-use crate::monitor::InputStats;
+use crate::monitor::{InputStats, OutputStats};
 use crate::source::SourceJob;
 use crate::stop::Stop;
 
@@ -81,6 +81,7 @@ struct Player {
     tracks: Vec<(Kind, u8, i64, i64)>,
     last: i64,
     last_arrival: Option<Instant>,
+    info: StreamInfo,
 }
 
 impl Player {
@@ -97,6 +98,7 @@ impl Player {
             tracks: Vec::new(),
             last: 0,
             last_arrival: None,
+            info: StreamInfo::default(),
         }
     }
 
@@ -106,12 +108,8 @@ impl Player {
             round += 1;
             let more = self.style.times.is_none_or(|times| round < times);
             let mut media = open()?;
-            if !self.started {
-                let (video, audio) = media.tracks();
-                self.feed.start(StreamInfo { video, audio, realtime: self.realtime });
-                self.started = true;
-                crate::monitor::OutputStats::add(&self.stats.starts, 1);
-            }
+            let (video, audio) = media.tracks();
+            self.info = StreamInfo { video, audio, realtime: self.realtime };
             let frames = self.play_once(media.as_mut(), round > 1, more)?;
             if !more || frames == 0 || self.stop.is_stopped() {
                 return Ok(());
@@ -145,7 +143,7 @@ impl Player {
                 for mut header in headers.drain(..) {
                     header.dts = header.dts.saturating_add(self.offset);
                     header.arrival = arrival;
-                    self.feed.push(header);
+                    self.push(header);
                 }
             }
             frames += 1;
@@ -153,12 +151,22 @@ impl Player {
             let Some(arrival) = self.due(packet.dts) else { break };
             packet.arrival = arrival;
             self.note(&packet);
-            self.feed.push(packet);
+            self.push(packet);
         }
         for header in headers {
-            self.feed.push(header);
+            self.push(header);
         }
         Ok(frames)
+    }
+
+    /// The source begins with its first packet: what gives none was never there.
+    fn push(&mut self, packet: Packet) {
+        if !self.started {
+            self.started = true;
+            self.feed.start(self.info);
+            OutputStats::add(&self.stats.starts, 1);
+        }
+        self.feed.push(packet);
     }
 
     /// Waits until a time is due; `None` when told to stop.

@@ -87,6 +87,7 @@ fn player(realtime: bool, times: Option<u64>) -> (Player, Arc<Kept>, Stopper) {
         tracks: Vec::new(),
         last: 0,
         last_arrival: None,
+        info: StreamInfo::default(),
     };
     (player, kept, stopper)
 }
