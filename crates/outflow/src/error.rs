@@ -54,6 +54,8 @@ pub enum Reason {
     Disconnected,
     /// The peer refused the publish or play: wrong key, app or name.
     Refused,
+    /// The peer has no stream of this name, or not yet.
+    NotFound,
     /// The name is in use at the peer.
     Busy,
     /// The peer closed without a word shortly after publish: mostly a wrong key.
@@ -86,6 +88,7 @@ impl Reason {
             Reason::Stalled => "stalled",
             Reason::Disconnected => "disconnected",
             Reason::Refused => "refused",
+            Reason::NotFound => "not_found",
             Reason::Busy => "busy",
             Reason::ClosedAfterPublish => "closed_after_publish",
             Reason::Protocol => "protocol",

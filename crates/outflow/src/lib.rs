@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod cli;
+pub mod client;
 pub mod encode;
 pub mod env;
 pub mod error;

@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod deadline;
 pub mod dial;
+pub mod exchange;
 pub mod pump;
 pub mod tls;
 

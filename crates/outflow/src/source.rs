@@ -5,6 +5,7 @@ pub mod ffmpeg;
 pub mod file;
 pub mod pipe;
 pub mod rtmp_listen;
+pub mod rtmp_pull;
 
 use std::sync::Arc;
 
@@ -79,4 +80,5 @@ pub trait Source: Send {
 }
 
 /// Every kind of source.
-pub static SOURCES: &[&SourceKind] = &[&rtmp_listen::KIND, &pipe::KIND, &file::KIND, &ffmpeg::KIND, &avgen::KIND];
+pub static SOURCES: &[&SourceKind] =
+    &[&rtmp_listen::KIND, &rtmp_pull::KIND, &pipe::KIND, &file::KIND, &ffmpeg::KIND, &avgen::KIND];

@@ -35,14 +35,16 @@ const TABLE: &[(&str, &[&str])] = &[
     // A publisher's messages to packets, whoever dialled.
     ("ingest",   &["leaves"]),
     ("listen",   &["hub", "wire", "stream", "net", "registry", "ingest", "leaves"]),
+    // Dialling a server, to publish or to play.
+    ("client",   &["wire", "hub", "net", "leaves"]),
     // What is there once, as sources and sinks are given it.
     ("env",      &["net", "listen", "leaves"]),
-    ("source",   &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "env", "encode", "leaves"]),
-    ("sink",     &["hub", "wire", "stream", "net", "registry", "listen", "env", "leaves"]),
+    ("source",   &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "encode", "leaves"]),
+    ("sink",     &["hub", "wire", "stream", "net", "registry", "listen", "client", "env", "leaves"]),
     // The supervisor of every output: it knows what a sink is, and no protocol.
     ("output",   &["stream", "sink", "env", "leaves"]),
     // The only module that knows every kind.
-    ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "env", "source", "sink", "filter", "encode", "output", "leaves"]),
+    ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "filter", "encode", "output", "leaves"]),
     ("cli",      &["graph", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),
     // The crate's root and the program may name everything.
     ("lib",      &["everything"]),

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes};
 use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Listener;
 use super::serve::part;
@@ -17,6 +15,7 @@ use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
 use crate::monitor::Event;
 use crate::net::connection::Connection;
+use crate::net::exchange::Exchange;
 use crate::registry::{Current, Path, PublishSlot, presents};
 use crate::stop::{Stop, stopper};
 
@@ -108,7 +107,7 @@ async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession,
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
     let mut publisher =
-        Publisher { connection, session, pending: Bytes::new(), ingest: None, slot, last_ping: Instant::now() };
+        Publisher { exchange: Exchange::new(connection), session, ingest: None, slot, last_ping: Instant::now() };
     publisher.ingest = Some(Ingest::new(slot.feed.clone()));
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
@@ -123,11 +122,8 @@ async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession,
 }
 
 struct Publisher<'a> {
-    connection: Connection,
+    exchange: Exchange,
     session: ServerSession,
-    /// Bytes of the session that the socket has not taken yet: at most one batch, so a publisher that does not read
-    /// costs nothing.
-    pending: Bytes,
     ingest: Option<Ingest>,
     slot: &'a PublishSlot,
     last_ping: Instant,
@@ -141,7 +137,7 @@ impl Publisher<'_> {
         loop {
             let read = tokio::select! {
                 biased;
-                read = std::future::poll_fn(|context| self.poll(context, &mut buffer)) => read,
+                read = self.exchange.read(&mut self.session, &mut buffer) => read,
                 _ = ticks.tick() => {
                     let silent = seat.heard.lock().elapsed();
                     if silent >= SILENT {
@@ -170,34 +166,6 @@ impl Publisher<'_> {
                 return Ended::new(Origin::Protocol, Retry::Now, Reason::Protocol, text);
             }
         }
-    }
-
-    /// Writes what the session has to say as far as the socket takes it at once, and reads.
-    fn poll(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut [u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        use std::pin::Pin;
-        use std::task::Poll;
-        loop {
-            if self.pending.is_empty() {
-                if !self.session.has_output() {
-                    break;
-                }
-                self.pending = self.session.take_output();
-            }
-            match Pin::new(&mut self.connection).poll_write(context, &self.pending) {
-                Poll::Ready(Ok(written)) => self.pending.advance(written),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => break,
-            }
-        }
-        if let Poll::Ready(Err(error)) = Pin::new(&mut self.connection).poll_flush(context) {
-            return Poll::Ready(Err(error));
-        }
-        let mut read = ReadBuf::new(buffer);
-        Pin::new(&mut self.connection).poll_read(context, &mut read).map_ok(|()| read.filled().len())
     }
 
     /// Takes the media that came; `Some` when the broadcast is over.

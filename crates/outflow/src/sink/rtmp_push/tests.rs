@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use outflow_rtmp::session::{ServerConfig, ServerEvent, ServerSession};
@@ -16,6 +17,7 @@ mod options_tests;
 
 use super::*;
 use crate::env::Env;
+use crate::error::Retry;
 use crate::media::classify;
 use crate::media::{Intake, Kind, StreamInfo};
 use crate::net::dial::{Resolver, SystemResolver};
@@ -236,8 +238,9 @@ async fn a_reset_while_live_is_the_networks_fault_once_the_key_was_proven() {
     let ended = run_with_media(&mut rig, std::future::pending::<()>).await;
     assert_eq!(ended.reason, Reason::ClosedAfterPublish, "{ended}");
 
-    let settings = settings::read(&node(&server.url("live/key"), &[])).unwrap();
-    rig.sink = Box::new(RtmpPush { settings, lookup: Lookup::default(), proven: true });
+    let node = node(&server.url("live/key"), &[]);
+    let client = Client::new(client::settings::read(&node, Role::Publish).unwrap());
+    rig.sink = Box::new(RtmpPush { client, settings: settings::read(&node).unwrap(), proven: true });
     let ended = run_with_media(&mut rig, std::future::pending::<()>).await;
     assert_eq!((ended.reason, ended.retry), (Reason::Disconnected, Retry::Backoff), "{ended}");
 }

@@ -31,7 +31,8 @@ pub struct ClientConfig {
     pub page_url: String,
     /// Further arguments of connect; [`parse_conn`](crate::command::parse_conn) reads FFmpeg's notation.
     pub conn: Vec<Value>,
-    /// Playing: -2 live or else recorded, -1 live only, from 0 on the second at which a recording is to begin.
+    /// Playing, sent as it is: -2000 live or else recorded, -1000 live only, from 0 on where a recording is to begin. Adobe
+    /// RTMP 1.0 §7.2.2.1 counts in seconds, Flash Player and FFmpeg in milliseconds; servers take both.
     pub start: f64,
     /// Playing: the buffer told to the server, in milliseconds.
     pub buffer_ms: u32,

@@ -1,21 +1,17 @@
 //! What a server's no means, in which class it falls, and how it is told without showing a key.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-use outflow_rtmp::session::{ClientEvent, ClientSession, Stage};
+use outflow_rtmp::session::Stage;
 use outflow_rtmp::url::{RtmpUrl, Target};
 
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::net::dial::plain;
-use crate::net::pump::{Heard, Link};
 use crate::secret::Secret;
 
 /// Secrets of one destination, which servers like to quote.
 #[derive(Debug, Default)]
-pub(super) struct Words(Vec<Secret>);
+pub struct Words(Vec<Secret>);
 
 /// Shorter ones would blank out ordinary words, and are no keys.
 const SHORTEST: usize = 4;
@@ -24,7 +20,7 @@ const LONGEST: usize = 200;
 
 impl Words {
     /// The stream name, with and without its query, the values of all queries, and the password.
-    pub(super) fn of(url: &RtmpUrl, target: &Target) -> Self {
+    pub fn of(url: &RtmpUrl, target: &Target) -> Self {
         let queries = [query_of(&target.name), query_of(&target.app), url.expose_query()].into_iter().flatten();
         let values = queries.flat_map(|query| query.split('&')).map(|pair| pair.split_once('=').map_or(pair, |p| p.1));
         let name = target.name.split('?').next().unwrap_or_default();
@@ -36,8 +32,15 @@ impl Words {
         Self(words.into_iter().map(Secret::new).collect())
     }
 
+    /// Adds secrets that the URL does not hold.
+    pub fn extend<'a>(&mut self, more: impl IntoIterator<Item = &'a Secret>) {
+        let more = more.into_iter().filter(|word| word.expose().len() >= SHORTEST);
+        self.0.extend(more.cloned());
+        self.0.sort_by_key(|word| std::cmp::Reverse(word.expose().len()));
+    }
+
     /// A server's words, fit to be shown.
-    pub(super) fn clean(&self, text: &str) -> String {
+    pub fn clean(&self, text: &str) -> String {
         let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         for word in &self.0 {
             clean = clean.replace(word.expose(), "****");
@@ -52,7 +55,7 @@ fn query_of(text: &str) -> Option<&str> {
 }
 
 /// What a server's refusal means.
-pub(super) fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> Ended {
+pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> Ended {
     let (code, description) = (words.clean(code), words.clean(description));
     let said = match (code.is_empty(), description.is_empty()) {
         (false, false) => format!("{code}: {description}"),
@@ -67,9 +70,18 @@ pub(super) fn refused(stage: Stage, code: &str, description: &str, words: &Words
         let text = format!("the server wants a user and password, which is not supported ({said})");
         return Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text);
     }
+    if code.ends_with(".StreamNotFound") {
+        let text = format!("the server has no such stream now ({said})");
+        return Ended::new(Origin::Peer, Retry::Backoff, Reason::NotFound, text);
+    }
     let what = match stage {
+        Stage::Play => {
+            // Often said where nobody publishes yet.
+            let text = format!("the server refused to play: name, app or key, or nobody publishes it ({said})");
+            return Ended::new(Origin::Peer, Retry::Backoff, Reason::Refused, text);
+        }
         Stage::Handshake | Stage::Connect => "the server refused the app, or who we are",
-        Stage::CreateStream | Stage::Publish | Stage::Play => "the server refused the publish: key, app or name",
+        Stage::CreateStream | Stage::Publish => "the server refused the publish: key, app or name",
         Stage::Started | Stage::Over if code.starts_with("NetStream.Publish.") => "the server took the publish back",
         Stage::Started | Stage::Over => {
             return Ended::network(Reason::Disconnected, format!("the server ended the session ({said})"));
@@ -79,7 +91,7 @@ pub(super) fn refused(stage: Stage, code: &str, description: &str, words: &Words
 }
 
 /// What it means that a server closes without a word.
-pub(super) fn closed(stage: Stage, error: Option<&io::Error>) -> Ended {
+pub fn closed(stage: Stage, error: Option<&io::Error>) -> Ended {
     let how = match error.map(io::Error::kind) {
         None | Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => "closed the connection".to_owned(),
         Some(io::ErrorKind::ConnectionReset) => "reset the connection".to_owned(),
@@ -94,66 +106,33 @@ pub(super) fn closed(stage: Stage, error: Option<&io::Error>) -> Ended {
             let text = format!("the server {how} without a word when it was told the app: does it know it?");
             Ended::network(Reason::Disconnected, text)
         }
+        Stage::Play => {
+            let text = format!("the server {how} without a word when it was asked to play: is there such a stream?");
+            Ended::network(Reason::Disconnected, text)
+        }
         _ => after_publish(&how),
     }
 }
 
 /// A close without a word soon after publish.
-pub(super) fn after_publish(how: &str) -> Ended {
+pub fn after_publish(how: &str) -> Ended {
     let text = format!("the server {how} without a word after publish: mostly a wrong key, app or name");
     Ended::new(Origin::Peer, Retry::Slow, Reason::ClosedAfterPublish, text)
 }
 
-/// The session once the pump has it.
-pub(super) struct PushLink {
-    pub session: ClientSession,
-    pub words: Arc<Words>,
-    /// Set when the server says that or why it ends.
-    pub spoken: Arc<AtomicBool>,
+/// What it means that the connection breaks while media flows.
+pub fn lost(error: &io::Error) -> Ended {
+    let how = match error.kind() {
+        io::ErrorKind::ConnectionReset => "the server reset the connection".to_owned(),
+        _ => format!("the connection is lost ({})", plain(error)),
+    };
+    Ended::network(Reason::Disconnected, how)
 }
 
-impl Link for PushLink {
-    fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        self.session.receive(bytes).map_err(|error| {
-            self.spoken.store(true, Ordering::Relaxed);
-            super::dialogue::protocol(&error)
-        })
-    }
-
-    fn heard(&mut self) -> Option<Heard> {
-        loop {
-            let ended = match self.session.next_event()? {
-                ClientEvent::Refused(refusal) => {
-                    refused(refusal.stage, &refusal.code, &refusal.description, &self.words)
-                }
-                ClientEvent::Ended { code, description } => refused(Stage::Over, &code, &description, &self.words),
-                ClientEvent::ReconnectRequest { description, .. } => {
-                    let said = self.words.clean(&description);
-                    let text = format!("the server asked us to connect anew ({said})");
-                    Ended::new(Origin::Peer, Retry::Now, Reason::Disconnected, text)
-                }
-                _ => continue,
-            };
-            self.spoken.store(true, Ordering::Relaxed);
-            return Some(Heard::Over(ended));
-        }
-    }
-
-    fn take_output(&mut self) -> Bytes {
-        self.session.take_output()
-    }
-
-    fn has_output(&self) -> bool {
-        self.session.has_output()
-    }
-
-    fn note_sent(&mut self, bytes: u64) {
-        self.session.note_sent(bytes);
-    }
-
-    fn finish(&mut self) {
-        self.session.finish();
-    }
+/// What it means that the server broke the protocol.
+pub fn protocol(error: &outflow_rtmp::Error) -> Ended {
+    let text = format!("the server does not speak RTMP as it should: {error}");
+    Ended::new(Origin::Protocol, Retry::Backoff, Reason::Protocol, text)
 }
 
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! Dialling an RTMP server, to publish or to play: from the name to the accepted request, redirects and TLS included.
+
+mod destination;
+mod dialogue;
+pub mod settings;
+pub mod verdict;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use outflow_rtmp::message::Message;
+use outflow_rtmp::session::ClientSession;
+
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::monitor::State;
+use crate::net::connection::Connection;
+use crate::net::dial::{self, Lookup, Resolver};
+use crate::net::tls::{self, TlsClient};
+use dialogue::Failure;
+use settings::Settings;
+
+/// Redirects followed in one attempt.
+const HOPS: u32 = 3;
+
+/// One server, dialled again and again.
+pub struct Client {
+    /// What was asked for.
+    pub settings: Settings,
+    /// At most one look-up is under way; one that hangs outlives the attempt.
+    lookup: Lookup,
+}
+
+/// A connection on which media may flow.
+pub struct Opened {
+    /// The connection.
+    pub connection: Connection,
+    /// Its session: the request is granted, or was not answered.
+    pub session: ClientSession,
+    /// False where the server has not said yes.
+    pub accepted: bool,
+    /// When publish or play was asked for.
+    pub asked: Instant,
+    /// Data messages that came before the server said yes.
+    pub early: Vec<Message>,
+    /// Host and port of the server, as errors show them.
+    pub peer: String,
+}
+
+/// Who wants to know how far an attempt has come.
+pub trait Watcher: Sync {
+    /// The attempt has come to `Resolving`, `Connecting`, `Handshaking` or `Publishing` (publish or play was asked for).
+    fn enter(&self, state: State);
+    /// Something to know that is no failure.
+    fn note(&self, text: String);
+}
+
+impl Client {
+    /// A client that has not dialled yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, lookup: Lookup::default() }
+    }
+
+    /// Connects and asks, wherever the server sends us. Sets no deadlines; may be dropped at any time.
+    pub async fn open(&mut self, resolver: &dyn Resolver, watcher: &dyn Watcher) -> Result<Opened, Ended> {
+        let mut destination = self.settings.destination.clone();
+        let mut home: Option<Vec<SocketAddr>> = None;
+        for hops in 0..=HOPS {
+            let peer = destination.shown();
+            watcher.enter(State::Resolving);
+            let mut addresses = self.lookup.resolve(resolver, &destination.host, destination.port).await?;
+            match &home {
+                None => home = Some(addresses.clone()),
+                Some(home) => addresses = destination::allowed(home, addresses),
+            }
+            if addresses.is_empty() {
+                return Err(redirect_refused("into the local network"));
+            }
+            watcher.enter(State::Connecting);
+            let tcp = dial::connect(&addresses, &self.settings.dial, &peer).await?;
+            let mut connection = match destination.tls {
+                false => Connection::Plain(tcp),
+                true => tls::connect(tcp, self.trust()?, &destination.host, &peer).await?,
+            };
+            watcher.enter(State::Handshaking);
+            let session = ClientSession::new(self.settings.session(&destination, hops));
+            match dialogue::open(&mut connection, session, watcher, &self.settings.words).await {
+                Ok(granted) => {
+                    let dialogue::Granted { session, accepted, asked, early } = granted;
+                    return Ok(Opened { connection, session, accepted, asked, early, peer });
+                }
+                Err(Failure::Ended(ended)) => return Err(ended),
+                Err(Failure::Redirected(redirect)) => {
+                    destination = destination.redirected(&redirect).map_err(redirect_refused)?;
+                    watcher.note(format!("{peer} sends us on to {}", destination.shown()));
+                }
+            }
+        }
+        Err(redirect_refused("again and again"))
+    }
+
+    /// What we trust; read now only if it was a redirect that led to TLS.
+    fn trust(&mut self) -> Result<TlsClient, Ended> {
+        if self.settings.tls.is_none() {
+            let made = tls::client_config(None);
+            self.settings.tls = Some(made.map_err(|text| Ended::network(Reason::Tls, text))?);
+        }
+        self.settings.tls.clone().ok_or_else(|| Ended::internal("no TLS"))
+    }
+}
+
+fn redirect_refused(whither: &str) -> Ended {
+    let text = format!("the server sends us {whither}, which is not followed");
+    Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text)
+}

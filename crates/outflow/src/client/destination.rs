@@ -1,0 +1,68 @@
+//! A server and the stream on it, and where a redirect may lead.
+
+use std::net::{IpAddr, SocketAddr};
+
+use outflow_rtmp::session::Redirect;
+use outflow_rtmp::url::{Host, RtmpUrl, Scheme, Target};
+
+/// A server and the stream on it.
+#[derive(Clone)]
+pub struct Destination {
+    /// The host as written, an IPv6 address in brackets.
+    pub host: String,
+    /// The port, the scheme's own where the URL names none.
+    pub port: u16,
+    /// Whether it is reached through TLS.
+    pub tls: bool,
+    /// App, stream name and tcUrl.
+    pub target: Target,
+}
+
+impl Destination {
+    pub(super) fn new(url: &RtmpUrl, target: Target) -> Result<Self, (&'static str, &'static str)> {
+        if url.host() == Host::Any {
+            return Err(("the URL names no host to connect to", "write one, or add rtmp_listen=1 to wait for peers"));
+        }
+        if url.port() == Some(0) {
+            return Err(("nobody listens on port 0", "write the server's port, or leave it out"));
+        }
+        let (host, port) = (url.host_text().to_owned(), url.port_or_default());
+        Ok(Self { host, port, tls: url.scheme() == Scheme::Rtmps, target })
+    }
+
+    /// Host and port, as errors show them.
+    pub(super) fn shown(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Where a redirect leads, with the stream's name kept. The error says what is wrong with it.
+    pub(super) fn redirected(&self, redirect: &Redirect) -> Result<Self, &'static str> {
+        let url = RtmpUrl::parse(redirect.tc_url.expose()).map_err(|_| "to something that is no RTMP URL")?;
+        let target = url.target(Some(&self.target.name), None, None);
+        let there = Self::new(&url, target).map_err(|_| "to no host")?;
+        if self.tls && !there.tls {
+            // The key would travel in the clear.
+            return Err("from rtmps:// to rtmp://");
+        }
+        Ok(there)
+    }
+}
+
+/// The addresses that a redirect may lead to: never into this machine or the local network, unless the destination
+/// itself is there. Else a server could make us talk to whatever only we can reach.
+pub(super) fn allowed(home: &[SocketAddr], there: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    if home.iter().any(|address| is_local(address.ip())) {
+        return there;
+    }
+    there.into_iter().filter(|address| !is_local(address.ip())).collect()
+}
+
+fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xC0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
