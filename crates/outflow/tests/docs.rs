@@ -173,3 +173,207 @@ fn every_state_and_reason_is_on_the_page_for_operators() {
     let reasons = names(include_str!("../src/error.rs"), "pub fn code(self) -> &'static str {");
     assert_eq!(first_column(&text, "<!-- table: reasons -->"), reasons, "docs/operating.md and Reason::code differ");
 }
+
+mod reference {
+    //! The part of docs/words.md that is made from the records of every kind.
+
+    use std::fmt::Write as _;
+
+    use outflow::cli::program::{OPTIONS, Takes};
+    use outflow::options::{OptionSpec, known, value};
+
+    const BEGIN: &str = "<!-- made by tests/docs.rs: begin -->\n";
+    const END: &str = "<!-- made by tests/docs.rs: end -->";
+
+    /// A cell: bars would end it, and angle brackets might be taken for markup.
+    fn cell(text: &str) -> String {
+        text.replace('|', "\\|").replace('<', "&lt;")
+    }
+
+    fn rows(tables: &[&[OptionSpec]], text: &mut String) {
+        let specs = || tables.iter().copied().flatten();
+        if specs().any(|spec| !spec.ignored) {
+            text.push_str("\n| option | value | default | |\n|---|---|---|---|\n");
+        }
+        for spec in specs().filter(|spec| !spec.ignored) {
+            let names = std::iter::once(&spec.name).chain(spec.aliases).map(|name| format!("`{name}`"));
+            let default = if spec.default.is_empty() { String::new() } else { format!("`{}`", cell(spec.default)) };
+            let (names, ty) = (names.collect::<Vec<_>>().join(", "), cell(&value::describe(spec.ty)));
+            let _ = writeln!(text, "| {names} | {ty} | {default} | {} |", cell(spec.help));
+        }
+        let ignored: Vec<String> = specs().filter(|spec| spec.ignored).map(|spec| format!("`{}`", spec.name)).collect();
+        if !ignored.is_empty() {
+            let _ = write!(text, "\nTaken without effect: {}.\n", ignored.join(", "));
+        }
+    }
+
+    fn kind(name: &str, summary: &str, tables: &[&[OptionSpec]], text: &mut String) {
+        let _ = write!(text, "\n#### {name}\n\n{}\n", cell(summary));
+        rows(tables, text);
+    }
+
+    fn made() -> String {
+        let mut text = String::from("\n### Program\n\nOne dash or two.\n\n| option | |\n|---|---|\n");
+        for option in OPTIONS {
+            let name = match option.takes {
+                Takes::Nothing => format!("-{}", option.name),
+                Takes::Value(value) => format!("-{}={value}", option.name),
+                Takes::Maybe(value) => format!("-{}[={value}]", option.name),
+            };
+            let _ = writeln!(text, "| `{name}` | {} |", cell(option.help));
+        }
+        text.push_str(
+            "\n`--NAME=VALUE` offers an option to every word that has it, `--WORD:NAME=VALUE` to one.\n\n\
+             ### Every word\n",
+        );
+        rows(&[known::EVERY_WORD], &mut text);
+        text.push_str("\n### Sources\n");
+        outflow::source::SOURCES.iter().for_each(|record| kind(record.name, record.summary, record.options, &mut text));
+        text.push_str("\n### Filters\n");
+        outflow::filter::FILTERS.iter().for_each(|record| kind(record.name, record.summary, record.options, &mut text));
+        text.push_str("\n### Encoders\n");
+        for record in outflow::encode::ENCODERS {
+            kind(&format!("c={}", record.name), record.summary, record.options, &mut text);
+        }
+        text.push_str("\n### Outputs\n");
+        outflow::sink::SINKS.iter().for_each(|record| kind(record.name, record.summary, record.options, &mut text));
+        text.push('\n');
+        text
+    }
+
+    #[test]
+    fn the_reference_of_words_is_that_of_the_records() {
+        // A build without encoders has not all of the records.
+        if outflow::encode::ENCODERS.is_empty() {
+            return;
+        }
+        let path = super::root().join("docs/words.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (head, rest) = text.split_once(BEGIN).unwrap();
+        let (shown, tail) = rest.split_once(END).unwrap();
+        let made = made();
+        if std::env::var_os("OUTFLOW_WRITE_DOCS").is_some() {
+            std::fs::write(&path, format!("{head}{BEGIN}{made}{END}{tail}")).unwrap();
+            return;
+        }
+        let differs = shown.lines().zip(made.lines()).find(|(shown, made)| shown != made);
+        assert!(
+            shown == made,
+            "docs/words.md is not what the records say, first at {differs:?}; write it anew with\n  \
+             OUTFLOW_WRITE_DOCS=1 cargo test -p outflow --test docs reference"
+        );
+    }
+}
+
+mod commands {
+    //! Every command that the pages print is one that the program takes.
+
+    use std::ffi::OsString;
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    use bytes::BytesMut;
+    use outflow::cli::environment::Environment;
+    use outflow::cli::{Command, parse};
+    use outflow_rtmp::flv::{TagKind, write_header, write_tag};
+
+    /// Every variable and every file of keys is there.
+    struct Pretended;
+
+    impl Environment for Pretended {
+        fn variable(&self, _name: &str) -> Option<String> {
+            Some("s3cret".into())
+        }
+
+        fn read(&self, _path: &str) -> io::Result<String> {
+            Ok("s3cret".into())
+        }
+
+        fn exists(&self, path: &str) -> bool {
+            Path::new(path).exists()
+        }
+
+        fn is_directory(&self, path: &str) -> bool {
+            Path::new(path).is_dir()
+        }
+    }
+
+    /// Words as a shell makes them, for the little of a shell that the pages use: quotes, and spaces.
+    fn split(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+        for letter in line.chars() {
+            match (letter, quote) {
+                ('\'' | '"', None) => {
+                    quote = Some(letter);
+                    word.get_or_insert_default();
+                }
+                (_, Some(open)) if letter == open => quote = None,
+                (' ', None) => words.extend(word.take()),
+                _ => word.get_or_insert_default().push(letter),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    /// The commands in blocks marked `sh`: what follows `outflow` or `cargo run --`, up to the end of the command.
+    fn commands(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for block in text.split("```sh\n").skip(1) {
+            let block = block.split("```").next().unwrap().replace("\\\n", " ");
+            for command in block.lines().flat_map(|line| line.split(['|', ';'])).flat_map(|part| part.split("&&")) {
+                let command = command.split(" #").next().unwrap().trim();
+                let command = command.split_once("> ").map_or(command, |(command, _)| command.trim_end_matches('2'));
+                let arguments = command.strip_prefix("outflow ").or_else(|| command.strip_prefix("cargo run -- "));
+                found.extend(arguments.map(str::to_owned));
+            }
+        }
+        found
+    }
+
+    fn a_file(folder: &Path, name: &str) -> PathBuf {
+        let mut bytes = BytesMut::new();
+        write_header(&mut bytes, true, true);
+        for tag in outflow_testkit::media::made_up(50, 25, 100) {
+            let kind = match tag.kind {
+                8 => TagKind::Audio,
+                9 => TagKind::Video,
+                _ => TagKind::Script,
+            };
+            write_tag(&mut bytes, kind, tag.time, &tag.body).unwrap();
+        }
+        let path = folder.join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn every_command_on_the_pages_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        // What the pages call `show.mp4` and the like; only their names matter to the words.
+        let media: Vec<(String, String)> = ["show.mp4", "show.webm", "show.mkv"]
+            .map(|name| (format!("-i {name}"), format!("-i {}", a_file(folder.path(), name).display())))
+            .into();
+        let have_ffmpeg = outflow_testkit::peers::find(outflow_testkit::peers::Peer::Ffmpeg).is_some();
+        let (mut wrong, mut count) = (Vec::new(), 0);
+        for path in super::pages() {
+            for command in commands(&std::fs::read_to_string(&path).unwrap()) {
+                count += 1;
+                let mut words = command.clone();
+                media.iter().for_each(|(name, file)| words = words.replace(name, file));
+                let words: Vec<OsString> = split(&words).into_iter().map(OsString::from).collect();
+                let told = match parse(&words, &Pretended) {
+                    Ok(Command::Graph { warnings, .. }) => warnings.iter().map(|error| format!("\n  {error}")).collect(),
+                    Ok(_) => String::new(),
+                    Err(errors) if !have_ffmpeg && errors.to_string().contains("your own ffmpeg") => String::new(),
+                    Err(errors) => format!("\n  {errors}"),
+                };
+                if !told.is_empty() {
+                    wrong.push(format!("{}: outflow {command}{told}", path.file_name().unwrap().display()));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{} of {count} commands are not taken:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(count >= 10, "{count} commands found");
+    }
+}
