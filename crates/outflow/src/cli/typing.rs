@@ -246,6 +246,8 @@ fn link_id(id: &str) -> Result<String, SpecError> {
 fn typed_value(environment: &dyn Environment, spec: &OptionSpec, piece: &Piece<'_>) -> Result<Value, SpecError> {
     match (spec.ty, piece.value) {
         (Type::Bool, None) => Ok(Value::Bool(!piece.negated)),
+        // `loop`: off, on, or how many times.
+        (Type::Text, None) if spec.default == "no" => Ok(Value::Text(if piece.negated { "no" } else { "yes" }.into())),
         (_, _) if piece.negated => {
             Err(SpecError::new("`!` stands before a yes-or-no option only").hint(format!("write {}=VALUE", spec.name)))
         }
