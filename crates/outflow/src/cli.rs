@@ -1,13 +1,19 @@
 //! The command line: words to a typed graph, program options, help, completions, and what a person sees while it runs.
 
 mod check;
+pub mod console;
 pub mod environment;
 mod help;
+mod json;
+mod lines;
+pub mod mistakes;
 pub mod program;
+mod report;
 mod scan;
 mod shell;
 mod shown;
 mod split;
+mod status;
 mod typing;
 mod words;
 
@@ -104,13 +110,14 @@ pub fn parse_with(
         globals: std::mem::take(&mut scan.globals),
         warnings: std::mem::take(&mut scan.warnings),
         errors: std::mem::take(&mut scan.errors),
+        missing: Vec::new(),
     };
     let declared = reader.read(&scan.items);
     let all_read = reader.errors.is_empty();
     if all_read {
         reader.unused_globals(&registries.tables());
     }
-    let words::Reader { mut warnings, mut errors, .. } = reader;
+    let words::Reader { mut warnings, mut errors, mut missing, .. } = reader;
     let mut graph = Graph::default();
     // Links between half of the words would only give errors that mending the first ones removes.
     if all_read {
@@ -126,11 +133,13 @@ pub fn parse_with(
     if scan.program.strict {
         errors.append(&mut warnings);
     }
+    let outside = errors.is_empty() && !missing.is_empty();
+    errors.append(&mut missing);
     errors.sort_by_key(|error| error.word_index);
     if errors.is_empty() {
         Ok(Command::Graph { graph: Box::new(graph), program: scan.program, warnings })
     } else {
-        Err(SpecErrors(errors))
+        Err(SpecErrors { list: errors, warnings, outside })
     }
 }
 

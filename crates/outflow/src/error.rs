@@ -217,13 +217,32 @@ impl fmt::Display for SpecError {
 
 impl std::error::Error for SpecError {}
 
-/// Every mistake found in the words or the file; at least one.
+/// Every mistake found in the words or the file; at least one. Nothing was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpecErrors(pub Vec<SpecError>);
+pub struct SpecErrors {
+    /// The mistakes, in the order of the words.
+    pub list: Vec<SpecError>,
+    /// What works but is hardly meant: it may explain a mistake.
+    pub warnings: Vec<SpecError>,
+    /// True if the words are right, and only something that they name is not there: exit code 1 instead of 2.
+    pub outside: bool,
+}
+
+impl SpecErrors {
+    /// Mistakes in the words.
+    pub fn new(list: Vec<SpecError>) -> Self {
+        Self { list, warnings: Vec::new(), outside: false }
+    }
+
+    /// The program's exit code for them.
+    pub fn exit_code(&self) -> u8 {
+        if self.outside { 1 } else { 2 }
+    }
+}
 
 impl fmt::Display for SpecErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
+        for (index, error) in self.list.iter().enumerate() {
             let line_break = if index > 0 { "\n" } else { "" };
             write!(f, "{line_break}{error}")?;
         }
@@ -235,6 +254,6 @@ impl std::error::Error for SpecErrors {}
 
 impl From<SpecError> for SpecErrors {
     fn from(error: SpecError) -> Self {
-        Self(vec![error])
+        Self::new(vec![error])
     }
 }

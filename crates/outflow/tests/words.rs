@@ -42,6 +42,6 @@ fn graph(line: &str) -> Graph {
 fn mistakes(line: &str) -> Vec<SpecError> {
     match parse(line) {
         Ok(_) => panic!("{line}: taken"),
-        Err(errors) => errors.0,
+        Err(errors) => errors.list,
     }
 }

@@ -152,7 +152,9 @@ fn plain(reader: &mut Reader<'_>, index: usize, head: &str, direction: Direction
     }
     match direction {
         Direction::Source if !environment.exists(path) => {
-            reader.fail(index, head, "there is no such file", "look at its name and at the directory you are in");
+            let error =
+                SpecError::new("there is no such file").hint("look at its name and at the directory you are in");
+            reader.missing.push(error.at(index, head));
         }
         Direction::Source if environment.is_directory(path) => {
             reader.fail(index, head, "it is a directory", "name one file in it");
@@ -163,7 +165,8 @@ fn plain(reader: &mut Reader<'_>, index: usize, head: &str, direction: Direction
         Direction::Sink => {
             let parent = path.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| !parent.is_empty());
             if let Some(parent) = parent.filter(|parent| !environment.is_directory(parent)) {
-                reader.fail(index, head, format!("there is no directory {parent}"), "make it first");
+                let error = SpecError::new(format!("there is no directory {parent}")).hint("make it first");
+                reader.missing.push(error.at(index, head));
             }
         }
         Direction::Source => {}

@@ -22,6 +22,8 @@ pub(super) struct Reader<'a> {
     pub(super) globals: Vec<Global>,
     pub(super) warnings: Vec<SpecError>,
     pub(super) errors: Vec<SpecError>,
+    /// Files and directories that the words name rightly, but that are not there.
+    pub(super) missing: Vec<SpecError>,
 }
 
 /// A word on its way to become a node.

@@ -270,7 +270,7 @@ impl Linker {
                 self.fail_unreached(at, explained);
             } else if endless.contains(&session) {
                 if role.is_source() && !explained {
-                    let hint = "add `-o URL` (or `inspect` to only look at it)";
+                    let hint = "add an output: `-o URL` (or `inspect` to only look at it)";
                     self.fail(at, "nothing takes this source's media", hint);
                 }
             } else if !left && !role.is_sink() && !may_end(&role) && !explained {

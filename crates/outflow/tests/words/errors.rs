@@ -16,7 +16,7 @@ fn check_words(words: &[&str], word: &str, problem: &str, hint: &str) {
     let line = words.join(" ");
     let errors = match parse_words(words) {
         Ok(command) => panic!("{line}: taken: {command:?}"),
-        Err(errors) => errors.0,
+        Err(errors) => errors.list,
     };
     let found = errors.iter().find(|error| error.word == word && error.problem.contains(problem));
     let Some(error) = found else { panic!("{line}: no such error among {errors:#?}") };
@@ -204,7 +204,7 @@ fn keys_that_a_shell_mangled() {
     ] {
         let errors = match parse_words(words) {
             Ok(command) => panic!("{words:?}: taken: {command:?}"),
-            Err(errors) => errors.0,
+            Err(errors) => errors.list,
         };
         let told = errors.iter().any(|error| {
             error.word == word
@@ -350,5 +350,5 @@ fn words_that_are_no_text() {
     use std::os::unix::ffi::OsStringExt;
     let args = vec![std::ffi::OsString::from_vec(vec![b'-', 0xff])];
     let errors = outflow::cli::parse_with(&args, &crate::registry::World, &crate::registry::registries()).unwrap_err();
-    assert!(errors.0[0].problem.contains("UTF-8"));
+    assert!(errors.list[0].problem.contains("UTF-8"));
 }

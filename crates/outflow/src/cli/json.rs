@@ -1,0 +1,121 @@
+//! Events and figures as JSON lines, for programs that watch this one. Field names are stable.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Ended, Origin, Retry};
+use crate::monitor::board::View;
+use crate::monitor::{Event, InputStats, OutputStats};
+
+fn seconds(time: Duration) -> Value {
+    json!((time.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+fn ended(reason: &Ended) -> Value {
+    let origin = match reason.origin {
+        Origin::Config => "config",
+        Origin::Network => "network",
+        Origin::Peer => "peer",
+        Origin::Protocol => "protocol",
+        Origin::Internal => "internal",
+    };
+    let retry = match reason.retry {
+        Retry::Now => "now",
+        Retry::Backoff => "backoff",
+        Retry::Slow => "slow",
+        Retry::Never => "never",
+    };
+    json!({ "code": reason.reason.code(), "origin": origin, "retry": retry, "text": reason.text })
+}
+
+/// One event, with the seconds since 1970 at which it was taken.
+pub(super) fn event(event: &Event, time: Duration) -> String {
+    let (name, fields) = match event {
+        Event::Listening { address, serves } => {
+            ("listening", json!({ "address": address.to_string(), "serves": serves }))
+        }
+        Event::Output { output, state, reason, attempt, retry_in } => (
+            "output",
+            json!({
+                "output": output,
+                "state": state.name(),
+                "attempt": attempt,
+                "reason": reason.as_ref().map(ended),
+                "retry_in": retry_in.map(seconds),
+            }),
+        ),
+        Event::PlayerJoined { output, peer } => {
+            ("player_joined", json!({ "output": output, "peer": peer.to_string() }))
+        }
+        Event::PlayerLeft { output, peer, reason } => {
+            ("player_left", json!({ "output": output, "peer": peer.to_string(), "reason": reason }))
+        }
+        Event::Skipped { output, peer, packets, millis } => (
+            "skipped",
+            json!({ "output": output, "peer": peer.map(|peer| peer.to_string()), "packets": packets, "millis": millis }),
+        ),
+        Event::InputStarted { input, what } => ("input_started", json!({ "input": input, "what": what })),
+        Event::InputEnded { input, reason, retry_in } => {
+            ("input_ended", json!({ "input": input, "reason": ended(reason), "retry_in": retry_in.map(seconds) }))
+        }
+        Event::Failure { who, reason } => ("failure", json!({ "who": who, "reason": ended(reason) })),
+        Event::Note { who, text } => ("note", json!({ "who": who, "text": text })),
+        Event::Warning { who, text } => ("warning", json!({ "who": who, "text": text })),
+    };
+    line(name, fields, time)
+}
+
+/// Every counter, once a second and at the end.
+pub(super) fn figures(view: &View, uptime: Duration, time: Duration) -> String {
+    let outputs: Vec<Value> = view
+        .outputs
+        .iter()
+        .map(|output| {
+            let stats = &output.stats;
+            json!({
+                "output": output.name,
+                "kind": output.kind,
+                "state": output.state.name(),
+                "in_state": seconds(output.since.elapsed()),
+                "attempt": output.attempt,
+                "bytes": OutputStats::get(&stats.bytes),
+                "packets": OutputStats::get(&stats.packets),
+                "frames": OutputStats::get(&stats.frames),
+                "skips": OutputStats::get(&stats.skips),
+                "skipped_packets": OutputStats::get(&stats.skipped_packets),
+                "connections": OutputStats::get(&stats.connections),
+                "lag_millis": OutputStats::get(&stats.lag_millis),
+            })
+        })
+        .collect();
+    let inputs: Vec<Value> = view
+        .inputs
+        .iter()
+        .map(|input| {
+            let stats: &InputStats = &input.stats;
+            json!({
+                "input": input.name,
+                "kind": input.kind,
+                "up": input.up_since.map(|since| seconds(since.elapsed())),
+                "bytes": OutputStats::get(&stats.bytes),
+                "packets": OutputStats::get(&stats.packets),
+                "frames": OutputStats::get(&stats.frames),
+                "keyframes": OutputStats::get(&stats.keyframes),
+                "time_jumps": OutputStats::get(&stats.time_jumps),
+                "starts": OutputStats::get(&stats.starts),
+            })
+        })
+        .collect();
+    line("stats", json!({ "uptime": seconds(uptime), "inputs": inputs, "outputs": outputs }), time)
+}
+
+fn line(name: &str, fields: Value, time: Duration) -> String {
+    let mut object = Map::new();
+    object.insert("time".into(), seconds(time));
+    object.insert("event".into(), json!(name));
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    format!("{}\n", Value::Object(object))
+}

@@ -1,0 +1,219 @@
+//! The reports of `-r` and `-stats`, in the style of GPAC's.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use super::status::{Rates, rate};
+use crate::monitor::board::{InputView, OutputView, View};
+use crate::monitor::{InputStats, OutputStats, State};
+
+/// `00:00:03.071`
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{:02}:{:02}:{:02}.{:03}", seconds / 3600, seconds / 60 % 60, seconds % 60, time.subsec_millis())
+}
+
+/// Bits per second over the whole run.
+#[allow(clippy::cast_precision_loss)]
+fn mean(bytes: u64, time: Duration) -> String {
+    rate(bytes as f64 * 8.0 / time.as_secs_f64().max(0.001))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(0.001)
+}
+
+/// What the process has used, where the system tells: resident memory in kilobytes, and seconds of CPU.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    memory_kilobytes: Option<u64>,
+    cpu: Option<Duration>,
+}
+
+impl Used {
+    pub(super) fn now() -> Self {
+        let pages = std::fs::read_to_string("/proc/self/statm").ok();
+        let resident = pages.as_deref().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+        let page = rustix::param::page_size() as u64;
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+        let cpu = u64::try_from(time.tv_sec).ok().map(|seconds| Duration::new(seconds, nanos));
+        Self { memory_kilobytes: resident.map(|pages| pages.saturating_mul(page) / 1024), cpu }
+    }
+
+    fn text(self, uptime: Duration) -> String {
+        let memory = self.memory_kilobytes.map_or(String::new(), |kilobytes| format!(" mem {kilobytes} kb"));
+        let share = |cpu: Duration| 100.0 * cpu.as_secs_f64() / uptime.as_secs_f64().max(0.001);
+        let cpu = self.cpu.map_or(String::new(), |cpu| format!(" CPU {:.0}", share(cpu)));
+        format!("{memory}{cpu}")
+    }
+}
+
+/// `-r`: one line for each input and output, or for those of these names or kinds only.
+pub(super) fn session(view: &View, names: &[String], rates: &mut Rates, uptime: Duration, used: Used) -> String {
+    let now = Instant::now();
+    let wanted =
+        |name: &str, kind: &str| names.is_empty() || names.iter().any(|wanted| wanted == name || wanted == kind);
+    let mut text = format!("Outflow Session Status: Uptime {}{}\n", clock(uptime), used.text(uptime));
+    let mut active = 0;
+    for input in &view.inputs {
+        active += usize::from(input.up_since.is_some());
+        if wanted(&input.name, input.kind) {
+            text.push_str(&input_line(input, uptime));
+        }
+    }
+    for output in &view.outputs {
+        active += usize::from(!matches!(output.state, State::Stopped | State::Failed));
+        if wanted(&output.name, output.kind) {
+            let bits = rates.of(&output.name, OutputStats::get(&output.stats.bytes), now);
+            text.push_str(&output_line(output, bits));
+        }
+    }
+    let _ = writeln!(text, "Active filters: {active}");
+    text
+}
+
+fn title(name: &str, kind: &str) -> String {
+    if name == kind { name.to_owned() } else { format!("{name} ({kind})") }
+}
+
+fn input_line(input: &InputView, uptime: Duration) -> String {
+    let stats: &InputStats = &input.stats;
+    let (packets, frames) = (OutputStats::get(&stats.packets), OutputStats::get(&stats.frames));
+    let state = match (&input.up_since, &input.reason) {
+        (Some(_), _) => "up".to_owned(),
+        (None, Some(reason)) if reason.is_clean() => "EOS".to_owned(),
+        (None, Some(reason)) => reason.text.clone(),
+        (None, None) => "waiting".to_owned(),
+    };
+    format!("{}: {packets} pck {:.2} FPS - {state}\n", title(&input.name, input.kind), per_second(frames, uptime))
+}
+
+fn output_line(output: &OutputView, bits: f64) -> String {
+    let stats = &output.stats;
+    let reason = output.reason.as_ref().filter(|reason| !reason.is_clean());
+    let reason = reason.map_or(String::new(), |reason| format!(": {}", reason.text));
+    format!(
+        "{}: {} connections {} pck {} skips {} lag {} ms - {}{reason}\n",
+        title(&output.name, output.kind),
+        OutputStats::get(&stats.connections),
+        OutputStats::get(&stats.packets),
+        rate(bits),
+        OutputStats::get(&stats.skips),
+        OutputStats::get(&stats.lag_millis),
+        output.state.name(),
+    )
+}
+
+/// `-stats`: every figure of every input and output, at the end.
+pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
+    let mut text = format!("Filter stats - {} filters\n", view.inputs.len() + view.outputs.len());
+    let (mut received, mut sent, mut packets) = (0, 0, 0);
+    for input in &view.inputs {
+        let stats: &InputStats = &input.stats;
+        let bytes = OutputStats::get(&stats.bytes);
+        received += bytes;
+        let _ = writeln!(
+            text,
+            "Filter {} ({}) : {} starts\n    {} packets {bytes} bytes received, {}\n    {} video frames, {} key frames, {:.2} FPS, {} jumps in time mended",
+            title(&input.name, input.kind),
+            input.url,
+            OutputStats::get(&stats.starts),
+            OutputStats::get(&stats.packets),
+            mean(bytes, uptime),
+            OutputStats::get(&stats.frames),
+            OutputStats::get(&stats.keyframes),
+            per_second(OutputStats::get(&stats.frames), uptime),
+            OutputStats::get(&stats.time_jumps),
+        );
+    }
+    for output in &view.outputs {
+        let stats = &output.stats;
+        let bytes = OutputStats::get(&stats.bytes);
+        sent += bytes;
+        packets += OutputStats::get(&stats.packets);
+        let _ = writeln!(
+            text,
+            "Filter {} ({}) : {}, {} attempts\n    {} packets {bytes} bytes sent, {}\n    {} video frames, {} skips of {} packets",
+            title(&output.name, output.kind),
+            output.url,
+            output.state.name(),
+            output.attempt.max(u32::from(output.ever_live)),
+            OutputStats::get(&stats.packets),
+            mean(bytes, uptime),
+            OutputStats::get(&stats.frames),
+            OutputStats::get(&stats.skips),
+            OutputStats::get(&stats.skipped_packets),
+        );
+    }
+    let cpu = used.cpu.map_or(String::new(), |cpu| format!(" CPU time {:.2} s", cpu.as_secs_f64()));
+    let memory = used.memory_kilobytes.map_or(String::new(), |kilobytes| format!(" mem {kilobytes} kb"));
+    let _ = writeln!(text, "Session stats - run time {}{cpu}{memory}", clock(uptime));
+    let _ = writeln!(text, "Total: {received} bytes received {packets} packets {sent} bytes sent");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::monitor::Event;
+    use crate::monitor::board::Board;
+
+    fn view() -> View {
+        let board = Board::default();
+        let (input, output) = (Arc::new(InputStats::default()), Arc::new(OutputStats::default()));
+        OutputStats::add(&input.frames, 50);
+        OutputStats::add(&input.packets, 80);
+        OutputStats::add(&output.bytes, 250_000);
+        OutputStats::add(&output.packets, 70);
+        OutputStats::add(&output.skips, 2);
+        board.add_input("avgen", "avgen", "", input);
+        board.add_output("h", "rtmp_push", "rtmp://h/live/****", output);
+        board.add_output("null", "null", "null", Arc::default());
+        board.on(&Event::InputStarted { input: "avgen".into(), what: "a test picture".into() });
+        let (state, output) = (State::Live, "h".to_owned());
+        board.on(&Event::Output { output, state, reason: None, attempt: 1, retry_in: None });
+        board.view()
+    }
+
+    #[test]
+    fn the_session_is_told_line_by_line() {
+        let time = Duration::from_secs(2);
+        let text = session(&view(), &[], &mut Rates::default(), time, Used::default());
+        assert_eq!(
+            text,
+            "Outflow Session Status: Uptime 00:00:02.000\n\
+             avgen: 80 pck 25.00 FPS - up\n\
+             h (rtmp_push): 0 connections 70 pck 0 b/s skips 2 lag 0 ms - live\n\
+             null: 0 connections 0 pck 0 b/s skips 0 lag 0 ms - idle\n\
+             Active filters: 3\n"
+        );
+        let text = session(&view(), &["h".into()], &mut Rates::default(), time, Used::default());
+        assert!(text.contains("h (rtmp_push)") && !text.contains("avgen:"), "{text}");
+    }
+
+    #[test]
+    fn the_figures_are_the_same() {
+        let text = figures(&view(), Duration::from_secs(2), Used::default());
+        for part in [
+            "Filter stats - 3 filters",
+            "50 video frames",
+            "25.00 FPS",
+            "70 packets 250000 bytes sent, 1.00 Mb/s",
+            "2 skips",
+            "rtmp://h/live/****",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_was_used_is_told() {
+        let used = Used::now();
+        assert!(used.cpu.is_some());
+        assert_eq!(used.memory_kilobytes.is_some(), cfg!(target_os = "linux"));
+    }
+}

@@ -1,0 +1,205 @@
+//! The status lines of a terminal: one for each output, redrawn in place, never wider than the terminal.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::lines::short;
+use super::mistakes::Paint;
+use crate::monitor::board::{OutputView, View};
+use crate::monitor::{OutputStats, State};
+
+/// More lines than this scroll a terminal away: the rest is counted.
+const MOST_LINES: usize = 16;
+
+/// Bytes at the last look, for bit rates.
+#[derive(Debug, Default)]
+pub(super) struct Rates {
+    last: HashMap<String, (Instant, u64, f64)>,
+}
+
+impl Rates {
+    /// Bits per second of one output since the last look; a look less than half a second later gives the same again.
+    pub(super) fn of(&mut self, name: &str, bytes: u64, now: Instant) -> f64 {
+        let entry = self.last.entry(name.to_owned()).or_insert((now, bytes, 0.0));
+        let passed = now.saturating_duration_since(entry.0).as_secs_f64();
+        if passed >= 0.5 {
+            #[allow(clippy::cast_precision_loss)]
+            let rate = bytes.saturating_sub(entry.1) as f64 * 8.0 / passed;
+            *entry = (now, bytes, rate);
+        }
+        entry.2
+    }
+}
+
+/// `2.61 Mb/s`
+pub(super) fn rate(bits: f64) -> String {
+    match bits {
+        bits if bits >= 1e6 => format!("{:.2} Mb/s", bits / 1e6),
+        bits if bits >= 1e3 => format!("{:.0} kb/s", bits / 1e3),
+        bits => format!("{bits:.0} b/s"),
+    }
+}
+
+/// `0:12:34`
+pub(super) fn uptime(time: Duration) -> String {
+    let seconds = time.as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// One line for each output, each at most `width` columns wide.
+pub(super) fn lines(view: &View, rates: &mut Rates, now: Instant, width: usize, paint: Paint) -> Vec<String> {
+    let widest = view.outputs.iter().map(|output| output.name.chars().count()).max().unwrap_or(0).min(24);
+    let mut lines: Vec<String> = view
+        .outputs
+        .iter()
+        .take(MOST_LINES)
+        .map(|output| {
+            let bytes = OutputStats::get(&output.stats.bytes);
+            let plain = describe(output, rates.of(&output.name, bytes, now), now, widest);
+            colour(&cut(&plain, width), output.state, paint)
+        })
+        .collect();
+    if view.outputs.len() > MOST_LINES {
+        let live = view.outputs.iter().filter(|output| output.state == State::Live).count();
+        let text = format!("and {} more ({live} of {} are live)", view.outputs.len() - MOST_LINES, view.outputs.len());
+        lines.push(paint.faint(&cut(&text, width)));
+    }
+    lines
+}
+
+fn describe(output: &OutputView, bits: f64, now: Instant, widest: usize) -> String {
+    let stats = &output.stats;
+    let name: String = output.name.chars().take(24).collect();
+    let since = now.saturating_duration_since(output.since);
+    let mut text = format!("{name:<widest$}  {:<13} {:>8}", output.state.name(), uptime(since));
+    if matches!(output.state, State::Live | State::Stalled | State::Draining) {
+        let lag = Duration::from_millis(OutputStats::get(&stats.lag_millis));
+        text.push_str(&format!("  {:>10}  lag {}", rate(bits), short(lag)));
+    }
+    text.push_str(&format!("  skips {}", OutputStats::get(&stats.skips)));
+    if output.kind.contains("listen") {
+        text.push_str(&format!("  players {}", OutputStats::get(&stats.connections)));
+    } else {
+        text.push_str(&format!("  retries {}", output.attempt.saturating_sub(1)));
+    }
+    if let Some(at) = output.retry_at.filter(|_| output.state == State::Backoff) {
+        text.push_str(&format!("  again in {}", short(at.saturating_duration_since(now))));
+    }
+    if let Some(reason) = output.reason.as_ref().filter(|reason| !reason.is_clean()) {
+        text.push_str(&format!("  {}", reason.text));
+    }
+    text
+}
+
+/// At most `width` columns: one less than the terminal has, so that no terminal wraps.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    let width = width.saturating_sub(1).max(10);
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width - 1).collect();
+    cut.push('\u{2026}');
+    cut
+}
+
+fn colour(line: &str, state: State, paint: Paint) -> String {
+    let word = state.name();
+    let painted = match state {
+        State::Live => paint.good(word),
+        State::Failed => paint.bad(word),
+        State::Backoff | State::Stalled => paint.doubtful(word),
+        _ => paint.faint(word),
+    };
+    line.replacen(&format!("  {word} "), &format!("  {painted} "), 1)
+}
+
+/// What takes the last drawing away and puts a new one there, in one piece so that nothing flickers.
+pub(super) fn redraw(before: usize, above: &str, lines: &[String]) -> String {
+    let mut text = String::new();
+    if before > 0 {
+        text.push_str(&format!("\x1b[{before}A\r"));
+    }
+    if !above.is_empty() {
+        // Log lines scroll up over what was drawn; each clears the rest of its line.
+        for line in above.lines() {
+            text.push_str(line);
+            text.push_str("\x1b[K\n");
+        }
+    }
+    for line in lines {
+        text.push_str(line);
+        text.push_str("\x1b[K\n");
+    }
+    text.push_str("\x1b[J");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::error::{Ended, Reason};
+    use crate::monitor::Event;
+    use crate::monitor::board::Board;
+
+    fn board() -> (Board, Arc<OutputStats>) {
+        let board = Board::default();
+        let stats = Arc::new(OutputStats::default());
+        board.add_output("youtube", "rtmp_push", "rtmp://h/live/****", stats.clone());
+        board.add_output("h", "rtmp_listen", "rtmp://h/live", Arc::default());
+        (board, stats)
+    }
+
+    fn state(board: &Board, state: State, reason: Option<Ended>) {
+        let retry_in = (state == State::Backoff).then(|| Duration::from_secs(3));
+        board.on(&Event::Output { output: "youtube".into(), state, reason, attempt: 2, retry_in });
+    }
+
+    #[test]
+    fn a_line_tells_state_rate_lag_skips_and_retries() {
+        let (board, stats) = board();
+        state(&board, State::Live, None);
+        let mut rates = Rates::default();
+        let begin = Instant::now();
+        let draw = |rates: &mut Rates, now, width| lines(&board.view(), rates, now, width, Paint::default());
+        draw(&mut rates, begin, 80);
+        OutputStats::add(&stats.bytes, 250_000);
+        OutputStats::add(&stats.skips, 3);
+        stats.lag_millis.store(120, std::sync::atomic::Ordering::Relaxed);
+        let drawn = draw(&mut rates, begin + Duration::from_secs(1), 100);
+        assert_eq!(drawn[0], "youtube  live           0:00:01   2.00 Mb/s  lag 120ms  skips 3  retries 1");
+        assert_eq!(drawn[1], "h        idle           0:00:01  skips 0  players 0");
+        state(&board, State::Backoff, Some(Ended::network(Reason::Connect, "connection refused")));
+        let drawn = draw(&mut rates, Instant::now(), 100);
+        assert!(drawn[0].starts_with("youtube  backoff        0:00:00  skips 3  retries 1  again in "), "{}", drawn[0]);
+        assert!(drawn[0].ends_with("connection refused"), "{}", drawn[0]);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let (board, _) = board();
+        state(&board, State::Backoff, Some(Ended::network(Reason::Connect, "é".repeat(300))));
+        for width in [0, 10, 11, 40, 80, 200] {
+            for line in lines(&board.view(), &mut Rates::default(), Instant::now(), width, Paint::default()) {
+                assert!(line.chars().count() < width.max(11), "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_outputs_are_counted() {
+        let board = Board::default();
+        (0..40).for_each(|number| board.add_output(&number.to_string(), "null", "", Arc::default()));
+        let drawn = lines(&board.view(), &mut Rates::default(), Instant::now(), 80, Paint::default());
+        assert_eq!(drawn.len(), MOST_LINES + 1);
+        assert_eq!(drawn.last().unwrap(), "and 24 more (0 of 40 are live)");
+    }
+
+    #[test]
+    fn a_drawing_replaces_the_one_before() {
+        assert_eq!(redraw(0, "", &["a".into()]), "a\x1b[K\n\x1b[J");
+        assert_eq!(redraw(2, "log\n", &["a".into(), "b".into()]), "\x1b[2A\rlog\x1b[K\na\x1b[K\nb\x1b[K\n\x1b[J");
+    }
+}
