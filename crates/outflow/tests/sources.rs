@@ -13,6 +13,8 @@ use outflow::error::{Ended, Reason, Retry};
 use outflow::media::Kind;
 use outflow::source::{ffmpeg, file, pipe};
 use outflow_testkit::peers::{Peer, find};
+use outflow_testkit::proc;
+use rustix::process::Signal;
 use support::run;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -199,4 +201,30 @@ fn a_guard_whose_parent_is_gone_starts_nothing() {
         Command::new(env!("CARGO_BIN_EXE_outflow")).args(["__exec-guard", "1999999999", "echo", "started"]).output();
     let output = output.unwrap();
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+#[tokio::test]
+async fn no_child_is_left_when_the_program_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ffmpeg");
+    std::fs::write(&path, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let word = format!("udp://127.0.0.1:9:gpac:ffmpeg={}", path.display());
+    let mut program = proc::Command::new(env!("CARGO_BIN_EXE_outflow")).args(["-i", &word, "-o", "null"]).start();
+    let begin = Instant::now();
+    let child = loop {
+        assert!(begin.elapsed() < DEADLINE && program.is_running(), "no child is started: {}", program.text());
+        let comm =
+            |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep");
+        match program.descendants().into_iter().find(comm) {
+            Some(child) => break child,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    // The program alone, not its process group: nobody but the kernel ends the child.
+    program.signal(Signal::KILL);
+    while !is_gone(child) {
+        assert!(begin.elapsed() < DEADLINE, "the child is still there after the program was killed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -87,11 +87,12 @@ impl MediaUrl {
         matches!(self.scheme.as_deref(), Some("rtmp" | "rtmps"))
     }
 
-    /// The local file that this names: a plain path, or that of `file://`. `None` for other schemes, `-` and `pipe:N`.
+    /// The local file that this names: a plain path, or that of `file://`. `None` for other schemes, `-`,
+    /// `pipe:N` and the test sources of ffmpeg (`lavfi:...`).
     pub fn path(&self) -> Option<&str> {
         let raw = self.raw.expose();
         match self.scheme.as_deref() {
-            None if raw == "-" || raw.starts_with("pipe:") => None,
+            None if raw == "-" || raw.starts_with("pipe:") || raw.starts_with("lavfi:") => None,
             None => Some(raw),
             Some("file") => raw.get("file://".len()..),
             Some(_) => None,
