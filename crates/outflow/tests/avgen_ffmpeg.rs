@@ -1,7 +1,7 @@
 //! The test source, encoded and decoded by FFmpeg: every frame number reads back, the picture is good, and beeps come
 //! with their flashes.
 #![cfg(feature = "encoders")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod avgen_rig;
 

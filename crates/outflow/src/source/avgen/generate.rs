@@ -46,6 +46,8 @@ pub(super) fn run(settings: &Settings, job: SourceJob, done: &Sender<Ended>) -> 
         events(Event::Warning { who: name.clone(), text: text.clone() });
     }
     stats.starts.fetch_add(1, Ordering::Relaxed);
+    let what = describe(settings, has_video, has_audio, realtime);
+    events(Event::InputStarted { input: name.clone(), what });
 
     let pacer = Pacer::new(realtime, stop);
     let clock = Clock::new(settings, realtime, SystemTime::now());
@@ -96,12 +98,25 @@ pub(super) fn run(settings: &Settings, job: SourceJob, done: &Sender<Ended>) -> 
     }
 }
 
+/// What is made, in one line.
+fn describe(settings: &Settings, video: bool, audio: bool, realtime: bool) -> String {
+    let mut parts = Vec::new();
+    if video {
+        parts.push(format!("{}x{} at {} fps", settings.width, settings.height, settings.fps_text()));
+    }
+    if audio {
+        parts.push(format!("{} Hz in {} ch", settings.sound.rate, settings.sound.channels));
+    }
+    parts.push(if realtime { "in real time" } else { "as fast as it is taken" }.into());
+    format!("test card, {}", parts.join(", "))
+}
+
 fn too_slow(settings: &Settings, late: Duration) -> String {
-    let Settings { width, height, num, den, .. } = settings;
+    let Settings { width, height, .. } = settings;
     format!(
-        "{} s behind real time: this machine can't make {width}x{height} at {num}/{den} frames per second; take a \
-         smaller `sizes` or `fps`",
-        late.as_secs()
+        "{} s behind real time: this machine can't make {width}x{height} at {} fps; take smaller `sizes` or `fps`",
+        late.as_secs(),
+        settings.fps_text()
     )
 }
 
@@ -133,6 +148,11 @@ impl Settings {
     /// Frames to make: those that begin before `dur` has passed.
     fn frames(&self) -> u64 {
         self.within(u128::from(self.num), u128::from(self.den))
+    }
+
+    /// The frame rate as people write it: `25`, `29.97`.
+    fn fps_text(&self) -> String {
+        ((f64::from(self.num) / f64::from(self.den) * 1000.0).round() / 1000.0).to_string()
     }
 
     /// Samples to make.
@@ -177,10 +197,9 @@ struct Screen {
 impl Screen {
     fn new(settings: &Settings, clock: Clock) -> Self {
         let fps = f64::from(settings.num) / f64::from(settings.den);
-        let rounded = (fps * 1000.0).round() / 1000.0;
         let text = CardText {
             title: concat!("Outflow ", env!("CARGO_PKG_VERSION")).into(),
-            format: format!("{}x{} {rounded} fps", settings.width, settings.height),
+            format: format!("{}x{} {} fps", settings.width, settings.height, settings.fps_text()),
             clock: format!("UTC locked: {}", if settings.lock { "yes" } else { "no" }),
             sound: format!("{} Hz, {} ch", settings.sound.rate, settings.sound.channels),
             banner: settings.banner.clone(),
