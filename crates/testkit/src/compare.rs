@@ -58,9 +58,14 @@ fn from(source: &[Tag], arrived: &[Tag], begins_at: usize, tolerance: i64) -> Re
         let sent: Vec<(usize, &Tag)> =
             source.iter().enumerate().skip(begins_at).filter(|(_, tag)| tag.kind == kind && tag.is_frame()).collect();
         let got: Vec<&Tag> = arrived.iter().filter(|tag| tag.kind == kind && tag.is_frame()).collect();
-        // Audio of the key frame's own time may stand before it in one list and after it in the other.
+        // Audio of the key frame's own time may stand before it in one list and after it in the other. By time first, as
+        // silence is the same bytes again and again.
         let skip = match got.first() {
-            Some(first) if kind == kind::AUDIO => sent.iter().position(|(_, tag)| tag.body == first.body).unwrap_or(0),
+            Some(first) if kind == kind::AUDIO => {
+                let on_time = |tag: &Tag| (i64::from(first.time) - i64::from(tag.time) - offset).abs() <= tolerance;
+                let at = sent.iter().position(|(_, tag)| tag.body == first.body && on_time(tag));
+                at.or_else(|| sent.iter().position(|(_, tag)| tag.body == first.body)).unwrap_or(0)
+            }
             _ => 0,
         };
         for (n, got) in got.iter().enumerate() {

@@ -21,7 +21,7 @@ async fn a_source_that_returns_changed_continues_every_output() {
     let (good, other) = (Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await);
     let (input, output) = (free_port(), free_port());
     let mut program = outflow(&format!(
-        "-i rtmp://127.0.0.1:{input}/in/key:gpac:rtmp_listen=1 -o {}:gpac:name=good -o {}:gpac:name=other \
+        "-i rtmp://127.0.0.1:{input}/in/key:gpac:rtmp_listen=1 -o {}:gpac:name=good:start=gop -o {}:gpac:name=other:start=gop \
          -o {}:gpac:name=nginx -o rtmp://127.0.0.1:{output}/live:gpac:rtmp_listen=1",
         good.url("live/k"),
         other.url("live/k"),

@@ -12,16 +12,17 @@ pub fn ffmpeg_play(ffmpeg: &Found, urls: &[&str], seconds: u32, out: &Path) -> C
         command = command.arg("-i").arg(url);
     }
     for input in 0..urls.len() {
-        command = command.arg("-map").arg(input.to_string());
+        // Not data streams, which FFmpeg makes of messages such as `|RtmpSampleAccess` and cannot copy.
+        command = command.line(&format!("-map {input}:v -map {input}:a"));
     }
     let format = if out.extension().is_some_and(|end| end == "flv") { "flv" } else { "matroska" };
     command.line(&format!("-t {seconds} -c copy -f {format}")).arg(out).start()
 }
 
-/// Decodes a file with `-xerror` and gives what FFmpeg complained about; empty when all is well.
+/// Decodes a file with `-xerror` and gives the errors that FFmpeg told; empty when all is well. Warnings do not count: it
+/// warns of metadata that comes again, which is right after a change of source.
 pub async fn decode_errors(ffmpeg: &Found, file: &Path) -> String {
-    let mut child =
-        Command::new(&ffmpeg.path).line("-nostdin -v warning -xerror -i").arg(file).line("-f null -").start();
+    let mut child = Command::new(&ffmpeg.path).line("-nostdin -v error -xerror -i").arg(file).line("-f null -").start();
     let code = child.wait_exit().await;
     match code {
         0 => child.text(),
@@ -32,7 +33,7 @@ pub async fn decode_errors(ffmpeg: &Found, file: &Path) -> String {
 /// ffprobe looks at a URL and prints codec names and sizes, a line each, as `video|h264|240|160`.
 pub fn probe(ffprobe: &Found, url: &str) -> Child {
     Command::new(&ffprobe.path)
-        .line("-v error -show_entries stream=codec_type,codec_name,width,height,sample_rate -of compact=p=0")
+        .line("-v error -show_entries stream=codec_type,codec_name,width,height,sample_rate -of compact=p=0:nk=1")
         .arg(url)
         .start()
 }
