@@ -240,6 +240,13 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = self.output.look(|output| {
+                let lines: Vec<&str> = output.lines().collect();
+                lines[lines.len().saturating_sub(60)..].join("\n  ")
+            });
+            eprintln!("{} had said at last:\n  {said}", self.shown);
+        }
         // Also after the leader's end, for what it may have left behind in its group.
         let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
     }
