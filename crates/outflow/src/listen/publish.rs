@@ -10,7 +10,7 @@ use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
 use parking_lot::Mutex;
 
 use super::Listener;
-use super::serve::part;
+use super::serve::{LAST_WORDS, part};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
 use crate::monitor::Event;
@@ -51,7 +51,11 @@ pub(super) async fn publish(
             Some(seat) => {
                 if session.accept_publish(id) {
                     slot.joined.notify_waiters();
-                    run(&slot, connection, session, &seat, peer).await;
+                    let left = run(&slot, connection, session, &seat, peer).await;
+                    drop(seat);
+                    if let Some((exchange, session)) = left {
+                        see_off(exchange, session).await;
+                    }
                 }
                 return;
             }
@@ -103,7 +107,14 @@ fn take(slot: &Arc<PublishSlot>) -> Option<Seat> {
     Some(Seat { slot: slot.clone(), id, stop, heard })
 }
 
-async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession, seat: &Seat, peer: SocketAddr) {
+/// Takes one broadcast; gives the connection back if its end was said rather than just happened.
+async fn run(
+    slot: &PublishSlot,
+    connection: Connection,
+    session: ServerSession,
+    seat: &Seat,
+    peer: SocketAddr,
+) -> Option<(Exchange, ServerSession)> {
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
     let mut publisher =
@@ -118,7 +129,24 @@ async fn run(slot: &PublishSlot, connection: Connection, session: ServerSession,
     if let Some(mut ingest) = publisher.ingest.take() {
         ingest.end(false);
     }
+    let said = reason.reason == Reason::InputEnded;
     (slot.events)(Event::InputEnded { input: slot.input.clone(), reason, retry_in: None });
+    said.then_some((publisher.exchange, publisher.session))
+}
+
+/// After the end that it said, the publisher closes the connection: GStreamer fails if the server is the first to close.
+async fn see_off(mut exchange: Exchange, mut session: ServerSession) {
+    let leaving = async {
+        let mut buffer = [0; 4096];
+        while let Ok(read) = exchange.read(&mut session, &mut buffer).await {
+            let bytes = buffer.get(..read).unwrap_or_default();
+            if bytes.is_empty() || session.receive(bytes).is_err() {
+                return;
+            }
+            while session.next_event().is_some() {}
+        }
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, leaving).await;
 }
 
 struct Publisher<'a> {

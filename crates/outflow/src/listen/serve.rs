@@ -22,7 +22,7 @@ use crate::wire::Form;
 /// From the first byte to publish or play.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a refused peer is given to read why.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// A player that takes no byte for this long is let go.
 const PLAYER_PATIENCE: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 16 * 1024;

@@ -247,14 +247,19 @@ impl Conn {
         }
     }
 
-    /// Gathers the next batch: the session's own messages first, then media. False if there is nothing to send.
-    fn fill(&mut self, now: Instant, room: &mut Room, due: &mut Option<Instant>) -> Result<bool, Ended> {
+    /// Puts what the session has to say into the batch.
+    fn fetch_words(&mut self) {
         if self.link.has_output() {
             let bytes = self.link.take_output();
             if !bytes.is_empty() {
                 self.batch.push_back(Piece { bytes, kind: None });
             }
         }
+    }
+
+    /// Gathers the next batch: the session's own messages first, then media. False if there is nothing to send.
+    fn fill(&mut self, now: Instant, room: &mut Room, due: &mut Option<Instant>) -> Result<bool, Ended> {
+        self.fetch_words();
         if self.phase != Phase::Sending || self.paused {
             return Ok(!self.batch.is_empty());
         }
@@ -273,6 +278,8 @@ impl Conn {
         *due = read.due;
         if read.ended {
             self.close();
+            // The good-bye, which nobody would fetch if no packet came with the end.
+            self.fetch_words();
         }
         // Everything that was read may have been left out (other tracks): then there may be more.
         if self.batch.is_empty() && read.more { self.fill(now, room, due) } else { Ok(!self.batch.is_empty()) }
