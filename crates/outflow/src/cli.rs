@@ -123,7 +123,8 @@ pub fn parse_with(
     if all_read {
         match link::link(declared) {
             Ok((linked, more)) => {
-                errors.extend(linked.validate());
+                let told = |error: &SpecError| missing.iter().any(|other| other.word_index == error.word_index);
+                errors.extend(linked.validate().into_iter().filter(|error| !told(error)));
                 warnings.extend(more);
                 graph = linked;
             }

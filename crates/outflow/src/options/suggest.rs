@@ -25,7 +25,8 @@ fn mistakes(a: &[char], b: &[char]) -> usize {
     last.last().copied().unwrap_or(0)
 }
 
-/// The known name that `typed` most likely means, if one is near enough (one mistake for each three letters).
+/// The known name that `typed` most likely means, if one is near enough: two mistakes, or one for each three
+/// letters of a long name.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower: Vec<char> = typed.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
     if lower.is_empty() || lower.len() > LONGEST {
@@ -33,7 +34,8 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     }
     let scored = known.into_iter().filter_map(|name| {
         let letters: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
-        let allowed = (lower.len().max(letters.len()) / 3).max(1);
+        let longest = lower.len().max(letters.len());
+        let allowed = if longest < 4 { 1 } else { (longest / 3).max(2) };
         let cost = mistakes(&lower, &letters);
         // One letter for another says nothing in names of one or two letters.
         (cost <= allowed && cost < letters.len().min(lower.len()).max(1)).then_some((cost, name))
@@ -60,6 +62,7 @@ mod tests {
             ("RTMP_LISTEN", Some("rtmp_listen")),
             ("nmae", Some("name")),
             ("retri", Some("retry")),
+            ("latnecy", Some("latency")),
             ("x", None),
             ("zebra", None),
             ("", None),

@@ -73,6 +73,7 @@ fn options_and_values() {
         ("-i in.flv -o rtmp://h/live/k:gpac:name=", "rtmp://h/live/****:gpac:name=", "1 to 64 letters", "backup"),
         ("-i in.flv -o rtmp://h/live/k:gpac::", "rtmp://h/live/****:gpac::", "no option after the colon", "remove"),
         ("avgen:size=240x160 c=avc c=aac -o null", "avgen:size=****", "not an option of avgen", "`sizes`"),
+        ("avgen:sise=240x160 c=avc c=aac -o null", "avgen:sise=****", "not an option of avgen", "`sizes`"),
         ("avgen:sizes=240 c=avc c=aac -o null", "avgen:sizes=240", "not a picture size", "1280x720"),
         ("avgen c=avc:b=0 c=aac -o null", "c=avc:b=0", "bit rate is 0", "b=2m"),
         ("avgen c=avc:profile=hgih c=aac -o null", "c=avc:profile=hgih", "none of", "`high`"),
@@ -342,6 +343,20 @@ fn options_of_the_program() {
 fn every_mistake_is_told_at_once_and_in_order() {
     let errors = mistakes("-i missing.flv -o rtmp://h/live/k:gpac:max_lagg=1 -o srt://h:1 -grahp");
     assert_eq!(errors.iter().map(|error| error.word_index).collect::<Vec<_>>(), [2, 4, 6, 7]);
+}
+
+#[test]
+fn what_is_not_there_is_no_mistake_in_the_words() {
+    for (line, outside) in [
+        ("-i missing.flv -o null", true),
+        ("-i in.flv -o nowhere/out.flv", true),
+        ("-i missing.flv -o srt://h:1", false),
+        ("-i missing.flv", false),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let errors = parse_words(&words).unwrap_err();
+        assert_eq!((errors.outside, errors.exit_code()), (outside, if outside { 1 } else { 2 }), "{line}: {errors}");
+    }
 }
 
 #[cfg(unix)]

@@ -32,6 +32,14 @@ fn source(_: &Node) -> Result<Box<dyn Source>, SpecError> {
     Ok(Box::new(Nothing))
 }
 
+/// Looks whether its file is there, as the parser does: one of the two is told.
+fn file(node: &Node) -> Result<Box<dyn Source>, SpecError> {
+    match node.url.as_ref().and_then(|url| url.path()) {
+        Some("missing.flv") => Err(node.error("there is no file missing.flv")),
+        _ => Ok(Box::new(Nothing)),
+    }
+}
+
 fn encoder(node: &Node, _: Option<u64>) -> Result<Box<dyn Encoder>, SpecError> {
     match node.options.count("b") {
         Some(0) => Err(node.option_error("b", "the bit rate is 0").hint("write b=2m")),
@@ -86,7 +94,7 @@ const FILE: SourceKind = SourceKind {
     accepts: |url, _| url.path().is_some_and(|path| path.ends_with(".flv") || path.ends_with(".mp4")),
     produces: Produces::Encoded,
     may_run_free: true,
-    open: source,
+    open: file,
 };
 
 const PIPE: SourceKind = SourceKind {
