@@ -3,6 +3,8 @@
 
 #[path = "words/errors.rs"]
 mod errors;
+#[path = "words/help.rs"]
+mod help;
 #[path = "words/links.rs"]
 mod links;
 #[path = "words/options.rs"]

@@ -51,12 +51,10 @@ pub(super) fn help(registries: &Registries, words: &[String]) -> Result<String, 
         _ => true,
     };
     let kinds: Vec<&Section> = sections.iter().filter(sorts).filter(|section| section.name == plain).collect();
-    if !kinds.is_empty() {
-        return Ok(kinds.into_iter().map(describe).collect());
-    }
+    // A kind and an option may have one name: both are told.
     let option = describe_option(&sections, topic);
-    if !option.is_empty() {
-        return Ok(option);
+    if !kinds.is_empty() || !option.is_empty() {
+        return Ok(kinds.into_iter().map(describe).collect::<String>() + &option);
     }
     let mut names: Vec<&str> = TOPICS.to_vec();
     names.extend(sections.iter().map(|section| section.name));
@@ -65,6 +63,11 @@ pub(super) fn help(registries: &Registries, words: &[String]) -> Result<String, 
     let hint = did_you_mean(topic, names.iter().copied());
     Err(SpecError::new("there is no such topic")
         .hint(hint.unwrap_or_else(|| format!("topics are {}, and every name that they list", TOPICS.join(", ")))))
+}
+
+/// Every kind with every option, for the man page.
+pub(super) fn every_kind(registries: &Registries) -> String {
+    sections(registries).iter().map(describe).collect::<String>() + &every_word()
 }
 
 /// One kind of any registry.

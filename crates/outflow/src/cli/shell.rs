@@ -88,13 +88,11 @@ pub(super) fn man(registries: &Registries) -> Result<String, SpecError> {
     page.render(&mut text).map_err(|error| SpecError::new(format!("the man page can't be made: {error}")))?;
     let mut text = String::from_utf8_lossy(&text).into_owned();
     text.push_str(".SH WORDS AND OPTIONS\n.nf\n");
-    for topic in ["sources", "filters", "outputs"] {
-        for kind in super::help::help(registries, &[topic.to_owned()])?.lines() {
-            // A line that begins with a dot or quote would be read as a macro.
-            text.push_str("\\&");
-            text.push_str(&kind.replace('\\', "\\e").replace('-', "\\-"));
-            text.push('\n');
-        }
+    for line in super::help::every_kind(registries).lines() {
+        // A line that begins with a dot or quote would be read as a macro.
+        text.push_str("\\&");
+        text.push_str(&line.replace('\\', "\\e").replace('-', "\\-"));
+        text.push('\n');
     }
     text.push_str(".fi\n");
     Ok(text)

@@ -216,6 +216,8 @@ impl Reader<'_> {
             let meant = match codec {
                 "h264" | "x264" | "libx264" | "openh264" | "libopenh264" | "h264_nvenc" | "264" => Some("avc"),
                 "libfdk_aac" | "mp4a" | "aac-lc" => Some("aac"),
+                // Codecs that are not offered are no slips of the ones that are.
+                "hevc" | "h265" | "av1" | "vp8" | "vp9" | "vvc" | "ac3" | "eac3" | "opus" | "mp3" | "flac" => None,
                 _ => nearest(codec, names.iter().copied()),
             };
             let hint = match meant.filter(|meant| names.contains(meant)) {
