@@ -136,6 +136,12 @@ fn h264_and_aac_in_every_kind_of_mp4_are_what_ffmpeg_makes_of_them() {
         let media = copy(options, name);
         same_as_ffmpeg(&ffmpeg, &media, 0, folder.path());
     }
+    // Cut within a group of pictures: the edit list hides what is before the cut. Where it begins within a picture,
+    // FFmpeg moves the video to the picture's edge; we keep to the list, and to the sound.
+    for (from, name) in [("1.3", "cut.mp4"), ("0.5", "cut_early.mp4")] {
+        let cut = make(&ffmpeg, &format!("-ss {from} -i {} -c copy", plain.display()), &path(name));
+        same_as_ffmpeg(&ffmpeg, &cut, 40, folder.path());
+    }
     Peer::Ffmpeg.ran();
 }
 

@@ -4,6 +4,7 @@
 mod boxes;
 mod codec;
 mod fragment;
+mod input;
 mod metadata;
 mod table;
 #[cfg(test)]
@@ -11,13 +12,14 @@ mod tests;
 mod track;
 
 use std::collections::VecDeque;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use self::boxes::{Mp4Box, find, name};
+use self::boxes::{Mp4Box, find};
 use self::codec::NoCodec;
+use self::input::{File, Window};
 use self::table::Sample;
 use self::track::Track;
 use super::demux::{Demuxer, ReadError};
@@ -33,8 +35,6 @@ const MAX_TRACKS: usize = 64;
 const MAX_WAITING: usize = 100_000;
 /// The largest body an FLV tag and an RTMP message can have, less the bytes in front of the frame.
 const MAX_SAMPLE: u32 = (1 << 24) - 16;
-/// Bytes read at a time.
-const WINDOW: usize = 128 << 10;
 
 /// Which tracks to send, from 0 within their kind; `None` = none of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ struct Fragments {
 impl<R: Read + Seek + Send> Mp4Demuxer<R> {
     /// Reads the index of a file that is `length` bytes long.
     pub(crate) fn open(reader: R, length: u64, pick: Pick) -> Result<Self, ReadError> {
-        let mut file = File { reader, length, position: None };
+        let mut file = File::new(reader, length);
         let Index { moov, after, quicktime } = find_index(&mut file)?;
         let children = moov.children()?;
         if let Some(found) = find(&children, b"cmov") {
@@ -182,7 +182,7 @@ impl<R: Read + Seek + Send> Mp4Demuxer<R> {
             let text = format!("a frame of {} bytes is more than an FLV tag can hold", sample.size);
             return Err(ReadError::at(sample.offset, text));
         }
-        let mut body = Vec::with_capacity(16 + (sample.size as usize).min(WINDOW));
+        let mut body = Vec::with_capacity(16 + (sample.size as usize).min(input::WINDOW));
         codec.prefix(sample.sync, cts, &mut body);
         window.read(&mut self.file, sample.offset, sample.size as usize, &mut body)?;
         track.sent_entry = sample.entry;
@@ -322,119 +322,5 @@ fn unusable(track: &Track, error: &NoCodec) -> ReadError {
              ffmpeg -i FILE {other} -f flv - | outflow -i - ...",
             track.id
         )),
-    }
-}
-
-/// The file, its length, and where its reader stands.
-struct File<R> {
-    reader: R,
-    length: u64,
-    position: Option<u64>,
-}
-
-/// The header of a box in the file.
-struct Found {
-    kind: [u8; 4],
-    header: u64,
-    end: u64,
-}
-
-impl<R: Read + Seek> File<R> {
-    fn read(&mut self, at: u64, into: &mut [u8]) -> Result<(), ReadError> {
-        let result = (|| {
-            if self.position != Some(at) {
-                self.reader.seek(SeekFrom::Start(at))?;
-            }
-            self.reader.read_exact(into)
-        })();
-        self.position = result.is_ok().then(|| at.saturating_add(into.len() as u64));
-        result.map_err(|error| ReadError::io(at, &error))
-    }
-
-    /// The header of the box at a place; `None` at the end of the file.
-    fn box_at(&mut self, at: u64) -> Result<Option<Found>, ReadError> {
-        let left = self.length.saturating_sub(at);
-        if left < 8 {
-            return Ok(None);
-        }
-        let mut bytes = [0u8; 16];
-        let have = left.min(16) as usize;
-        if let Some(bytes) = bytes.get_mut(..have) {
-            self.read(at, bytes)?;
-        }
-        let Some((kind, header, size)) = bytes.get(..have).and_then(boxes::header) else {
-            return Err(ReadError::at(at, "a box header is cut off"));
-        };
-        let size = size.unwrap_or(left);
-        if size < header || !kind.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == 0xa9) {
-            return Err(ReadError::at(at, "there is no box here: the file is damaged, or no MP4"));
-        }
-        if size > left && kind != *b"mdat" {
-            let text = format!("the `{}` box is cut off: it says {size} bytes, but {left} are left", name(kind));
-            return Err(ReadError::at(at, text));
-        }
-        Ok(Some(Found { kind, header, end: at.saturating_add(size).min(self.length) }))
-    }
-
-    /// All of a box.
-    fn load(&mut self, at: u64, found: &Found, limit: u64) -> Result<Mp4Box, ReadError> {
-        let size = found.end.saturating_sub(at);
-        if size > limit {
-            let text =
-                format!("the `{}` box is {size} bytes long, more than the {limit} that are read", name(found.kind));
-            return Err(ReadError::at(at, text));
-        }
-        let mut bytes = vec![0u8; size as usize];
-        self.read(at, &mut bytes)?;
-        let whole = Bytes::from(bytes);
-        let body = whole.slice((found.header as usize).min(whole.len())..);
-        Ok(Mp4Box { kind: found.kind, whole, body, at })
-    }
-}
-
-/// The part of the file that a track is read from, so that many small samples cost one read.
-#[derive(Debug, Default)]
-struct Window {
-    bytes: Vec<u8>,
-    at: u64,
-}
-
-impl Window {
-    /// Appends `size` bytes of the file to `out`.
-    fn read<R: Read + Seek>(
-        &mut self,
-        file: &mut File<R>,
-        at: u64,
-        size: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ReadError> {
-        if at.checked_add(size as u64).is_none_or(|end| end > file.length) {
-            let text = format!(
-                "the file is cut off: a frame of {size} bytes should be here, the file ends at {}",
-                file.length
-            );
-            return Err(ReadError::at(at, text));
-        }
-        let within = |window: &Window| {
-            let start = usize::try_from(at.checked_sub(window.at)?).ok()?;
-            Some(start..start.checked_add(size)?)
-        };
-        if let Some(found) = within(self).and_then(|range| self.bytes.get(range)) {
-            out.extend_from_slice(found);
-            return Ok(());
-        }
-        let length = (file.length - at).min(WINDOW.max(size) as u64) as usize;
-        self.bytes.clear();
-        self.bytes.resize(length, 0);
-        self.at = at;
-        if let Err(error) = file.read(at, &mut self.bytes) {
-            self.bytes.clear();
-            return Err(error);
-        }
-        out.extend_from_slice(self.bytes.get(..size).unwrap_or_default());
-        if self.bytes.capacity() > 8 * WINDOW {
-            self.bytes = Vec::new();
-        }
-        Ok(())
     }
 }

@@ -161,43 +161,29 @@ impl Track {
         Ok(())
     }
 
-    /// Leaves out what the edit list cuts from the beginning: audio before it but for one frame, which decoders need to
-    /// begin cleanly, and video before the last key frame that can show its first picture.
+    /// Leaves out the video that the edit list cuts from the beginning, up to the last key frame that can show its first
+    /// picture. What is hidden after that key frame is needed to decode, and the sound that goes with it stays.
     fn go_to_beginning(&mut self) -> Result<(), ReadError> {
-        if self.begin <= 0 {
+        if self.begin <= 0 || self.kind != Kind::Video {
             return Ok(());
         }
         let begin = self.begin;
-        let is_cut = |sample: &Sample| {
-            let pts = sample.dts.saturating_add(sample.cts);
-            pts.saturating_add(2 * i64::from(sample.duration)) <= begin
-        };
-        if self.kind == Kind::Video {
-            let Some(table) = &self.table else { return Ok(()) };
-            let (mut from, mut index, mut scan) = (0u32, 0u32, table.clone());
-            while let Some(sample) = scan.next()? {
-                if sample.dts.saturating_add(sample.cts) > begin && sample.dts > begin {
-                    break;
-                }
-                if sample.sync && sample.dts.saturating_add(sample.cts) <= begin {
-                    from = index;
-                }
-                index += 1;
+        let Some(table) = &mut self.table else { return Ok(()) };
+        let (mut from, mut index, mut scan) = (0u32, 0u32, table.clone());
+        while let Some(sample) = scan.next()? {
+            let shown_late = sample.dts.saturating_add(sample.cts) > begin;
+            if shown_late && sample.dts > begin {
+                break;
             }
-            if let Some(table) = &mut self.table {
-                for _ in 0..from {
-                    table.next()?;
-                }
+            if sample.sync && !shown_late {
+                from = index;
             }
-            return Ok(());
+            index += 1;
         }
-        loop {
-            self.fill()?;
-            match self.queue.front() {
-                Some(sample) if is_cut(sample) && self.table.is_some() => self.take(),
-                _ => return Ok(()),
-            }
+        for _ in 0..from {
+            table.next()?;
         }
+        Ok(())
     }
 }
 
