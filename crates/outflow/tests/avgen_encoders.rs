@@ -149,7 +149,7 @@ fn what_an_encoder_cannot_do_is_told_with_the_mend() {
     assert!(spec(&["avc:b=1"]).contains("b=2m"));
     assert!(spec(&["avc:g=0"]).contains("g=50"));
     assert!(spec(&["aac:b=1"]).contains("b=128k"));
-    let ends = make("avgen:sizes=640x360:rates=10k", &["avc", "aac"]).unwrap().ends;
+    let ends = make("avgen:sizes=640x360", &["avc:b=10k", "aac"]).unwrap().ends;
     assert!(ends[1].text.contains("640x360") && ends[1].text.contains("24k or more"), "{}", ends[1]);
     assert!(!ends[0].is_clean() && ends[2].is_clean(), "the source goes on without its encoder: {ends:?}");
     let ended = &make("avgen:type=v:dur=1", &["aac"]).unwrap().ends[0];

@@ -17,7 +17,7 @@ use self::units::Coded;
 use super::{Encoder, EncoderKind, RawInput, Takes};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::media::pace::tick_millis;
-use crate::media::raw::Picture;
+use crate::media::raw::{Picture, least_rate};
 use crate::media::{Feed, Flags, Kind, Packet};
 use crate::node::Node;
 use crate::options::{OptionSpec, Type};
@@ -132,8 +132,8 @@ impl Avc {
         let fps = f64::from(like.fps_num) / f64::from(like.fps_den.max(1));
         let pixels = f64::from(like.width) * f64::from(like.height);
         let rate = self.rate.unwrap_or_else(|| ((pixels * fps * 0.08) as u64).clamp(150_000, 20_000_000));
-        // Even the coarsest pictures need so much; the rate control would never be done with its first one.
-        let least = (pixels * fps * 0.004) as u64;
+        // The rate control would never be done with its first picture.
+        let least = least_rate(like.width, like.height, like.fps_num, like.fps_den);
         if rate < least {
             return Err(failed(like, rate, &format!("it needs {}k or more", least.div_ceil(1000))));
         }
@@ -174,7 +174,7 @@ fn coarsest(bits_per_pixel: f64) -> u8 {
 fn failed(picture: &Picture, rate: u64, error: &dyn Display) -> Ended {
     let text = format!(
         "avc: the encoder can't take {}x{} at {}/{} frames per second and {rate} bits per second ({error}); take a \
-         smaller size, or another rate with b=",
+         smaller size, or another rate with b= or the source's rates=",
         picture.width, picture.height, picture.fps_num, picture.fps_den
     );
     Ended::new(Origin::Config, Retry::Never, Reason::Media, text)

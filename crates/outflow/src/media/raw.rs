@@ -19,6 +19,13 @@ pub struct Picture {
     pub arrival: std::time::Instant,
 }
 
+/// The least bit rate that pictures of this size and frame rate can be coded at with some use: below, even the coarsest
+/// ones are larger.
+pub fn least_rate(width: u32, height: u32, fps_num: u32, fps_den: u32) -> u64 {
+    let samples = u128::from(width) * u128::from(height) * u128::from(fps_num) / u128::from(fps_den.max(1));
+    u64::try_from(samples / 250).unwrap_or(u64::MAX)
+}
+
 /// A run of samples.
 #[derive(Debug, Clone)]
 pub struct Samples {

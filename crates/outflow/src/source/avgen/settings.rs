@@ -1,6 +1,7 @@
 //! The options of `avgen`, checked: everything the generator needs, within the bounds that it was made for.
 
 use crate::error::SpecError;
+use crate::media::raw::least_rate;
 use crate::node::Node;
 
 use super::sound::Sound;
@@ -53,6 +54,12 @@ impl Settings {
         let (width, height) = size(node)?;
         let (num, den) = frame_rate(node)?;
         let rates = node.options.rates("rates").unwrap_or_default();
+        let least = least_rate(width, height, num, den);
+        if let Some(rate) = rates.first().filter(|rate| **rate < least) {
+            return Err(node
+                .option_error("rates", format!("{rate} bits per second are too few for {width}x{height}"))
+                .hint(format!("take rates={}k or more, or a smaller size", least.div_ceil(1000))));
+        }
         let warning =
             (rates.len() > 1).then(|| format!("`rates` has {} values for one size: the first is taken", rates.len()));
         let rate = bounded(node, "sr", 44_100, 7350, 96_000, "Hz")?;
@@ -214,6 +221,7 @@ mod tests {
             ("sr", Value::Count(12_345), "48000"),
             ("blen", Value::Count(5000), "1000"),
             ("flen", Value::Count(0), "65536"),
+            ("rates", Value::Rates(vec![10_000]), "rates=93k"),
             ("views", Value::Count(2), "leave it out"),
             ("pack", Value::Text("ss".into()), "leave it out"),
         ];
@@ -228,6 +236,7 @@ mod tests {
     fn rates_and_fractions() {
         let options = [
             ("fps", Value::Fraction(60_000, 2002)),
+            ("sizes", Value::Sizes(vec![(240, 160)])),
             ("rates", Value::Rates(vec![200_000, 1])),
             ("dur", Value::Fraction(5, 2)),
             ("type", Value::Text("v".into())),
