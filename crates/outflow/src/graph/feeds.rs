@@ -155,7 +155,10 @@ impl Lanes {
 
     fn earliest(&mut self) -> Option<Packet> {
         let lanes = self.lanes.iter_mut().filter(|lane| !lane.queue.is_empty());
-        lanes.min_by_key(|lane| lane.queue.front().map_or(i64::MAX, |packet| packet.dts))?.queue.pop_front()
+        // Of one time the headers first: who joins at the first key frame is to have all of them before it.
+        let order =
+            |lane: &&mut Lane| lane.queue.front().map_or((i64::MAX, true), |head| (head.dts, !head.flags.header));
+        lanes.min_by_key(order)?.queue.pop_front()
     }
 }
 
@@ -202,6 +205,7 @@ impl Intake for Head {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::media::Flags;
 
     #[derive(Default)]
     struct Collector(Mutex<(Vec<(Kind, i64)>, Vec<String>)>);
@@ -240,6 +244,23 @@ mod tests {
         let times: Vec<i64> = collected.0.iter().map(|(_, dts)| *dts).collect();
         assert_eq!(times, [0, 0, 23, 40, 46, 69, 80, 92]);
         assert_eq!(collected.1, ["start Some(true) Some(true)", "end true"], "each once");
+    }
+
+    #[test]
+    fn every_header_comes_before_the_first_frame_of_its_time() {
+        let collector = Arc::new(Collector::default());
+        let merge = Merge::new(vec![vec![Kind::Video], vec![Kind::Audio]], collector.clone());
+        let (video, audio, head) = (merge.lane(0), merge.lane(1), merge.head());
+        let now = Instant::now();
+        head.start(StreamInfo { video: Some(true), audio: Some(true), realtime: true });
+        for lane in [(&video, Kind::Video), (&audio, Kind::Audio)] {
+            let header = packet(lane.1, 0, now);
+            lane.0.push(Packet { flags: Flags { header: true, ..Flags::default() }, ..header });
+            lane.0.push(packet(lane.1, 0, now));
+        }
+        head.end(true);
+        let kinds: Vec<Kind> = collector.0.lock().0.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [Kind::Video, Kind::Audio, Kind::Video, Kind::Audio]);
     }
 
     #[test]
