@@ -18,8 +18,10 @@ outflow: sends one live stream to many RTMP destinations at once
 
 A test picture that players can fetch from this machine:
     outflow avgen c=avc c=aac -o rtmp://:1935/live:gpac:rtmp_listen=1
+
 What an encoder publishes here, sent to two services:
     outflow -i rtmp://127.0.0.1:1935/live:gpac:rtmp_listen=1 -o rtmp://HOST/APP/KEY -o rtmps://HOST/APP/KEY
+
 A file, in real time, again and again:
     outflow -i FILE.mp4:loop -o rtmp://HOST/APP/KEY
 

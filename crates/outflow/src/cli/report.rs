@@ -85,6 +85,8 @@ fn input_line(input: &InputView, uptime: Duration) -> String {
         (Some(_), _) => "up".to_owned(),
         (None, Some(reason)) if reason.is_clean() => "EOS".to_owned(),
         (None, Some(reason)) => reason.text.clone(),
+        // A generator has no arrival of its own to tell of.
+        (None, None) if OutputStats::get(&stats.starts) > 0 => "up".to_owned(),
         (None, None) => "waiting".to_owned(),
     };
     format!("{}: {packets} pck {:.2} FPS - {state}\n", title(&input.name, input.kind), per_second(frames, uptime))

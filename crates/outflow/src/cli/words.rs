@@ -140,9 +140,9 @@ impl Reader<'_> {
     fn listens(&self, word: &Word<'_>) -> bool {
         let globals =
             self.globals.iter().filter(|global| global.target.is_none()).map(|global| Piece::new(&global.text));
-        let asked =
+        let mut asked =
             globals.chain(word.pieces.iter().copied()).filter(|piece| matches!(piece.name, "rtmp_listen" | "listen"));
-        asked.last().is_some_and(|piece| {
+        asked.next_back().is_some_and(|piece| {
             !piece.negated
                 && !piece
                     .value
@@ -162,7 +162,7 @@ impl Reader<'_> {
             }
         };
         if found.is_none() {
-            let (problem, hint) = check::unknown_scheme(url, direction);
+            let (problem, hint) = check::unknown_scheme(url, direction, listens);
             let head = if url.scheme.is_some() { word.head.clone() } else { shown::path(&word.head) };
             self.fail(word.index, head, problem, hint);
         }
