@@ -1,4 +1,4 @@
-//! Ingest servers, good ones and every kind of bad one, that count and record what reaches them.
+//! Servers, good ones and every kind of bad one, that count and record what reaches them, and play what they are told to.
 
 mod serve;
 mod state;
@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 pub use self::state::{Arrival, Session, State};
+use crate::flv::Tag;
 use crate::tls::Identity;
 use crate::wait::Watched;
-use crate::wire::{Reader, Writer};
+use crate::wire::{Message, Reader, Value, Writer, kind, object, text};
 
 /// How far a conversation gets before the server goes quiet or says garbage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +37,14 @@ pub enum Behaviour {
     Good,
     /// Falls silent after a stage, though it goes on reading, so that it sees the client leave.
     Mute(Stage),
-    /// Never answers `publish`, but reads what comes.
+    /// Never answers `publish`, `play` or a ping, but reads what comes.
     SilentPublish,
     /// Answers `connect` with `_error` and this code and description.
     RefuseConnect(&'static str, &'static str),
     /// Answers `publish` with this error code, as `NetStream.Publish.BadName`, and half-closes.
     RefusePublish(&'static str),
+    /// Answers `play` with this error code, as `NetStream.Play.StreamNotFound`, and half-closes.
+    RefusePlay(&'static str),
     /// Accepts `publish`, then closes without a word.
     CloseAfterPublish,
     /// Good until this many bytes were read, then reads nothing until [`Ingest::resume`].
@@ -109,9 +112,16 @@ impl Setup {
         let state = Watched::new(State::default());
         let (control, orders) = watch::channel(Orders::default());
         let behaviours = Arc::new(Mutex::new(self.behaviours.clone()));
-        let server = Server { setup: self, behaviours: Arc::clone(&behaviours), state: state.clone(), orders };
+        let outgoing = broadcast::Sender::new(4096);
+        let server = Server {
+            setup: self,
+            behaviours: Arc::clone(&behaviours),
+            state: state.clone(),
+            orders,
+            outgoing: outgoing.clone(),
+        };
         let accepting = tokio::spawn(server.accept(listener));
-        Ingest { address, tls, state, control, behaviours, accepting }
+        Ingest { address, tls, state, control, behaviours, outgoing, accepting }
     }
 }
 
@@ -135,6 +145,7 @@ pub struct Ingest {
     pub state: Watched<State>,
     control: watch::Sender<Orders>,
     behaviours: Arc<Mutex<Vec<Behaviour>>>,
+    outgoing: broadcast::Sender<Message>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -153,6 +164,29 @@ impl Ingest {
     pub fn url(&self, path: &str) -> String {
         let port = self.address.port();
         if self.tls { format!("rtmps://localhost:{port}/{path}") } else { format!("rtmp://{}/{path}", self.address) }
+    }
+
+    /// Sends a message to every client whose `play` was accepted before.
+    pub fn send(&self, message: Message) {
+        // Nobody plays: nobody misses it.
+        let _ = self.outgoing.send(message);
+    }
+
+    /// Sends a tag to the players, on the message stream that every client of this server has.
+    pub fn send_tag(&self, tag: &Tag) {
+        self.send(Message { kind: tag.kind, time: tag.time, stream: 1, body: tag.body.clone() });
+    }
+
+    /// Sends an `onStatus` to the players.
+    pub fn send_status(&self, level: &str, code: &str) {
+        let info = object([("level", text(level)), ("code", text(code)), ("description", text("told by the test"))]);
+        self.send(Message::amf(kind::COMMAND, 1, &vec![text("onStatus"), Value::Number(0.0), Value::Null, info]));
+    }
+
+    /// Waits until this many clients' `play` was accepted, those that have left included.
+    pub async fn wait_for_players(&self, count: usize) {
+        let played = |state: &State| state.sessions.iter().filter(|session| session.played.is_some()).count();
+        self.wait_for("players", |state| played(state) >= count).await;
     }
 
     /// Waits until `condition` holds. The test fails with `what` and the state if it does not in time.
@@ -203,6 +237,7 @@ struct Server {
     behaviours: Arc<Mutex<Vec<Behaviour>>>,
     state: Watched<State>,
     orders: watch::Receiver<Orders>,
+    outgoing: broadcast::Sender<Message>,
 }
 
 impl Server {
@@ -224,8 +259,9 @@ impl Server {
             let state = self.state.clone();
             let orders = self.orders.clone();
             let tls = self.setup.tls.clone();
+            let outgoing = self.outgoing.subscribe();
             connections.spawn(async move {
-                let end = serve::connection(stream, tls, behaviour, index, &state, orders).await;
+                let end = serve::connection(stream, tls, behaviour, index, &state, orders, outgoing).await;
                 state.update(|state| {
                     state.open -= 1;
                     state.sessions[index].end = Some(end);

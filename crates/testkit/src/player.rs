@@ -21,6 +21,10 @@ pub struct Received {
     pub key_frames: usize,
     /// Codes of `onStatus` messages after the first.
     pub statuses: Vec<String>,
+    /// The chunk size that the server announced.
+    pub chunk_size: u32,
+    /// Reads that gave bytes since `play` was accepted.
+    pub reads: usize,
     /// How the connection ended, once it has.
     pub end: Option<String>,
 }
@@ -75,6 +79,7 @@ impl Player {
         let reading = tokio::spawn(async move {
             // Kept, or dropping the sending half would end a TLS connection.
             let _writer = writer;
+            let before = reader.reads;
             let end = loop {
                 let mut told = paused.clone();
                 let next = tokio::select! {
@@ -88,7 +93,14 @@ impl Player {
                     next = reader.next() => next,
                 };
                 match next {
-                    Ok(Some(message)) => into.update(|into| into.take(message)),
+                    Ok(Some(message)) => {
+                        let (chunk_size, reads) = (reader.chunk_size, reader.reads - before);
+                        into.update(|into| {
+                            into.take(message);
+                            into.chunk_size = chunk_size;
+                            into.reads = reads;
+                        });
+                    }
                     Ok(None) => break "server left".to_string(),
                     Err(error) => break error.to_string(),
                 }

@@ -19,6 +19,8 @@ pub use rml_rtmp::rml_amf0::Amf0Value as Value;
 pub mod kind {
     /// Set Chunk Size.
     pub const SET_CHUNK_SIZE: u8 = 1;
+    /// Acknowledgement.
+    pub const ACKNOWLEDGEMENT: u8 = 3;
     /// User Control.
     pub const USER_CONTROL: u8 = 4;
     /// Audio.
@@ -105,6 +107,10 @@ pub struct Reader {
     pending: Vec<u8>,
     received: Arc<AtomicU64>,
     limit: Option<u64>,
+    /// Reads that gave bytes so far.
+    pub reads: usize,
+    /// The chunk size that the peer announced last.
+    pub chunk_size: u32,
 }
 
 /// The sending half.
@@ -118,7 +124,15 @@ pub fn split(io: Box<dyn Io>) -> (Reader, Writer) {
     let (read, write) = tokio::io::split(io);
     let received = Arc::default();
     (
-        Reader { io: read, chunks: ChunkDeserializer::new(), pending: Vec::new(), received, limit: None },
+        Reader {
+            io: read,
+            chunks: ChunkDeserializer::new(),
+            pending: Vec::new(),
+            received,
+            limit: None,
+            reads: 0,
+            chunk_size: 128,
+        },
         Writer { io: write, chunks: ChunkSerializer::new() },
     )
 }
@@ -166,6 +180,7 @@ impl Reader {
         let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let n = self.io.read(&mut buffer[..room]).await?;
         self.received.fetch_add(n as u64, Ordering::Relaxed);
+        self.reads += usize::from(n > 0);
         Ok(n)
     }
 
@@ -191,6 +206,7 @@ impl Reader {
             && let Ok(RtmpMessage::SetChunkSize { size }) = payload.to_rtmp_message()
         {
             self.chunks.set_max_chunk_size(size as usize).map_err(io::Error::other)?;
+            self.chunk_size = size;
         }
         Ok(Some(Message {
             kind: payload.type_id,

@@ -100,3 +100,60 @@ impl Exchange {
         let _ = tokio::time::timeout(within, words).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn pair() -> (Exchange, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Exchange::new(Connection::Plain(client)), listener.accept().await.unwrap().0)
+    }
+
+    /// Has so many more bytes to say.
+    struct Talker(usize);
+
+    impl Speaker for Talker {
+        fn has_output(&self) -> bool {
+            self.0 > 0
+        }
+
+        fn take_output(&mut self) -> Bytes {
+            let bytes = self.0.min(64 << 10);
+            self.0 -= bytes;
+            Bytes::from(vec![7; bytes])
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_is_read_all_the_same() {
+        let (mut ours, mut theirs) = pair().await;
+        // More than any kernel takes for a peer that does not read.
+        let mut endless = Talker(1 << 40);
+        let mut buffer = [0; 1024];
+        for round in 0..50 {
+            theirs.write_all(&[round; 100]).await.unwrap();
+            let mut read = 0;
+            while read < 100 {
+                read += ours.read(&mut endless, &mut buffer).await.unwrap();
+            }
+        }
+        assert!(endless.0 > (1 << 40) - (64 << 20), "the kernel took all of it");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_arrive_unless_nobody_reads_them() {
+        let (ours, mut theirs) = pair().await;
+        ours.part(&mut Talker(100_000), Duration::from_secs(60)).await;
+        let mut heard = Vec::new();
+        theirs.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard.len(), 100_000);
+        let (ours, _theirs) = pair().await;
+        ours.part(&mut Talker(1 << 40), Duration::from_millis(20)).await;
+    }
+}

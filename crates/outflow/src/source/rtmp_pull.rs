@@ -39,6 +39,8 @@ const READ_BYTES: usize = 128 * 1024;
 /// How long a server may be silent.
 #[derive(Clone, Copy)]
 struct Patience {
+    /// The deadline of each stage before the answer to play, connecting aside.
+    stage: Duration,
     /// Without a byte for so long it is asked for a sign of life ...
     ping: Duration,
     /// ... and without a byte, or without media where there was some, it is given up after so long.
@@ -48,8 +50,9 @@ struct Patience {
 fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
     let client = Client::new(client::settings::read(node, Role::Play)?);
     let connect = node.options.duration("timeout").filter(|timeout| !timeout.is_zero());
-    let patience = Patience { ping: Duration::from_secs(10), silent: Duration::from_secs(30) };
-    Ok(Box::new(RtmpPull { client, connect: connect.unwrap_or(Duration::from_secs(10)), patience }))
+    let seconds = Duration::from_secs;
+    let patience = Patience { stage: seconds(10), ping: seconds(10), silent: seconds(30) };
+    Ok(Box::new(RtmpPull { client, connect: connect.unwrap_or(seconds(10)), patience }))
 }
 
 struct RtmpPull {
@@ -62,7 +65,7 @@ struct RtmpPull {
 impl Source for RtmpPull {
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
-            let deadlines = Deadlines::new(&job, self.connect);
+            let deadlines = Deadlines::new(&job, self.connect, self.patience.stage);
             let opened = tokio::select! {
                 biased;
                 // While nothing plays there is nobody to say good-bye to.

@@ -10,5 +10,6 @@ mod help;
 mod isolation;
 mod issue3043;
 mod mistakes;
+mod pull;
 mod relay;
 mod source_return;

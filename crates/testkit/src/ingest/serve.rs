@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rml_rtmp::messages::{PeerBandwidthLimitType, RtmpMessage};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use super::{Behaviour, Orders, Stage, State};
 use crate::tls::Identity;
@@ -23,6 +23,7 @@ pub(super) async fn connection(
     index: usize,
     state: &Watched<State>,
     mut orders: watch::Receiver<Orders>,
+    outgoing: broadcast::Receiver<Message>,
 ) -> String {
     if matches!(behaviour, Behaviour::ResetAt(_)) && stream.set_zero_linger().is_err() {
         return "could not set SO_LINGER".into();
@@ -33,7 +34,7 @@ pub(super) async fn connection(
     let held = orders.clone();
     let serving = async {
         let (reader, writer) = super::open(stream, tls).await?;
-        Connection { reader, writer, behaviour, index, state, orders: held, published: None }.run().await
+        Connection { reader, writer, behaviour, index, state, orders: held, outgoing, published: None }.run().await
     };
     tokio::select! {
         result = serving => match result {
@@ -51,6 +52,7 @@ struct Connection<'a> {
     index: usize,
     state: &'a Watched<State>,
     orders: watch::Receiver<Orders>,
+    outgoing: broadcast::Receiver<Message>,
     /// When `publish` was accepted, and the bytes read until then.
     published: Option<(Instant, u64)>,
 }
@@ -73,7 +75,18 @@ impl Connection<'_> {
             let next = tokio::select! {
                 biased;
                 _ = orders.wait_for(|orders| orders.paused) => continue,
-                next = self.reader.next() => next,
+                next = self.reader.next() => Ok(next),
+                // From the first message after `play` was accepted on.
+                message = self.outgoing.recv(), if self.state.look(|state| state.sessions[self.index].played.is_some()) => {
+                    Err(message)
+                }
+            };
+            let next = match next {
+                Ok(next) => next,
+                Err(message) => {
+                    self.writer.send(&message.map_err(io::Error::other)?).await?;
+                    continue;
+                }
             };
             let message = match next {
                 Err(error) if wire::is_at_limit(&error) => {
@@ -99,14 +112,28 @@ impl Connection<'_> {
                     self.state.update(|state| state.sessions[self.index].media(message));
                     self.drain_slowly().await;
                 }
-                _ => {}
+                kind::ACKNOWLEDGEMENT => {}
+                _ => {
+                    if let (kind::USER_CONTROL, Some([0, 6, number @ ..])) =
+                        (message.kind, message.body.first_chunk::<6>())
+                        && !matches!(self.behaviour, Behaviour::SilentPublish)
+                    {
+                        let pong = [&[0, 7][..], number].concat().into();
+                        self.writer.send(&Message { kind: kind::USER_CONTROL, time: 0, stream: 0, body: pong }).await?;
+                    }
+                    self.state.update(|state| state.sessions[self.index].controls.push(message));
+                }
             }
         }
     }
 
     fn count_bytes(&self) {
         let bytes = self.reader.counter().load(std::sync::atomic::Ordering::Relaxed);
-        self.state.update(|state| state.sessions[self.index].bytes = bytes);
+        let reads = self.reader.reads;
+        self.state.update(|state| {
+            state.sessions[self.index].bytes = bytes;
+            state.sessions[self.index].reads = reads;
+        });
     }
 
     /// Waits while the test has paused reading.
@@ -144,6 +171,7 @@ impl Connection<'_> {
     /// Answers one command; `Some` ends the connection.
     async fn command(&mut self, message: &Message) -> io::Result<Option<&'static str>> {
         let Some(values) = message.values() else { return Err(io::Error::other("a command that is no AMF0")) };
+        self.state.update(|state| state.sessions[self.index].calls.push(values.clone()));
         let mut values = values.into_iter();
         let name = values.next().and_then(Value::get_string).unwrap_or_default();
         let transaction = values.next().and_then(Value::get_number).unwrap_or_default();
@@ -171,6 +199,10 @@ impl Connection<'_> {
             "publish" => {
                 let stream_name = values.nth(1).and_then(Value::get_string).unwrap_or_default();
                 return self.publish(message.stream, stream_name).await;
+            }
+            "play" => {
+                let stream_name = values.nth(1).and_then(Value::get_string).unwrap_or_default();
+                return self.play(message.stream, stream_name).await;
             }
             "FCUnpublish" | "closeStream" | "deleteStream" => {
                 self.state.update(|state| state.sessions[self.index].unpublished = true);
@@ -211,6 +243,20 @@ impl Connection<'_> {
         }
         self.published = Some((Instant::now(), self.reader.counter().load(std::sync::atomic::Ordering::Relaxed)));
         self.state.update(|state| state.sessions[self.index].published = Some(stream_name));
+        Ok(None)
+    }
+
+    async fn play(&mut self, stream: u32, stream_name: String) -> io::Result<Option<&'static str>> {
+        match self.behaviour {
+            Behaviour::RefusePlay(code) => {
+                self.writer.on_status(stream, "error", code, "refused by the test").await?;
+                return self.linger().await;
+            }
+            Behaviour::SilentPublish => return Ok(None),
+            _ => self.writer.on_status(stream, "status", "NetStream.Play.Start", "go ahead").await?,
+        }
+        self.outgoing = self.outgoing.resubscribe();
+        self.state.update(|state| state.sessions[self.index].played = Some(stream_name));
         Ok(None)
     }
 

@@ -54,8 +54,14 @@ pub struct Session {
     pub connect: Option<Value>,
     /// The names of all commands, in order.
     pub commands: Vec<String>,
+    /// All values of each command, its name and transaction id first.
+    pub calls: Vec<Vec<Value>>,
+    /// Protocol and user control messages, acknowledgements not kept.
+    pub controls: Vec<Message>,
     /// The stream name of `publish`, once accepted.
     pub published: Option<String>,
+    /// The stream name of `play`, once accepted.
+    pub played: Option<String>,
     /// Whether the client said `FCUnpublish`, `closeStream` or `deleteStream`.
     pub unpublished: bool,
     /// Audio, video and data messages.
@@ -68,6 +74,8 @@ pub struct Session {
     pub longest_gap: Duration,
     /// Bytes read, as of the last whole message.
     pub bytes: u64,
+    /// Reads that gave bytes, as of the last whole message.
+    pub reads: usize,
     /// How the connection ended.
     pub end: Option<String>,
     keep_bodies: bool,
@@ -81,13 +89,17 @@ impl Session {
             accepted: Instant::now(),
             connect: None,
             commands: Vec::new(),
+            calls: Vec::new(),
+            controls: Vec::new(),
             published: None,
+            played: None,
             unpublished: false,
             arrivals: Vec::new(),
             media_messages: 0,
             key_frames: 0,
             longest_gap: Duration::ZERO,
             bytes: 0,
+            reads: 0,
             end: None,
             keep_bodies,
             last_media: None,
@@ -126,6 +138,23 @@ impl Session {
         self.connect.clone()?.get_object_properties()?.remove(name)?.get_string()
     }
 
+    /// All values of the first command of this name.
+    pub fn call(&self, name: &str) -> Option<&[Value]> {
+        self.calls.iter().map(Vec::as_slice).find(|values| values.first() == Some(&crate::wire::text(name)))
+    }
+
+    /// The chunk sizes that the client announced (Adobe RTMP 1.0 §5.4.1).
+    pub fn chunk_sizes(&self) -> Vec<u32> {
+        let of = self.controls.iter().filter(|message| message.kind == kind::SET_CHUNK_SIZE);
+        of.filter_map(|message| Some(u32::from_be_bytes(message.body.first_chunk::<4>().copied()?))).collect()
+    }
+
+    /// The user control messages of one event type, without it (Adobe RTMP 1.0 §6.2).
+    pub fn user_controls(&self, event: u16) -> Vec<Vec<u8>> {
+        let of = self.controls.iter().filter(|message| message.kind == kind::USER_CONTROL);
+        of.filter_map(|message| message.body.strip_prefix(&event.to_be_bytes()).map(<[u8]>::to_vec)).collect()
+    }
+
     /// The messages as FLV tags; `@setDataFrame` is taken off metadata as FLV files do not have it.
     pub fn tags(&self) -> Vec<Tag> {
         self.arrivals.iter().map(|arrival| Tag::from_message(&arrival.message)).collect()
@@ -138,6 +167,7 @@ impl std::fmt::Debug for Session {
         f.debug_struct("Session")
             .field("commands", &self.commands)
             .field("published", &self.published)
+            .field("played", &self.played)
             .field("media_messages", &self.media_messages)
             .field("key_frames", &self.key_frames)
             .field("bytes", &self.bytes)

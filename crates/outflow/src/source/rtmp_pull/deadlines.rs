@@ -10,23 +10,21 @@ use crate::error::{Ended, Reason};
 use crate::monitor::{Event, State};
 use crate::source::SourceJob;
 
-/// The deadline of every stage but connecting.
-const STAGE: Duration = Duration::from_secs(10);
-
 /// The deadlines of one attempt.
 pub(super) struct Deadlines<'a> {
     job: &'a SourceJob,
     connect: Duration,
+    others: Duration,
     stage: watch::Sender<(State, Instant)>,
 }
 
 impl<'a> Deadlines<'a> {
-    pub(super) fn new(job: &'a SourceJob, connect: Duration) -> Self {
-        Self { job, connect, stage: watch::Sender::new((State::Resolving, Instant::now())) }
+    pub(super) fn new(job: &'a SourceJob, connect: Duration, others: Duration) -> Self {
+        Self { job, connect, others, stage: watch::Sender::new((State::Resolving, Instant::now())) }
     }
 
     fn limit(&self, state: State) -> Duration {
-        if state == State::Connecting { self.connect } else { STAGE }
+        if state == State::Connecting { self.connect } else { self.others }
     }
 
     /// Returns when a stage has taken too long.
