@@ -68,8 +68,8 @@ pub struct PlayOffer {
     pub joined: Notify,
     /// Told at each player that leaves.
     pub left: Notify,
-    /// Lets the players go: the output stops.
-    pub closing: Stop,
+    /// Lets the players of now go: the output stops, or there has been no media for its `grace`.
+    pub closing: Mutex<Stop>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
 }
@@ -90,6 +90,8 @@ pub struct PublishSlot {
     pub joined: Notify,
     /// The input's counters.
     pub stats: Arc<InputStats>,
+    /// Whether small segments are sent at once (`tcp_nodelay`).
+    pub nodelay: bool,
 }
 
 /// The publisher of the moment.

@@ -15,6 +15,7 @@ use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
 use crate::monitor::Event;
 use crate::net::connection::Connection;
+use crate::net::dial;
 use crate::net::exchange::Exchange;
 use crate::registry::{Current, Path, PublishSlot, presents};
 use crate::stop::{Stop, stopper};
@@ -50,6 +51,7 @@ pub(super) async fn publish(
         Some(slot) => match take(&slot) {
             Some(seat) => {
                 if session.accept_publish(id) {
+                    dial::prepare(connection.tcp(), slot.nodelay);
                     slot.joined.notify_waiters();
                     let left = run(&slot, connection, session, &seat, peer).await;
                     drop(seat);

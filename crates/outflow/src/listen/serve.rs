@@ -143,10 +143,11 @@ async fn play(
     offer.joined.notify_waiters();
     (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
     let link = Box::new(ServerLink { session, stream_id: id });
+    let closing = offer.closing.lock().clone();
     let mut attached = listener.pumps.attach(connection, link, order);
     let ended = tokio::select! {
         ended = &mut attached => ended,
-        () = offer.closing.stopped() => {
+        () = closing.stopped() => {
             attached.finish();
             match tokio::time::timeout(LAST_WORDS, &mut attached).await {
                 Ok(ended) => ended,

@@ -69,16 +69,16 @@ const PUBLISH_KEY: OptionSpec =
 const PLAY_KEY: OptionSpec = OptionSpec::new("play_key", Type::Secret, "", "the key a player must present");
 
 /// Of every RTMP word.
-const EVERY: &[OptionSpec] = &[NAME, LISTEN, APP, PLAYPATH, KEY, TCP_NODELAY, BIND, CHUNK_SIZE];
+const EVERY: &[OptionSpec] = &[NAME, LISTEN, APP, PLAYPATH, KEY, TCP_NODELAY];
 /// Of words that dial.
 const DIALLING: &[OptionSpec] =
-    &[CONNECT_TIMEOUT, TCURL, FLASHVER, PAGEURL, SWFURL, CONN, CA, RETRY, RETRY_MAX, RETRIES];
+    &[CONNECT_TIMEOUT, TCURL, FLASHVER, PAGEURL, SWFURL, CONN, CA, BIND, RETRY, RETRY_MAX, RETRIES];
 /// Of words that play from a server.
 const PLAYING: &[OptionSpec] = &[RTMP_LIVE, BUFFER, SUBSCRIBE];
 /// Of words that listen.
 const LISTENING: &[OptionSpec] = &[PEER_TIMEOUT];
 /// Of outputs of either direction.
-const OUTPUT: &[OptionSpec] = &[MAX_LAG, LATENCY, DELAY, GRACE, TRACKS];
+const OUTPUT: &[OptionSpec] = &[CHUNK_SIZE, MAX_LAG, LATENCY, DELAY, GRACE, TRACKS];
 
 /// Taken without effect by a word that listens.
 const NOT_LISTENING: &[OptionSpec] = &[
@@ -88,10 +88,14 @@ const NOT_LISTENING: &[OptionSpec] = &[
     SWFURL.ignored(),
     CONN.ignored(),
     CA.ignored(),
+    // What it binds is in the URL.
+    BIND.ignored(),
     RETRY.ignored(),
     RETRY_MAX.ignored(),
     RETRIES.ignored(),
 ];
+/// Of inputs: they send no media, and so announce no chunk size.
+const NOT_SENDING: &[OptionSpec] = &[CHUNK_SIZE.ignored()];
 const NOT_PLAYING: &[OptionSpec] = &[RTMP_LIVE.ignored(), BUFFER.ignored(), SUBSCRIBE.ignored()];
 
 /// Of an output that dials a server and publishes. FFmpeg sends `rtmp_live`, `rtmp_buffer` and `rtmp_subscribe` only when
@@ -120,11 +124,11 @@ pub const LISTEN_OUTPUT: &[&[OptionSpec]] = &[
 
 /// Of an input that waits for a publisher.
 pub const LISTEN_INPUT: &[&[OptionSpec]] =
-    &[EVERY, LISTENING, &[PUBLISH_KEY, PLAY_KEY.ignored()], NOT_LISTENING, NOT_PLAYING, known::RTMP];
+    &[EVERY, LISTENING, &[PUBLISH_KEY, PLAY_KEY.ignored()], NOT_SENDING, NOT_LISTENING, NOT_PLAYING, known::RTMP];
 
 /// Of an input that plays from a server.
 pub const PULL: &[&[OptionSpec]] =
-    &[EVERY, DIALLING, PLAYING, &[PUBLISH_KEY.ignored(), PLAY_KEY.ignored()], known::RTMP];
+    &[EVERY, DIALLING, PLAYING, NOT_SENDING, &[PUBLISH_KEY.ignored(), PLAY_KEY.ignored()], known::RTMP];
 
 #[cfg(test)]
 mod tests {

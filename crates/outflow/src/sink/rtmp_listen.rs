@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outflow_rtmp::url::RtmpUrl;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
@@ -16,7 +17,7 @@ use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PlayOffer, Target};
 use crate::secret::Secret;
-use crate::stop::stopper;
+use crate::stop::{Stopper, stopper};
 use crate::stream::Stream;
 
 /// `-o rtmp://...:rtmp_listen=1`.
@@ -87,6 +88,28 @@ async fn all_sent(stream: &Stream, offer: &PlayOffer) {
     }
 }
 
+/// Lets the players go each time when the source has been gone for the `grace`; those that come later wait for its return.
+/// Never returns.
+async fn part_without_media(stream: &Stream, offer: &PlayOffer, closer: &mut Stopper, grace: Option<Duration>) {
+    let Some(grace) = grace else { return std::future::pending().await };
+    let mut state = stream.state();
+    loop {
+        let Ok(gone) = state.wait_for(|state| state.gone_since.is_some()).await.map(|state| state.gone_since) else {
+            return std::future::pending().await;
+        };
+        let Some(due) = gone.and_then(|gone| gone.checked_add(grace)) else { return std::future::pending().await };
+        tokio::select! {
+            () = tokio::time::sleep_until(due.into()) => {
+                let (next, closing) = stopper();
+                *offer.closing.lock() = closing;
+                std::mem::replace(closer, next).stop();
+                let _ = state.wait_for(|state| state.gone_since != gone).await;
+            }
+            _ = async { state.clone().wait_for(|state| state.gone_since != gone).await.map(drop) } => {}
+        }
+    }
+}
+
 impl Sink for RtmpListen {
     fn role(&self) -> Role {
         Role::Serve
@@ -106,7 +129,7 @@ impl Sink for RtmpListen {
             {
                 return ended;
             }
-            let (closer, closing) = stopper();
+            let (mut closer, closing) = stopper();
             let options = &self.options;
             let start = if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group };
             let offer = Arc::new(PlayOffer {
@@ -123,7 +146,7 @@ impl Sink for RtmpListen {
                 events: job.events.clone(),
                 joined: Notify::new(),
                 left: Notify::new(),
-                closing,
+                closing: Mutex::new(closing),
                 nodelay: options.bool("tcp_nodelay"),
             });
             job.stream.hub().keep_at_least(offer.max_lag + offer.delay);
@@ -135,6 +158,9 @@ impl Sink for RtmpListen {
                 ended = nobody_came(&offer.joined, first_peer(&self.options)) => ended,
                 // Each player is sent what is left, and told the end, by its own reading of the stream.
                 () = all_sent(&job.stream, &offer) => Ended::clean(),
+                () = part_without_media(&job.stream, &offer, &mut closer, options.duration("grace")) => {
+                    Ended::internal("a stream without an end")
+                }
             };
             drop(route);
             closer.stop();

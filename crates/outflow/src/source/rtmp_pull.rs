@@ -189,7 +189,7 @@ impl Playing<'_> {
 
     /// Looks whether the server is still there.
     fn look(&mut self, job: &SourceJob) -> Option<Ended> {
-        let Patience { ping, silent } = self.patience;
+        let Patience { ping, silent, .. } = self.patience;
         let timeout = |what: &str| Ended::network(Reason::Timeout, format!("{what} for {} s", silent.as_secs_f32()));
         if self.heard.elapsed() >= silent {
             return Some(timeout("the server sent nothing, not even the answer to a ping,"));
