@@ -373,12 +373,13 @@ impl Machine {
         match self.state {
             State::Backoff => self.begin_or_wait(now, actions),
             State::Resolving | State::Connecting | State::Handshaking | State::Publishing => {
-                let limit = now.saturating_duration_since(self.since).as_secs_f32();
+                // In tenths: a deadline may be shorter than a second.
+                let limit = (now.saturating_duration_since(self.since).as_secs_f32() * 10.0).round() / 10.0;
                 let text = match self.state {
-                    State::Resolving => format!("the look-up of the name took longer than {limit:.0} s"),
-                    State::Connecting => format!("no connection within {limit:.0} s"),
-                    State::Handshaking => format!("no answer to the handshake within {limit:.0} s"),
-                    _ => format!("no answer to publish within {limit:.0} s"),
+                    State::Resolving => format!("the look-up of the name took longer than {limit} s"),
+                    State::Connecting => format!("no connection within {limit} s"),
+                    State::Handshaking => format!("no answer to the handshake within {limit} s"),
+                    _ => format!("no answer to publish within {limit} s"),
                 };
                 actions.abort = true;
                 self.ended(now, Ended::network(Reason::Timeout, text), actions);

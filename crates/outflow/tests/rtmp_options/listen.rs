@@ -21,16 +21,18 @@ async fn under_which_path_and_key_it_plays() {
     // The word's app, its options, a path that is served, and one that is not.
     let rows = [
         ("plain", "", "plain/any", "other/any"),
-        ("app", "rtmp_app=other", "other/any", "app/any"),
+        // As FFmpeg reads it: beside an app that is given, the path is the name.
+        ("app", "rtmp_app=other", "other/app", "app/any"),
         ("path", "rtmp_playpath=name", "path/name", "path/any"),
         ("key", "key=secret", "key/secret", "key/any"),
         ("guarded", "play_key=pass", "guarded/any?key=pass", "guarded/any"),
     ];
     let mut line = INPUT.to_owned();
     for (app, options, ..) in rows {
-        line += &format!(" -o rtmp://127.0.0.1:0/{app}:gpac:rtmp_listen=1:name={app}:{options}");
+        let option = if options.is_empty() { String::new() } else { format!(":{options}") };
+        line += &format!(" -o rtmp://127.0.0.1:0/{app}:gpac:rtmp_listen=1:name={app}{option}");
     }
-    let program = Program::start(&words(line.trim_end_matches(':')));
+    let program = Program::start(&words(&line));
     for (app, options, served, refused) in rows {
         let of = format!("/{app}");
         assert!(player(&program, &of, refused).await.is_err(), "{options}");
@@ -133,7 +135,8 @@ impl ClearEnds for Vec<Event> {
 async fn whom_a_listening_input_takes() {
     let rows = [
         ("plain", "", "plain/any", "other/any"),
-        ("app", "rtmp_app=other", "other/any", "app/any"),
+        // As FFmpeg reads it: beside an app that is given, the path is the name.
+        ("app", "rtmp_app=other", "other/app", "app/any"),
         ("path", "rtmp_playpath=name", "path/name", "path/any"),
         ("key", "key=secret", "key/secret", "key/any"),
         ("guarded", "publish_key=pass", "guarded/any?key=pass", "guarded/any"),

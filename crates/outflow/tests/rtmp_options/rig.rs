@@ -66,9 +66,13 @@ impl Drop for Program {
     }
 }
 
-/// Words, split at blanks; a blank within a word is typed as `_`.
+/// Words, split at blanks; `%20` is a blank within a word, and each port 0 of a listening word becomes a free one.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(|word| word.replace("%20", " ")).collect()
+    let word = |word: &str| {
+        let port = format!("127.0.0.1:{}/", outflow_testkit::free_port());
+        word.replace("%20", " ").replacen("127.0.0.1:0/", &port, 1)
+    };
+    text.split_whitespace().map(word).collect()
 }
 
 /// A publisher that notes when it sent each body.
