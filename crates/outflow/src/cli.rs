@@ -134,13 +134,12 @@ pub fn parse_with(
     if scan.program.strict {
         errors.append(&mut warnings);
     }
-    let outside = errors.is_empty() && !missing.is_empty();
     errors.append(&mut missing);
     errors.sort_by_key(|error| error.word_index);
     if errors.is_empty() {
         Ok(Command::Graph { graph: Box::new(graph), program: scan.program, warnings })
     } else {
-        Err(SpecErrors { list: errors, warnings, outside })
+        Err(SpecErrors { list: errors, warnings })
     }
 }
 

@@ -224,19 +224,12 @@ pub struct SpecErrors {
     pub list: Vec<SpecError>,
     /// What works but is hardly meant: it may explain a mistake.
     pub warnings: Vec<SpecError>,
-    /// True if the words are right, and only something that they name is not there: exit code 1 instead of 2.
-    pub outside: bool,
 }
 
 impl SpecErrors {
     /// Mistakes in the words.
     pub fn new(list: Vec<SpecError>) -> Self {
-        Self { list, warnings: Vec::new(), outside: false }
-    }
-
-    /// The program's exit code for them.
-    pub fn exit_code(&self) -> u8 {
-        if self.outside { 1 } else { 2 }
+        Self { list, warnings: Vec::new() }
     }
 }
 

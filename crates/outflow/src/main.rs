@@ -9,7 +9,7 @@ use outflow::cli::environment::System;
 use outflow::cli::mistakes::{self, Paint};
 use outflow::cli::{self, Command};
 use outflow::error::SpecError;
-use outflow::graph::run::{Surroundings, run};
+use outflow::graph::run::{Surroundings, WORDS, run};
 use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
 use outflow::net::dial::SystemResolver;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Ok(Command::Graph { graph, program, warnings }) => start(*graph, &program, &warnings),
         Err(errors) => {
             complain(&mistakes::render(&errors, Paint::for_stderr()));
-            ExitCode::from(errors.exit_code())
+            ExitCode::from(u8::try_from(WORDS).unwrap_or(2))
         }
     }
 }

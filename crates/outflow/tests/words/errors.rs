@@ -350,20 +350,6 @@ fn every_mistake_is_told_at_once_and_in_order() {
     assert_eq!(errors.iter().map(|error| error.word_index).collect::<Vec<_>>(), [2, 4, 6, 7]);
 }
 
-#[test]
-fn what_is_not_there_is_no_mistake_in_the_words() {
-    for (line, outside) in [
-        ("-i missing.flv -o null", true),
-        ("-i in.flv -o nowhere/out.flv", true),
-        ("-i missing.flv -o srt://h:1", false),
-        ("-i missing.flv", false),
-    ] {
-        let words: Vec<&str> = line.split(' ').collect();
-        let errors = parse_words(&words).unwrap_err();
-        assert_eq!((errors.outside, errors.exit_code()), (outside, if outside { 1 } else { 2 }), "{line}: {errors}");
-    }
-}
-
 #[cfg(unix)]
 #[test]
 fn words_that_are_no_text() {
