@@ -174,6 +174,22 @@ fn every_state_and_reason_is_on_the_page_for_operators() {
     assert_eq!(first_column(&text, "<!-- table: reasons -->"), reasons, "docs/operating.md and Reason::code differ");
 }
 
+#[test]
+fn every_name_in_json_is_on_the_page_for_operators() {
+    let text = page("docs/operating.md");
+    let section = between(&text, "### JSON events", "\n## ");
+    let shown = ticked(section);
+    let code = include_str!("../src/cli/json.rs").split("#[cfg(test)]").next().unwrap();
+    let names: Vec<&str> = code.split('"').skip(1).step_by(2).filter(|name| is_name(name)).collect();
+    assert!(names.len() > 50, "{names:?}");
+    let missing: Vec<&str> = names.into_iter().filter(|name| !shown.contains(name)).collect();
+    assert!(missing.is_empty(), "docs/operating.md lacks {missing:?}");
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
 mod reference {
     //! The part of docs/words.md that is made from the records of every kind.
 
