@@ -148,3 +148,20 @@ async fn a_second_publisher_is_refused_while_the_first_is_alive_and_a_stranger_a
         .await;
     Publisher::connect(&url("s?key=k1")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_publisher_that_we_let_go_is_not_called_silent() {
+    let mut bench = Bench::new();
+    bench.input(&LISTEN_IN, "rtmp://127.0.0.1:0/in", &[]).await;
+    let port = bench.port(0).await;
+    let publisher = Publisher::connect(&format!("rtmp://127.0.0.1:{port}/in/key")).await.unwrap();
+    bench._stops.clear();
+    let reason = |events: &Vec<Event>| {
+        events.iter().find_map(|event| match event {
+            Event::InputEnded { reason, .. } => Some(reason.reason),
+            _ => None,
+        })
+    };
+    assert_eq!(bench.seen.wait_for("the publisher's end", reason).await, outflow::error::Reason::Stopped);
+    drop(publisher);
+}

@@ -85,6 +85,13 @@ struct Seat {
     heard: Arc<Mutex<Instant>>,
 }
 
+impl Seat {
+    /// True if another publisher has the place now.
+    fn was_taken(&self) -> bool {
+        self.slot.current.lock().as_ref().is_some_and(|current| current.id != self.id)
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut current = self.slot.current.lock();
@@ -124,8 +131,12 @@ async fn run(
     publisher.ingest = Some(Ingest::new(slot.feed.clone()));
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
-        () = seat.stop.stopped() => {
-            Ended::new(Origin::Peer, Retry::Now, Reason::Timeout, "it was silent, and another publisher took its place")
+        () = seat.stop.stopped() => match seat.was_taken() {
+            true => {
+                let text = "it was silent, and another publisher took its place";
+                Ended::new(Origin::Peer, Retry::Now, Reason::Timeout, text)
+            }
+            false => Ended::stopped(),
         }
     };
     if let Some(mut ingest) = publisher.ingest.take() {
