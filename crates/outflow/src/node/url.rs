@@ -104,11 +104,11 @@ impl MediaUrl {
         self.parts().map(|parts| parts.host)
     }
 
-    /// The port, or the default one of `rtmp` (1935) and `rtmps` (1936); `None` if there is none or it is wrong.
+    /// The port, or the default one of `rtmp` (1935) and `rtmps` (443, as FFmpeg and OBS dial it); `None` if there is none or it is wrong.
     pub fn port(&self) -> Option<u16> {
         match self.parts()?.port {
             Some(port) => parse_port(port),
-            None if self.scheme.as_deref() == Some("rtmps") => Some(1936),
+            None if self.scheme.as_deref() == Some("rtmps") => Some(443),
             None => Some(1935),
         }
     }
@@ -238,7 +238,7 @@ mod tests {
     fn host_port_and_path() {
         for (raw, host, port, path) in [
             ("rtmp://h/live/k", Some("h"), Some(1935), Some("live/k")),
-            ("rtmps://h/live", Some("h"), Some(1936), Some("live")),
+            ("rtmps://h/live", Some("h"), Some(443), Some("live")),
             ("rtmp://[::1]:77/live/", Some("::1"), Some(77), Some("live")),
             ("rtmp://:1935/live", Some(""), Some(1935), Some("live")),
             ("rtmp://h:8889", Some("h"), Some(8889), Some("")),
