@@ -6,6 +6,7 @@
 
 mod avgen;
 mod cost;
+mod ffmpeg_options;
 mod help;
 mod isolation;
 mod issue3043;

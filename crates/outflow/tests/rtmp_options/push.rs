@@ -185,8 +185,11 @@ async fn a_server_that_stops_reading_is_skipped_for_after_max_lag() {
         move |event: &Event| matches!(event, Event::Skipped { output, .. } if output == name).then_some(())
     };
     let stop = async {
-        // It is counted when the reader goes on.
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let limit = |state: &outflow_testkit::ingest::State| state.bytes() > 200_000;
+        short.wait_for("its limit", limit).await;
+        long.wait_for("its limit", limit).await;
+        // What one has left out by then is counted when it goes on.
+        program.lag("long", 1500).await;
         short.resume();
         long.resume();
         program.event("a skip", skipped("short")).await;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use outflow::cli::environment::System;
 use outflow::cli::{self, Command};
 use outflow::graph::run::{Surroundings, run};
-use outflow::monitor::Event;
+use outflow::monitor::board::Board;
+use outflow::monitor::{Event, OutputStats};
 use outflow::net::dial::SystemResolver;
 use outflow_testkit::flv::Tag;
 use outflow_testkit::ingest::Session;
@@ -17,6 +18,7 @@ use outflow_testkit::wire::Value;
 /// A running graph; it ends when this is dropped.
 pub(crate) struct Program {
     pub(crate) events: Watched<Vec<Event>>,
+    board: Arc<Board>,
     task: tokio::task::JoinHandle<i32>,
 }
 
@@ -31,13 +33,14 @@ impl Program {
         assert!(warnings.is_empty(), "{warnings:?}");
         let events = Watched::new(Vec::new());
         let seen = events.clone();
+        let board = Arc::<Board>::default();
         let around = Surroundings {
-            board: Arc::default(),
+            board: board.clone(),
             events: Arc::new(move |event| seen.update(|events| events.push(event))),
             resolver: Arc::new(SystemResolver),
         };
         let task = tokio::spawn(async move { run(*graph, &program, around).await });
-        Self { events, task }
+        Self { events, board, task }
     }
 
     /// Waits until some event fits.
@@ -52,6 +55,20 @@ impl Program {
             _ => None,
         })
         .await
+    }
+
+    /// Waits until an output is so far behind. Its counters tell nobody when they change.
+    pub(crate) async fn lag(&self, output: &str, millis: u64) {
+        let deadline = Instant::now() + outflow_testkit::wait::DEADLINE;
+        let lag = || {
+            let view = self.board.view();
+            let stats = view.outputs.into_iter().find(|view| view.name == output).map(|view| view.stats);
+            stats.map_or(0, |stats| OutputStats::get(&stats.lag_millis))
+        };
+        while lag() < millis {
+            assert!(Instant::now() < deadline, "{output} is only {} ms behind", lag());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The exit code.
