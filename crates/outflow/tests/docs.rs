@@ -376,6 +376,10 @@ mod commands {
 
     #[test]
     fn every_command_on_the_pages_is_taken() {
+        // The pages are of a whole build.
+        if outflow::encode::ENCODERS.is_empty() {
+            return;
+        }
         let folder = tempfile::tempdir().unwrap();
         // What the pages call `show.mp4` and the like; only their names matter to the words.
         let media: Vec<(String, String)> = ["show.mp4", "show.webm", "in.mp4"]
