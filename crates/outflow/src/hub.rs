@@ -125,6 +125,12 @@ impl<T: Item> Hub<T> {
         cursor.position().unwrap_or_else(|| self.ring.lock().base)
     }
 
+    /// Where a reader that is to begin at the next entry point stands: at the newest one if that is younger than `fresh`
+    /// (it is what called the reader into being), else at the head. For [`Cursor::since`].
+    pub fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {
+        self.ring.lock().next_entry(now, fresh)
+    }
+
     /// Items published since the start.
     pub fn head(&self) -> u64 {
         self.ring.lock().head()

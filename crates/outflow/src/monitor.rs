@@ -21,7 +21,7 @@ pub enum State {
     Connecting,
     /// RTMP handshake and `connect`.
     Handshaking,
-    /// `publish` was sent, its answer is awaited.
+    /// `publish` was sent; its answer is awaited, or after it the key frame to begin with.
     Publishing,
     /// Accepted, and bytes are leaving. For a listening output: bound, and serving whoever plays.
     Live,

@@ -100,8 +100,11 @@ impl Progress {
     /// More steps than any run takes before the supervisor looks at them.
     const MOST: usize = 32;
 
+    /// `WaitingInput` says that the peer has accepted and that the next key frame is waited for: the state shown stays
+    /// `Publishing`, since nothing is sent yet, but has no deadline any more.
+    ///
     /// The run has come to this state: `Resolving`, `Connecting`, `Handshaking`, `Publishing`, then `Live` once the
-    /// peer has accepted. Each starts its deadline anew. Stalls and all other states are the supervisor's.
+    /// peer has accepted and media leaves. Each starts its deadline anew. Stalls and all other states are the supervisor's.
     pub fn enter(&self, state: State) {
         let mut states = self.0.states.lock();
         if states.len() >= Self::MOST {

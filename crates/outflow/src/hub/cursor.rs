@@ -72,6 +72,12 @@ impl Cursor {
         Self { place: Place::New(start), left_at: None, max_lag, delay, excused: Duration::ZERO, begun: false }
     }
 
+    /// A reader that begins at the first entry point to come after `mark` (see [`super::Hub::next_entry`]): at the newest,
+    /// if several have come before it reads.
+    pub fn since(mark: u64, max_lag: Duration, delay: Duration) -> Self {
+        Self { place: Place::Waiting(mark), ..Self::new(Start::Next, max_lag, delay) }
+    }
+
     /// True once it has begun to read.
     pub fn has_begun(&self) -> bool {
         matches!(self.place, Place::At(_))

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Item, Keep};
 
@@ -56,6 +56,11 @@ impl<T: Item> Ring<T> {
         self.bytes += item.size();
         self.slots.push_back(Slot { item, arrival });
         self.trim(arrival);
+    }
+
+    pub(super) fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {
+        let young = |seq| self.slot(seq).is_some_and(|slot| now.saturating_duration_since(slot.arrival) <= fresh);
+        self.entries.back().map(|entry| entry.seq).filter(|seq| young(*seq)).unwrap_or_else(|| self.head())
     }
 
     pub(super) fn forget_before(&mut self, seq: u64) {

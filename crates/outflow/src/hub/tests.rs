@@ -154,3 +154,20 @@ fn the_end_is_seen_after_everything_was_read() {
     fill(&mut publisher, &clock, 10..12, 10);
     assert_eq!(read(&hub, &mut late, clock.at(120)).0, [10, 11]);
 }
+
+#[test]
+fn a_reader_that_waits_for_the_next_entry_point_takes_the_one_that_just_came() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(10_000));
+    fill(&mut publisher, &clock, 0..25, 20);
+    let fresh = Duration::from_millis(100);
+    assert_eq!(hub.next_entry(clock.at(250), fresh), 20, "5 items old");
+    assert_eq!(hub.next_entry(clock.at(400), fresh), 25, "too old: the next to come");
+    let mut cursor = Cursor::since(hub.next_entry(clock.at(250), fresh), seconds(4), Duration::ZERO);
+    fill(&mut publisher, &clock, 25..42, 20);
+    assert_eq!(
+        read(&hub, &mut cursor, clock.at(420)).0,
+        [40, 41],
+        "the newest, if connecting took longer than a group"
+    );
+}

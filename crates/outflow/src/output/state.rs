@@ -318,7 +318,10 @@ impl Machine {
         if !self.running || self.stage_limit(self.state).is_none() {
             return;
         }
-        if self.stage_limit(to).is_some() {
+        if to == State::WaitingInput {
+            // The peer has done its part; a group of pictures lasts as long as the encoder likes.
+            self.deadline = None;
+        } else if self.stage_limit(to).is_some() {
             self.enter(now, to, self.stage_deadline(now, to));
         } else if to == State::Live {
             self.ever_live = true;

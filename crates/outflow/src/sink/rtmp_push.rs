@@ -5,14 +5,14 @@ mod settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outflow_rtmp::session::{ClientSession, Role};
 
 use super::{BoxFuture, Sink, SinkJob, SinkKind};
 use crate::client::{self, Client, Opened, Watcher, verdict};
 use crate::error::{Ended, Reason, SpecError};
-use crate::hub::Cursor;
+use crate::hub::{Cursor, Start};
 use crate::monitor::{Event, OutputStats, State};
 use crate::net::connection::Connection;
 use crate::net::pump::{Attached, Order};
@@ -39,6 +39,9 @@ const SILENT_LOOK: Duration = Duration::from_millis(200);
 /// A close without a word this soon after publish is how many servers refuse a key.
 const TELLING: Duration = Duration::from_secs(10);
 
+/// The key frame that made the input ready is still the one to begin with if it is no older.
+const FRESH: Duration = Duration::from_secs(1);
+
 fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let client = Client::new(client::settings::read(node, Role::Publish)?);
     Ok(Box::new(RtmpPush { client, settings: settings::read(node)?, proven: false }))
@@ -55,6 +58,8 @@ impl Sink for RtmpPush {
     fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
             let told = Told(&job);
+            // Taken now: a key frame that comes while we connect is one to begin with.
+            let mark = job.stream.hub().next_entry(Instant::now(), FRESH);
             let opened = tokio::select! {
                 biased;
                 // While nothing is published there is nobody to say good-bye to.
@@ -62,7 +67,7 @@ impl Sink for RtmpPush {
                 opened = self.client.open(&*job.env.resolver, &told) => opened,
             };
             match opened {
-                Ok(opened) => self.send(&job, opened).await,
+                Ok(opened) => self.send(&job, opened, mark).await,
                 Err(ended) => ended,
             }
         })
@@ -71,13 +76,15 @@ impl Sink for RtmpPush {
 
 impl RtmpPush {
     /// Hands the connection to the pump, and waits for its end.
-    async fn send(&mut self, job: &SinkJob, opened: Opened) -> Ended {
+    async fn send(&mut self, job: &SinkJob, opened: Opened, mark: u64) -> Ended {
         let Opened { connection, session, mut accepted, asked, .. } = opened;
-        job.progress.enter(if accepted { State::Live } else { State::Publishing });
+        // Live is when bytes of media leave, not before.
+        job.progress.enter(if accepted { State::WaitingInput } else { State::Publishing });
+        let mut sending = false;
         let spoken = Arc::new(AtomicBool::new(false));
-        let before = OutputStats::get(&job.stats.bytes);
+        let before = OutputStats::get(&job.stats.packets);
         let _connected = Connected::new(&job.stats);
-        let mut attached = self.attach(job, connection, session, spoken.clone());
+        let mut attached = self.attach(job, connection, session, spoken.clone(), mark);
         let mut stopping = false;
         let mut taking_since = None;
         let mut look = tokio::time::interval(SILENT_LOOK);
@@ -88,8 +95,13 @@ impl RtmpPush {
                     stopping = true;
                     attached.finish();
                 }
-                now = look.tick(), if !accepted => {
-                    if OutputStats::get(&job.stats.bytes) == before {
+                now = look.tick(), if !accepted || !sending => {
+                    if OutputStats::get(&job.stats.packets) == before {
+                        continue;
+                    }
+                    sending = true;
+                    if accepted {
+                        job.progress.enter(State::Live);
                         continue;
                     }
                     let since = *taking_since.get_or_insert_with(|| {
@@ -104,6 +116,9 @@ impl RtmpPush {
                 }
             }
         };
+        if accepted && !sending && OutputStats::get(&job.stats.packets) != before {
+            job.progress.enter(State::Live);
+        }
         if stopping && (ended.is_clean() || ended.reason == Reason::Disconnected) {
             // A server that closes first when it is told good-bye does no wrong.
             return Ended::stopped();
@@ -121,12 +136,16 @@ impl RtmpPush {
         connection: Connection,
         session: ClientSession,
         spoken: Arc<AtomicBool>,
+        mark: u64,
     ) -> Attached {
         let settings = &self.settings;
         job.stream.hub().keep_at_least(settings.max_lag + settings.delay);
         let order = Order {
             stream: job.stream.clone(),
-            cursor: Cursor::new(settings.start, settings.max_lag, settings.delay),
+            cursor: match settings.start {
+                Start::Next => Cursor::since(mark, settings.max_lag, settings.delay),
+                start => Cursor::new(start, settings.max_lag, settings.delay),
+            },
             form: Form::Publish,
             stream_id: session.stream_id().unwrap_or(1),
             chunk_size: session.chunk_size(),

@@ -111,16 +111,18 @@ async fn name_source_address_and_tracks() {
 
 #[tokio::test]
 async fn where_it_begins_and_how_late() {
-    // Frames 0 to 7 of groups of 5 are there before anybody connects.
+    // Frames 0 to 7 of groups of 5 were there long before anybody connects.
     for (start, first) in [("gop", 5), ("key", 10)] {
         let server = Ingest::start(Behaviour::Good).await;
         let mut rig = Rig::new(&server.url("live/key"), &[("start", start)]);
         let (job, stopper) = rig.job();
         let stats = rig.stats.clone();
         let mut feeder = Feeder::new(&rig.writer, 2000);
+        feeder.age = Duration::from_secs(2);
         for _ in 0..3 + 2 * 8 {
             feeder.push(&rig.writer);
         }
+        feeder.age = Duration::ZERO;
         let fed = made_up(2000, 5, 500);
         let mut running = rig.sink.run(job);
         let mut tick = tokio::time::interval(Duration::from_millis(5));

@@ -90,12 +90,14 @@ impl Rig {
 /// Feeds made-up media: one frame each time it is asked.
 struct Feeder {
     frames: std::vec::IntoIter<outflow_testkit::flv::Tag>,
+    /// How long ago the frames came.
+    age: Duration,
 }
 
 impl Feeder {
     fn new(writer: &Writer, count: u32) -> Self {
         writer.start(StreamInfo { video: Some(true), audio: Some(true), realtime: false });
-        Self { frames: made_up(count, 5, 500).into_iter() }
+        Self { frames: made_up(count, 5, 500).into_iter(), age: Duration::ZERO }
     }
 
     fn push(&mut self, writer: &Writer) -> bool {
@@ -105,7 +107,7 @@ impl Feeder {
             9 => Kind::Video,
             _ => Kind::Data,
         };
-        writer.push(classify::packet(kind, i64::from(tag.time), tag.body, Instant::now()));
+        writer.push(classify::packet(kind, i64::from(tag.time), tag.body, Instant::now() - self.age));
         true
     }
 }
@@ -143,7 +145,10 @@ async fn a_good_server_gets_everything_and_a_good_bye() {
     let mut rig = Rig::new(&server.url("live/topsecretkey"), &options);
     let ended = run_with_media(&mut rig, async || server.wait_for_media(0, 40).await).await;
     assert_eq!(ended, Ended::stopped());
-    assert_eq!(rig.states(), [State::Resolving, State::Connecting, State::Handshaking, State::Publishing, State::Live]);
+    assert_eq!(
+        rig.states(),
+        [State::Resolving, State::Connecting, State::Handshaking, State::Publishing, State::WaitingInput, State::Live]
+    );
     server.wait_for("the good-bye", |state| state.sessions[0].unpublished && state.open == 0).await;
     let session = server.session(0);
     assert_eq!(session.published.as_deref(), Some("topsecretkey"));
