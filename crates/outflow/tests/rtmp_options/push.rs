@@ -115,21 +115,23 @@ async fn what_is_said_and_sent() {
 
 #[tokio::test]
 async fn where_it_begins() {
-    let servers = [Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await];
-    let [gop, key] = &servers;
-    let line = format!("{INPUT} -o {}:gpac:start=gop -o {}:gpac:start=key", gop.url("a/b"), key.url("a/b"));
+    // One that comes only at its second attempt: then the key frame that called for it is old.
+    let late = [Behaviour::RefuseConnect("NetConnection.Connect.Rejected", "later"), Behaviour::Good];
+    let (gop, key) = (Ingest::start(Behaviour::Good).await, Setup::new(late).start().await);
+    let (gop_url, key_url) = (gop.url("a/b"), key.url("a/b"));
+    let line = format!("{INPUT} -o {gop_url}:gpac:start=gop -o {key_url}:gpac:start=key:retry=2s:retry_max=2s");
     let program = Program::start(&words(&line));
     let input = program.port("/in").await;
     let mut feeder = Feeder::start(&format!("rtmp://127.0.0.1:{input}/in/x"), made_up(5000, 20, 500)).await;
     // Headers and half a group, which only one of the two may have.
     feeder.send(3 + 2 * 10).await;
     gop.wait_for_media(0, 10).await;
-    key.wait_for("the publish", |state| state.published().is_some()).await;
-    feeder.send_until(key.wait_for_media(0, 10)).await;
+    key.wait_for("the second publish", |state| state.published().is_some()).await;
+    feeder.send_until(key.wait_for_media(1, 10)).await;
     let frames: Vec<_> = feeder.sent.iter().map(|(tag, _)| tag).filter(|tag| tag.kind == 9 && tag.is_frame()).collect();
-    let begins = |server: &Ingest| first_frame(&server.session(0).tags()).unwrap().body.clone();
-    assert_eq!(begins(gop), frames[0].body);
-    let place = frames.iter().position(|tag| tag.body == begins(key)).unwrap();
+    let begins = |server: &Ingest, n| first_frame(&server.session(n).tags()).unwrap().body.clone();
+    assert_eq!(begins(&gop, 0), frames[0].body);
+    let place = frames.iter().position(|tag| tag.body == begins(&key, 1)).unwrap();
     assert!(place > 0 && place % 20 == 0, "{place}");
 }
 
