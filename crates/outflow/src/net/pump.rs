@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Ended;
 use crate::net::connection::Connection;
-pub use link::{ClientLink, Heard, Link, ServerLink};
+pub use link::{Heard, Link, ServerLink};
 pub use order::{Order, Tracks};
 use ready::Ready;
 use worker::{Command, Worker};

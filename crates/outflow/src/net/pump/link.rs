@@ -1,7 +1,7 @@
 //! The protocol of a connection in the pump: what comes back is read and answered, whatever the peer's role.
 
 use bytes::Bytes;
-use outflow_rtmp::session::{ClientEvent, ClientSession, ServerEvent, ServerSession};
+use outflow_rtmp::session::{ServerEvent, ServerSession};
 
 use crate::error::{Ended, Origin, Reason, Retry};
 
@@ -90,51 +90,5 @@ impl Link for ServerLink {
 
     fn finish(&mut self) {
         self.session.unpublish_notify(self.stream_id);
-    }
-}
-
-/// A server that we publish to.
-pub struct ClientLink {
-    /// Its session, with an accepted publish.
-    pub session: ClientSession,
-}
-
-impl Link for ClientLink {
-    fn receive(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        self.session.receive(bytes).map_err(broken)
-    }
-
-    fn heard(&mut self) -> Option<Heard> {
-        loop {
-            return match self.session.next_event()? {
-                ClientEvent::Ended { code, .. } => Some(Heard::Over(Ended::network(
-                    Reason::Disconnected,
-                    format!("the server ended the session: {code}"),
-                ))),
-                ClientEvent::Refused(refusal) => Some(Heard::Over(Ended::new(
-                    Origin::Peer,
-                    Retry::Slow,
-                    Reason::Refused,
-                    format!("the server refused: {}", refusal.code),
-                ))),
-                _ => continue,
-            };
-        }
-    }
-
-    fn take_output(&mut self) -> Bytes {
-        self.session.take_output()
-    }
-
-    fn has_output(&self) -> bool {
-        self.session.has_output()
-    }
-
-    fn note_sent(&mut self, bytes: u64) {
-        self.session.note_sent(bytes);
-    }
-
-    fn finish(&mut self) {
-        self.session.finish();
     }
 }
