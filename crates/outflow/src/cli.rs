@@ -8,6 +8,7 @@ mod json;
 mod lines;
 pub mod mistakes;
 pub mod program;
+mod repeats;
 mod report;
 mod scan;
 mod shell;

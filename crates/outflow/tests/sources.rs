@@ -119,6 +119,32 @@ fn a_child_that_fails_is_retried_and_quoted_without_secrets() {
 }
 
 #[test]
+fn only_faults_that_stay_are_not_retried() {
+    let media = (Reason::Media, Retry::Never);
+    let child = (Reason::Child, Retry::Backoff);
+    let flv = data("tiny.flv");
+    let codec = "echo '[flv @ 0x55d0] Video codec vp8 not compatible with flv' >&2; exit 1";
+    let here = flv.to_str().unwrap();
+    for (script, word, fate, said) in [
+        (codec.to_owned(), WORD, media, "video codec vp8"),
+        // What is said once media flows tells nothing of another attempt.
+        (format!("cat {here}; {codec}"), WORD, child, "vp8"),
+        ("echo \"$*: Protocol not found\" >&2; exit 8".to_owned(), WORD, media, "ffmpeg -protocols"),
+        ("echo \"Unknown encoder 'x'\" >&2; exit 1".to_owned(), WORD, media, "ffmpeg -encoders"),
+        ("echo 'Invalid data found' >&2; exit 183".to_owned(), WORD, child, "Invalid data"),
+        ("echo 'Invalid data found' >&2; exit 183".to_owned(), here, media, "Invalid data"),
+        ("echo 'Permission denied' >&2; exit 1".to_owned(), here, media, "Permission denied"),
+        ("echo 'Connection refused' >&2; exit 145".to_owned(), WORD, child, "Connection refused"),
+        ("kill -9 $$".to_owned(), here, child, "signal: 9"),
+        ("exec /nowhere/ffmpeg".to_owned(), WORD, media, "/nowhere/ffmpeg"),
+    ] {
+        let (ended, ..) = with_script(&script, word, "15s");
+        assert_eq!((ended.reason, ended.retry), fate, "{script}: {ended:?}");
+        assert!(ended.text.contains(said) && !ended.text.contains("topsecret"), "{script}: {}", ended.text);
+    }
+}
+
+#[test]
 fn a_child_that_babbles_is_ended() {
     let (ended, count, _) = with_script("while :; do echo this is no media; done", WORD, "15s");
     assert_eq!((ended.reason, ended.retry, count), (Reason::Child, Retry::Backoff, 0), "{ended:?}");
@@ -163,7 +189,7 @@ fn the_real_ffmpeg_opens_what_we_do_not() {
     assert!(ended.is_clean(), "{ended:?}");
     std::fs::write(&mkv, b"this is no Matroska").unwrap();
     let (ended, _) = run(&ffmpeg::KIND, mkv.to_str().unwrap(), &[]);
-    assert_eq!(ended.reason, Reason::Child);
+    assert_eq!((ended.reason, ended.retry), (Reason::Media, Retry::Never));
     assert!(ended.text.contains("Invalid data found"), "{}", ended.text);
     Peer::Ffmpeg.ran();
 }

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::mistakes::Paint;
+use super::repeats::Repeats;
 use super::report::{self, Used};
 use super::status::{self, Rates};
 use super::{json, lines};
@@ -55,6 +56,7 @@ impl Console {
             paint: Paint::for_stderr(),
             rates: Rates::default(),
             report_rates: Rates::default(),
+            repeats: Repeats::default(),
             drawn: 0,
             lost: lost.clone(),
         };
@@ -101,6 +103,7 @@ struct Writer {
     lines: bool,
     rates: Rates,
     report_rates: Rates,
+    repeats: Repeats,
     /// Status lines on the terminal right now.
     drawn: usize,
     lost: Arc<AtomicU64>,
@@ -143,27 +146,44 @@ impl Writer {
             Message::Event(event, time) if self.program.json => stdout(&json::event(&event, time)),
             Message::Event(event, time) => {
                 let (tool, level, line) = lines::line(&event);
-                if self.program.logs.wants(tool, level) {
-                    let sort = match level {
-                        Level::Error => self.paint.bad("error"),
-                        Level::Warning => self.paint.doubtful("warning"),
-                        Level::Debug => self.paint.faint("debug"),
-                        Level::Info | Level::Quiet => "info".to_owned(),
-                    };
-                    text.push_str(&format!("{} {sort} {line}\n", self.paint.faint(&lines::clock(time))));
+                if self.program.logs.wants(tool, level)
+                    && let Some(more) = self.repeats.admit(&event, Instant::now())
+                {
+                    text.push_str(&self.line(level, time, &format!("{line}{more}")));
                 }
+                text.push_str(&self.skips(false));
             }
         }
         None
     }
 
+    /// One line of the log.
+    fn line(&self, level: Level, time: Duration, line: &str) -> String {
+        let sort = match level {
+            Level::Error => self.paint.bad("error"),
+            Level::Warning => self.paint.doubtful("warning"),
+            Level::Debug => self.paint.faint("debug"),
+            Level::Info | Level::Quiet => "info".to_owned(),
+        };
+        format!("{} {sort} {line}\n", self.paint.faint(&lines::clock(time)))
+    }
+
+    /// Lines on skips that were gathered.
+    fn skips(&mut self, end: bool) -> String {
+        let skips = self.repeats.skips(Instant::now(), end);
+        skips.iter().map(|line| self.line(Level::Warning, since_epoch(), line)).collect()
+    }
+
     fn tick(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
-        let note = if lost > 0 { format!("{lost} lines could not be written in time\n") } else { String::new() };
+        let mut note = self.skips(false);
+        if lost > 0 {
+            note.push_str(&format!("{lost} lines could not be written in time\n"));
+        }
         if self.program.json {
             stdout(&json::figures(&self.board.view(), self.board.begin.elapsed(), since_epoch()));
             stderr(&note);
-        } else if self.lines || lost > 0 {
+        } else {
             self.write(&note);
         }
     }
@@ -201,7 +221,7 @@ impl Writer {
     }
 
     fn end(&mut self) {
-        let mut text = String::new();
+        let mut text = self.skips(true);
         if self.program.report.is_some() {
             text.push_str(&self.report());
         }

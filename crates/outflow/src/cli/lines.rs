@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::error::Retry;
 use crate::monitor::log::{Level, Tool};
 use crate::monitor::{Event, State};
 
@@ -37,7 +38,12 @@ pub(super) fn line(event: &Event) -> (Tool, Level, String) {
         }
         Event::InputStarted { input, what } => (Tool::Media, Level::Info, format!("{input}: {what}")),
         Event::InputEnded { input, reason, retry_in } => {
-            let level = if reason.is_clean() { Level::Info } else { Level::Warning };
+            let level = match (reason.is_clean(), retry_in, reason.retry) {
+                (true, ..) => Level::Info,
+                // What ends it for good is told as its failure.
+                (_, None, Retry::Never) => Level::Debug,
+                _ => Level::Warning,
+            };
             let again = retry_in.map_or(String::new(), |wait| format!("; again in {}", short(wait)));
             (Tool::Media, level, format!("{input}: {}{again}", reason.text))
         }

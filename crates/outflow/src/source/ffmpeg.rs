@@ -2,6 +2,7 @@
 
 mod child;
 mod command;
+mod fault;
 mod guard;
 
 use std::path::PathBuf;
@@ -13,8 +14,9 @@ use parking_lot::Mutex;
 
 pub use self::guard::{GUARD_WORD, exec_guard, guard_with};
 
-use self::child::{Child, Fate};
+use self::child::{Child, Fate, Left};
 use self::command::Command;
+use self::fault::Fault;
 use super::file::play::{self, Style};
 use super::pipe::{Pieces, open_stream};
 use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
@@ -100,29 +102,42 @@ impl FfmpegSource {
         let child = match Child::start(&own, &self.command, job.realtime) {
             Ok(child) => child,
             Err(error) => {
-                let text = format!("{name}: {} could not be started: {error}", self.command.program());
+                let text = format!("{} could not be started: {error}", self.command.program());
                 return Ended::new(Origin::Config, Retry::Backoff, Reason::Child, text);
             }
         };
-        (job.events)(Event::InputStarted { input: name.clone(), what: format!("ffmpeg -i {shown}") });
+        (job.events)(Event::InputStarted { input: job.name.clone(), what: format!("ffmpeg -i {shown}") });
         let (sender, pieces) = sync_channel(PIECES);
         let fate = Arc::new(Mutex::new(None));
         let mut media = Some(Pieces::new(pieces, stop.clone()));
         let player = play::on_thread(job, STYLE, Box::new(move || open_stream(media.take())));
         let copier = child.copy(sender, self.timeout, PIECE, stop, fate.clone());
         // Both end when either does: the player drops its end of the channel, the copier its own.
-        let (ended, said) = tokio::join!(player, copier);
+        let (ended, left) = tokio::join!(player, copier);
         let fate = fate.lock().take();
-        self.verdict(&name, ended, fate, &said)
+        self.verdict(&name, ended, fate, &left)
     }
 
-    /// What the run's ending is, from what the player met, how the child ended, and what it said last.
-    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, said: &str) -> Ended {
+    /// What the run's ending is, from what the player met, how the child ended, and what it left.
+    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, left: &Left) -> Ended {
         if ended.reason == Reason::Stopped {
             return ended;
         }
-        let said = self.command.mask(said);
-        let said = if said.is_empty() { String::new() } else { format!("; it said: {said}") };
+        let words = self.command.mask(&fault::last_words(&left.said));
+        let said = if words.is_empty() { String::new() } else { format!("; it said: {words}") };
+        if let Some(Fate::Exited(status)) = &fate
+            && !left.gave
+            && let Some(fault) = fault::find(&left.said, status.code(), self.command.is_here())
+        {
+            // Its name is told before the text.
+            let shown = self.command.shown();
+            let what = if shown.rsplit('/').next() == Some(name) { "it" } else { shown };
+            let text = match fault {
+                Fault::Codec(text) => text,
+                Fault::Lasting(mend) => format!("ffmpeg can't play {what}: {words}{mend}"),
+            };
+            return Ended::new(Origin::Config, Retry::Never, Reason::Media, text);
+        }
         let fault = match fate {
             Some(Fate::Done) if ended.is_clean() => return ended,
             Some(Fate::Hung) => format!("ffmpeg gave nothing for {} s and was ended", self.timeout.as_secs()),
@@ -131,7 +146,7 @@ impl FfmpegSource {
             Some(Fate::Done | Fate::Unread) | None => format!("what ffmpeg wrote is no media: {}", ended.text),
             Some(Fate::Lost(error)) => format!("the pipe from ffmpeg broke: {error}"),
         };
-        Ended::new(Origin::Peer, Retry::Backoff, Reason::Child, format!("{name}: {fault}{said}"))
+        Ended::new(Origin::Peer, Retry::Backoff, Reason::Child, format!("{fault}{said}"))
     }
 }
 

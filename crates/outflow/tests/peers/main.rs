@@ -10,6 +10,7 @@ mod ffmpeg_options;
 mod help;
 mod isolation;
 mod issue3043;
+mod log;
 mod mistakes;
 mod pull;
 mod relay;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use outflow_testkit::free_port;
 use outflow_testkit::ingest::{Behaviour, Ingest};
+use outflow_testkit::peers::{Peer, find};
 
 use crate::help::{folder, outflow};
 
@@ -78,6 +79,32 @@ async fn missing_and_unreadable_media_are_named() {
     let garbage = folder.path().join("garbage.flv");
     std::fs::write(&garbage, vec![0x5a; 100_000]).unwrap();
     says(&format!("-i {} -o {out}", garbage.display()), 2, &["garbage.flv"]).await;
+}
+
+#[tokio::test]
+async fn a_codec_that_flv_cannot_carry_is_named_with_the_mend_once() {
+    let Some(ffmpeg) = find(Peer::Ffmpeg) else { return };
+    let folder = folder();
+    for (name, codecs, parts) in [
+        ("picture.mkv", "-c:v mjpeg -c:a aac", ["mjpeg", "vcodec=libx264"]),
+        ("sound.mkv", "-c:v flv1 -c:a flac", ["flac", "acodec=aac"]),
+        ("both.webm", "-c:v libvpx -c:a libvorbis", ["vp8", "vcodec=libx264"]),
+    ] {
+        let media = folder.path().join(name);
+        let made = std::process::Command::new(&ffmpeg.path)
+            .args("-v error -nostdin -f lavfi -i testsrc2=s=64x64:d=1 -f lavfi -i sine=d=1".split(' '))
+            .args(codecs.split(' '))
+            .arg(&media)
+            .status();
+        assert!(made.unwrap().success(), "{name}");
+        let (code, said) = fails(&format!("-i {} -o null", media.display())).await;
+        assert_eq!(code, 1, "{said}");
+        let problems: Vec<_> = said.lines().filter(|line| line.contains("error") || line.contains("warning")).collect();
+        let [problem] = problems.as_slice() else { panic!("{said}") };
+        assert_eq!(problem.matches(name).count(), 1, "{problem}");
+        assert!(parts.iter().all(|part| problem.contains(part)), "{problem}");
+    }
+    Peer::Ffmpeg.ran();
 }
 
 #[tokio::test]

@@ -18,8 +18,6 @@ use crate::stop::Stop;
 
 /// How much of what the child says is kept: the end of it.
 const SAID: usize = 4096;
-/// How much of that is quoted.
-const QUOTED: usize = 600;
 /// How often a full channel is tried again.
 const RETRY: Duration = Duration::from_millis(5);
 /// How long a child that closed its output has to end by itself.
@@ -43,6 +41,15 @@ pub(super) enum Fate {
     Lost(io::Error),
 }
 
+/// What a child has left when it is gone.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// The end of what it said.
+    pub(super) said: String,
+    /// Whether it ever wrote a byte of media.
+    pub(super) gave: bool,
+}
+
 /// A child process that is killed when this is dropped.
 pub(super) struct Child {
     process: process::Child,
@@ -64,8 +71,8 @@ impl Child {
         Ok(Self { process })
     }
 
-    /// Copies the output until it ends, nobody wants it, nothing comes for `silence`, or `stop`. Gives the end of what
-    /// the child said, and leaves its fate in `fate` before the player can see the end of the output.
+    /// Copies the output until it ends, nobody wants it, nothing comes for `silence`, or `stop`. Leaves the
+    /// child's fate in `fate` before the player can see the end of the output.
     pub(super) async fn copy(
         mut self,
         pieces: SyncSender<io::Result<Vec<u8>>>,
@@ -73,15 +80,16 @@ impl Child {
         piece: usize,
         stop: Stop,
         fate: Arc<Mutex<Option<Fate>>>,
-    ) -> String {
+    ) -> Left {
         let (Some(mut output), Some(errors)) = (self.process.stdout.take(), self.process.stderr.take()) else {
-            return String::new();
+            return Left::default();
         };
         let said = Arc::new(Mutex::new(Vec::new()));
         let listen = listen(errors, said.clone());
+        let mut gave = false;
         let copy = async {
             let ended = tokio::select! {
-                ended = copy(&mut output, &pieces, silence, piece) => ended,
+                ended = copy(&mut output, &pieces, silence, piece, &mut gave) => ended,
                 () = stop.stopped() => Fate::Unread,
             };
             let ended = match ended {
@@ -104,20 +112,22 @@ impl Child {
             drop(pieces);
         };
         tokio::pin!(listen);
-        tokio::pin!(copy);
         let mut silent = false;
-        loop {
-            tokio::select! {
-                () = &mut copy => break,
-                () = &mut listen, if !silent => silent = true,
+        {
+            tokio::pin!(copy);
+            loop {
+                tokio::select! {
+                    () = &mut copy => break,
+                    () = &mut listen, if !silent => silent = true,
+                }
             }
         }
         if !silent {
             // A process of its own may hold the pipe open: what it says is waited for only shortly.
             let _ = timeout(LAST_WORDS, &mut listen).await;
         }
-        let said = said.lock();
-        last_words(&said)
+        let said = String::from_utf8_lossy(&said.lock()).into_owned();
+        Left { said, gave }
     }
 }
 
@@ -126,6 +136,7 @@ async fn copy(
     pieces: &SyncSender<io::Result<Vec<u8>>>,
     silence: Duration,
     size: usize,
+    gave: &mut bool,
 ) -> Fate {
     loop {
         let mut piece = Vec::with_capacity(size);
@@ -134,7 +145,7 @@ async fn copy(
             Err(_) => return Fate::Hung,
             Ok(Err(error)) => return Fate::Lost(error),
             Ok(Ok(0)) => return Fate::Done,
-            Ok(Ok(_)) => {}
+            Ok(Ok(_)) => *gave = true,
         }
         if !send(pieces, Ok(piece)).await {
             return Fate::Unread;
@@ -165,20 +176,4 @@ async fn listen(mut errors: impl AsyncRead + Unpin, said: Arc<Mutex<Vec<u8>>>) {
         let surplus = said.len().saturating_sub(SAID);
         said.drain(..surplus);
     }
-}
-
-/// The last lines, on one line.
-fn last_words(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
-    let mut lines: Vec<String> = text
-        .lines()
-        .rev()
-        .map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned())
-        .filter(|line| !line.is_empty())
-        .take(3)
-        .collect();
-    lines.reverse();
-    let words = lines.join(" | ");
-    let skip = words.chars().count().saturating_sub(QUOTED);
-    words.chars().skip(skip).collect()
 }

@@ -16,6 +16,8 @@ pub(super) struct Command {
     video: String,
     audio: String,
     at_own_pace: bool,
+    /// The input is a file of this machine, or made by ffmpeg itself: no device, nothing of the network.
+    here: bool,
 }
 
 impl Command {
@@ -64,6 +66,7 @@ impl Command {
             video: codec(node, "vcodec")?,
             audio: codec(node, "acodec")?,
             at_own_pace,
+            here: lavfi.is_some() || (local.is_some() && !device),
         })
     }
 
@@ -75,6 +78,11 @@ impl Command {
     /// The input for people.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// True for an input that is the same at every attempt.
+    pub(super) fn is_here(&self) -> bool {
+        self.here
     }
 
     /// Program and arguments; `realtime` false lets it run as fast as it can.
@@ -105,6 +113,8 @@ impl Command {
 
     /// Takes the input's URL out of what ffmpeg said: it repeats it, with whatever secret it holds.
     pub(super) fn mask(&self, said: &str) -> String {
+        // Whose words they are is told before them.
+        let said = said.replace(&format!("{}: ", self.input.expose()), "");
         let mut said = said.replace(self.input.expose(), &self.shown);
         // Parts of it too: ffmpeg's protocols print host and path on their own.
         if let Some((_, query)) = self.input.expose().split_once('?').filter(|(_, query)| query.len() > 3) {

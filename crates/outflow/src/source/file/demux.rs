@@ -45,13 +45,13 @@ impl ReadError {
         Self { offset: Some(offset), text: format!("could not be read: {error}"), io: true, stopped }
     }
 
-    /// The ending of a run over the named input.
-    pub(crate) fn ended(&self, name: &str) -> Ended {
+    /// The ending of a run over the input.
+    pub(crate) fn ended(&self) -> Ended {
         if self.stopped {
             return Ended::stopped();
         }
         let reason = if self.io { Reason::File } else { Reason::Media };
-        Ended::new(Origin::Config, Retry::Never, reason, format!("{name}: {self}"))
+        Ended::new(Origin::Config, Retry::Never, reason, self.to_string())
     }
 }
 

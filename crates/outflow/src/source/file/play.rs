@@ -40,26 +40,24 @@ pub(crate) type Open = Box<dyn FnMut() -> Result<Box<dyn Demuxer>, ReadError> + 
 /// start and the end.
 pub(crate) async fn on_thread(job: SourceJob, style: Style, open: Open) -> Ended {
     let (done, result) = oneshot::channel();
-    let (feed, stop, name) = (job.feed.clone(), job.stop.clone(), job.name.clone());
+    let (feed, stop) = (job.feed.clone(), job.stop.clone());
     let mut player = Player::new(&job, style);
     let thread = std::thread::Builder::new().name(format!("in {}", job.name)).spawn(move || {
         let result = player.play(open);
         let _ = done.send((result, player.started));
     });
     if let Err(error) = thread {
-        return Ended::internal(format!("no thread could be started for {name}: {error}"));
+        return Ended::internal(format!("no thread could be started: {error}"));
     }
     let Ok((result, started)) = result.await else {
         feed.end(false);
-        return Ended::internal(format!("reading {name} failed by a fault of ours"));
+        return Ended::internal("reading it failed by a fault of ours");
     };
     let ended = match result {
         _ if stop.is_stopped() => Ended::stopped(),
         Ok(()) if started => Ended::clean(),
-        Ok(()) => {
-            Ended::new(Origin::Config, Retry::Never, Reason::Media, format!("{name}: no video and no audio in it"))
-        }
-        Err(error) => error.ended(&name),
+        Ok(()) => Ended::new(Origin::Config, Retry::Never, Reason::Media, "no video and no audio in it"),
+        Err(error) => error.ended(),
     };
     if started {
         feed.end(ended.is_clean());
