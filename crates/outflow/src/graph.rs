@@ -5,6 +5,7 @@ pub mod describe;
 mod feeds;
 mod inputs;
 pub mod link;
+mod plumbing;
 pub mod program;
 pub mod run;
 mod streams;
