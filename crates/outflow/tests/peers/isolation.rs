@@ -64,7 +64,8 @@ async fn isolation(clip: Clip, stopped_for: Duration) {
     })
     .await;
     // The file ends, and with it the healthy destination's publication: every packet of the source arrived.
-    healthy.wait_for("the end of the push", |state| state.open == 0).await;
+    let rest = Duration::from_secs(u64::from(clip.seconds)) + outflow_testkit::wait::DEADLINE;
+    healthy.state.wait_within(rest, "the end of the push", |state| (state.open == 0).then_some(())).await;
     let session = healthy.session(0);
     assert_eq!(healthy.state.look(|state| state.connections()), 1, "the healthy push was not one connection");
     let found = compare(&source, &session.tags()).unwrap();
