@@ -124,7 +124,7 @@ impl Sink for FileSink {
                 return Ended::internal(format!("no thread could be started: {error}"));
             }
             job.progress.enter(State::Live);
-            let taker = Taker::new(&job, Some(&self.options));
+            let taker = Taker::new(&job, &self.options);
             feed(taker, &job, pieces, result, &self.path).await
         })
     }

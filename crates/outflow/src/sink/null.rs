@@ -5,7 +5,7 @@ use super::{BoxFuture, Role, Sink, SinkJob, SinkKind};
 use crate::error::Ended;
 use crate::monitor::{OutputStats, State};
 use crate::node::MediaUrl;
-use crate::options::OptionSpec;
+use crate::options::{OptionSpec, Options};
 
 /// The record of the kind.
 pub const KIND: SinkKind = SinkKind {
@@ -14,7 +14,7 @@ pub const KIND: SinkKind = SinkKind {
     options: &[store::OPTIONS, OPTIONS],
     accepts,
     live: false,
-    open: |_| Ok(Box::new(Null)),
+    open: |node| Ok(Box::new(Null { options: node.options.clone() })),
 };
 
 const OPTIONS: &[OptionSpec] = &[];
@@ -23,7 +23,9 @@ fn accepts(url: &MediaUrl, _listen: bool) -> bool {
     matches!(url.raw.expose(), "null" | "null:" | "null://")
 }
 
-struct Null;
+struct Null {
+    options: Options,
+}
 
 impl Sink for Null {
     fn role(&self) -> Role {
@@ -33,7 +35,7 @@ impl Sink for Null {
     fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
             job.progress.enter(State::Live);
-            let mut taker = store::Taker::new(&job, None);
+            let mut taker = store::Taker::new(&job, &self.options);
             loop {
                 match taker.next(&job).await {
                     Taken::Packets(run) => {

@@ -48,8 +48,8 @@ pub(super) struct Taker {
 
 impl Taker {
     /// A place at the stream's next entry point; on a stream that runs free at its oldest.
-    pub(super) fn new(job: &SinkJob, options: Option<&Options>) -> Self {
-        let max_lag = options.and_then(|options| options.duration("max_lag")).unwrap_or(Duration::from_secs(4));
+    pub(super) fn new(job: &SinkJob, options: &Options) -> Self {
+        let max_lag = options.duration("max_lag").unwrap_or(Duration::from_secs(4));
         let reader = Reader::new(&job.stream, Start::Group, max_lag, Duration::ZERO);
         Self { reader, state: job.stream.state(), paused: false }
     }
