@@ -15,3 +15,4 @@ mod mistakes;
 mod pull;
 mod relay;
 mod source_return;
+mod stdin;
