@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use outflow::error::Reason;
 use outflow::monitor::Event;
+use outflow_testkit::compare::holes_end_at_key_frames;
 use outflow_testkit::media::made_up;
 use outflow_testkit::player::Player;
 use outflow_testkit::publisher::Publisher;
@@ -90,6 +91,44 @@ async fn what_players_get_and_when() {
     let pieces = |player: &Player| player.received.look(|r| r.media_messages as f64 / r.reads as f64);
     assert!(pieces(gathered) > 3.0, "{} messages a read", pieces(gathered));
     assert!(pieces(gathered) > pieces(plain), "{} {}", pieces(gathered), pieces(plain));
+}
+
+#[tokio::test]
+async fn a_player_that_stops_reading_is_skipped_for_after_max_lag() {
+    let line = format!(
+        "{INPUT} -o rtmp://127.0.0.1:0/short:gpac:rtmp_listen=1:name=short:max_lag=300ms \
+         -o rtmp://127.0.0.1:0/long:gpac:rtmp_listen=1:name=long:max_lag=60s"
+    );
+    let program = Program::start(&words(&line));
+    let input = program.port("/in").await;
+    let mut feeder = Feeder::start(&format!("rtmp://127.0.0.1:{input}/in/x"), made_up(5000, 10, 60_000)).await;
+    let short = player(&program, "/short", "short/x").await.unwrap();
+    let long = player(&program, "/long", "long/x").await.unwrap();
+    let skipped = |name: &'static str| {
+        move |event: &Event| match event {
+            Event::Skipped { output, peer: Some(_), .. } if output == name => Some(()),
+            _ => None,
+        }
+    };
+    let stop = async {
+        short.wait_for_media(4).await;
+        long.wait_for_media(4).await;
+        short.pause(true);
+        long.pause(true);
+        // The kernel's buffers are full, and both are late by more than the one may be.
+        program.lag("short", 400).await;
+        program.lag("long", 1500).await;
+        short.pause(false);
+        long.pause(false);
+        program.event("a skip", skipped("short")).await;
+        let now = short.received.look(|received| received.media_messages);
+        short.wait_for_media(now + 20).await;
+    };
+    feeder.send_until(stop).await;
+    let fed: Vec<_> = feeder.sent.iter().map(|(tag, _)| tag.clone()).collect();
+    assert!(holes_end_at_key_frames(&fed, &short.tags()).unwrap() > 0);
+    assert_eq!(holes_end_at_key_frames(&fed, &long.tags()).unwrap(), 0);
+    assert!(program.events.look(|events| events.iter().find_map(skipped("long")).is_none()));
 }
 
 #[tokio::test]

@@ -101,15 +101,17 @@ async fn what_is_asked_for() {
 #[tokio::test]
 async fn how_often_and_how_long_it_is_tried() {
     let bad = || Ingest::start(Behaviour::RefusePlay("NetStream.Play.StreamNotFound"));
-    let (quick, slow, twice) = (bad().await, bad().await, bad().await);
+    let (quick, doubling, slow, twice) = (bad().await, bad().await, bad().await, bad().await);
     let full = FullPort::new().await;
     let authority = Authority::new();
     let secure = Setup::new([Behaviour::Good]).tls(&authority.identity(&["localhost"])).start().await;
     let line = format!(
-        "-i {}:gpac:retry=20ms:retry_max=40ms -o null -i {}:gpac:retry=30s:retry_max=30s -o null \
+        "-i {}:gpac:retry=20ms:retry_max=40ms -o null -i {}:gpac:retry=20ms -o null \
+         -i {}:gpac:retry=30s:retry_max=30s -o null \
          -i {}:gpac:name=twice:retry=20ms:retries=2 -o null -i rtmp://{}/a/b:gpac:name=full:timeout=300ms -o null \
          -i {}:gpac:name=distrustful -o null",
         quick.url("a/b"),
+        doubling.url("a/b"),
         slow.url("a/b"),
         twice.url("a/b"),
         full.address,
@@ -124,7 +126,9 @@ async fn how_often_and_how_long_it_is_tried() {
             _ => None,
         }
     };
-    quick.wait_for("many attempts", |state| state.connections() >= 6).await;
+    quick.wait_for("many attempts", |state| state.connections() >= 15).await;
+    // Its waits grow up to 10 s: 20 ms, 40 ms, 80 ms ...
+    assert!(doubling.state.look(|state| state.connections()) < 12);
     slow.wait_for("one attempt", |state| state.connections() >= 1).await;
     assert_eq!(program.event("the end of it", ended("twice", true)).await.reason, Reason::NotFound);
     assert_eq!(twice.state.look(|state| state.connections()), 2);

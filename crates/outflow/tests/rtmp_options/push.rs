@@ -208,15 +208,16 @@ async fn a_server_that_stops_reading_is_skipped_for_after_max_lag() {
 #[tokio::test]
 async fn how_often_and_how_long_it_is_tried() {
     let bad = || Ingest::start(Behaviour::RefusePublish("NetStream.Publish.BadName"));
-    let (quick, slow, twice) = (bad().await, bad().await, bad().await);
+    let (quick, doubling, slow, twice) = (bad().await, bad().await, bad().await, bad().await);
     let full = FullPort::new().await;
     let authority = Authority::new();
     let secure = Setup::new([Behaviour::Good]).tls(&authority.identity(&["localhost"])).start().await;
     let line = format!(
-        "{INPUT} -o {}:gpac:retry=20ms:retry_max=40ms -o {}:gpac:retry=30s:retry_max=30s \
+        "{INPUT} -o {}:gpac:retry=20ms:retry_max=40ms -o {}:gpac:retry=20ms -o {}:gpac:retry=30s:retry_max=30s \
          -o {}:gpac:name=twice:retry=20ms:retries=2 -o rtmp://{}/a/b:gpac:name=full:timeout=300ms \
          -o {}:gpac:name=distrustful",
         quick.url("a/b"),
+        doubling.url("a/b"),
         slow.url("a/b"),
         twice.url("a/b"),
         full.address,
@@ -235,7 +236,9 @@ async fn how_often_and_how_long_it_is_tried() {
     };
     feeder
         .send_until(async {
-            quick.wait_for("many attempts", |state| state.connections() >= 6).await;
+            quick.wait_for("many attempts", |state| state.connections() >= 15).await;
+            // Its waits grow up to 10 s: 20 ms, 40 ms, 80 ms ...
+            assert!(doubling.state.look(|state| state.connections()) < 12);
             slow.wait_for("one attempt", |state| state.connections() >= 1).await;
             let (_, attempts) = program.event("the end of it", state("twice", State::Failed)).await;
             assert_eq!(attempts, 2);
