@@ -47,10 +47,11 @@ pub(super) struct Taker {
 }
 
 impl Taker {
-    /// A place at the stream's next entry point; on a stream that runs free at its oldest.
+    /// A place at the oldest entry point that is there: of a pipe's first burst, which may hold several groups of pictures
+    /// before this reads for the first time, nothing is left out.
     pub(super) fn new(job: &SinkJob, options: &Options) -> Self {
         let max_lag = options.duration("max_lag").unwrap_or(Duration::from_secs(4));
-        let reader = Reader::new(&job.stream, Start::Group, max_lag, Duration::ZERO);
+        let reader = Reader::new(&job.stream, Start::Oldest, max_lag, Duration::ZERO);
         Self { reader, state: job.stream.state(), paused: false }
     }
 

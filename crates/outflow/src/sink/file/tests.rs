@@ -132,6 +132,32 @@ async fn a_recording_begins_with_headers_and_a_key_frame_at_0_and_goes_on_with_t
 }
 
 #[tokio::test]
+async fn of_a_first_burst_nothing_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.flv");
+    let bench = Bench::new(false);
+    let mut sink = (KIND.open)(&node(path.to_str().unwrap())).unwrap();
+    let (job, _stopper) = bench.job();
+    // Two groups of pictures are there when it first reads.
+    bench.writer.start(StreamInfo { audio: Some(false), ..KNOWN });
+    for (dts, body) in [
+        (0, &b"\x17\0\0\0\0one"[..]),
+        (0, b"\x17\x01\0\0\0first"),
+        (40, b"\x27\x01\0\0\0next"),
+        (80, b"\x17\x01\0\0\0second"),
+    ] {
+        bench.push(Kind::Video, dts, body);
+    }
+    let run = tokio::spawn(async move { sink.run(job).await });
+    bench.written(3).await;
+    bench.writer.end(true);
+    bench.stream.set_finished();
+    assert!(tokio::time::timeout(DEADLINE, run).await.expect("it ends with the input").unwrap().is_clean());
+    let times: Vec<_> = of(&tags(&path), TagKind::Video).iter().map(|frame| frame.0).collect();
+    assert_eq!(times, [0, 0, 40, 80]);
+}
+
+#[tokio::test]
 async fn a_free_running_source_is_recorded_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.flv");
