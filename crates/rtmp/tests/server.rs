@@ -128,8 +128,7 @@ fn the_whole_dialogue_of_a_player() {
         "StreamBegin(1)",
         "1 onStatus 0 null NetStream.Play.Reset",
         "1 onStatus 0 null NetStream.Play.Start",
-        "1 |RtmpSampleAccess true true",
-        "1 onStatus NetStream.Data.Start",
+        "1 onStatus 0 null NetStream.Data.Start",
     ];
     assert_eq!(server.heard(), answers);
 

@@ -14,7 +14,7 @@ use crate::media::Feed;
 use crate::media::raw::RawOut;
 use crate::monitor::{self, Event, InputStats};
 use crate::node::Node;
-use crate::output::backoff::{Backoff, Class};
+use crate::output::backoff::{Backoff, Class, LEAST};
 use crate::source::{Source, SourceJob};
 use crate::stop::Stop;
 
@@ -52,7 +52,7 @@ pub(super) fn spawn(spec: InputSpec) -> JoinHandle<Ended> {
 
 async fn run(mut spec: InputSpec) -> Ended {
     let options = &spec.node.options;
-    let first = options.duration("retry").unwrap_or(Duration::from_secs(1));
+    let first = options.duration("retry").unwrap_or(Duration::from_secs(1)).max(LEAST);
     let most = options.duration("retry_max").unwrap_or(Duration::from_secs(10));
     let retries = options.count("retries").unwrap_or(0);
     let mut backoff = Backoff::new(first, most, spec.node.index as u64);

@@ -199,10 +199,15 @@ impl Running {
     }
 
     fn judge(name: &str, outcome: &Outcome, end: &End, events: &monitor::Sink) -> i32 {
-        let never_live = matches!(end, End::Time) && !outcome.ever_live;
+        let never_live = matches!(end, End::Time | End::Inputs(_)) && !outcome.ever_live;
         let ended = match (&outcome.last, outcome.state) {
             (Some(last), State::Failed) => last.clone(),
             (None, State::Failed) => Ended::internal("it failed without saying why"),
+            // All that came in should have gone out.
+            (Some(last), _) if matches!(end, End::Inputs(_)) && outcome.ever_live && !last.is_clean() => {
+                let text = format!("it was not sending when the input ended: {}", last.text);
+                Ended { text, ..last.clone() }
+            }
             (last, _) if never_live => {
                 let why = last.as_ref().map_or("nobody was there to send to".to_owned(), |last| last.text.clone());
                 Ended::network(Reason::Timeout, format!("it never was live: {why}"))

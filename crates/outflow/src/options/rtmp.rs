@@ -48,7 +48,7 @@ const SUBSCRIBE: OptionSpec =
     OptionSpec::new("rtmp_subscribe", Type::Secret, "", "the live stream name to subscribe to (FCSubscribe)");
 const CA: OptionSpec = OptionSpec::new("ca", Type::Text, "", "PEM file of further certificates to trust");
 const RETRY: OptionSpec =
-    OptionSpec::new("retry", Type::Duration, "1s", "wait before the first retry; it doubles each time");
+    OptionSpec::new("retry", Type::Duration, "1s", "wait before the first retry, 100ms at least; it doubles each time");
 const RETRY_MAX: OptionSpec = OptionSpec::new("retry_max", Type::Duration, "10s", "longest wait between retries");
 const RETRIES: OptionSpec = OptionSpec::new("retries", Type::Count, "0", "attempts before giving up; 0 = no limit");
 const MAX_LAG: OptionSpec =

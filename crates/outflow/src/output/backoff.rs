@@ -23,6 +23,9 @@ pub struct Backoff {
     random: u64,
 }
 
+/// The shortest wait that a word may ask for: less would hammer the peer.
+pub const LEAST: Duration = Duration::from_millis(100);
+
 /// A refusal's cap is this many times the cap of the rest.
 const REFUSED_TIMES: u32 = 6;
 

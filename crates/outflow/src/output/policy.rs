@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::backoff::LEAST;
 use crate::options::Options;
 use crate::sink::Role;
 
@@ -59,8 +60,8 @@ impl Default for Policy {
 /// the word knows it.
 pub fn policy(role: Role, options: &Options) -> Policy {
     let mut policy = Policy::default();
-    policy.retry = options.duration("retry").unwrap_or(policy.retry);
-    policy.retry_max = options.duration("retry_max").unwrap_or(policy.retry_max);
+    policy.retry = options.duration("retry").unwrap_or(policy.retry).max(LEAST);
+    policy.retry_max = options.duration("retry_max").unwrap_or(policy.retry_max).max(policy.retry);
     policy.delay = options.duration("delay").unwrap_or(policy.delay);
     if let Some(retries) = options.count("retries") {
         policy.retries = u32::try_from(retries).unwrap_or(u32::MAX);

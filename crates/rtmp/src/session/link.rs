@@ -2,7 +2,6 @@
 use bytes::{Bytes, BytesMut};
 
 use super::flow::Flow;
-use crate::amf0::Value;
 use crate::chunk::{ChunkReader, DEFAULT_CHUNK_SIZE, MAX_SENT_CHUNK_SIZE, csid, encode_full};
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
@@ -124,12 +123,6 @@ impl Link {
     pub(super) fn command(&mut self, stream_id: u32, command: &Command) {
         let csid = if stream_id == 0 { csid::COMMAND } else { csid::STREAM_COMMAND };
         self.send(csid, kind::COMMAND, stream_id, &command.encode());
-    }
-
-    pub(super) fn data(&mut self, stream_id: u32, values: &[Value]) {
-        let mut payload = BytesMut::new();
-        crate::amf0::encode_all(values, &mut payload);
-        self.send(csid::STREAM_COMMAND, kind::DATA, stream_id, &payload);
     }
 
     fn send(&mut self, csid: u32, kind: u8, stream_id: u32, payload: &[u8]) {

@@ -140,6 +140,10 @@ impl Conn {
             let mut buffer = ReadBuf::new(&mut room.bytes);
             match Pin::new(&mut self.connection).poll_read(context, &mut buffer) {
                 Poll::Pending => return Ok(false),
+                // A peer that heard the good-bye may hang up as rudely as it likes.
+                Poll::Ready(Err(_)) if self.phase != Phase::Sending && self.batch.is_empty() => {
+                    return Err(Ended::clean());
+                }
                 Poll::Ready(Err(error)) => return Err(disconnected(&error)),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     return Err(match self.phase {

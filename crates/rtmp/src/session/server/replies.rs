@@ -113,9 +113,8 @@ impl ServerSession {
             self.stream_status(stream_id, "status", "NetStream.Play.Reset", "Playing and resetting");
         }
         self.stream_status(stream_id, "status", "NetStream.Play.Start", "Playing");
-        self.link.data(stream_id, &["|RtmpSampleAccess".into(), Value::Boolean(true), Value::Boolean(true)]);
-        let start = Value::object([("code", "NetStream.Data.Start".into())]);
-        self.link.data(stream_id, &["onStatus".into(), start]);
+        // As a command: FFmpeg makes a stream of its own of every data message that it does not know, which no file takes.
+        self.stream_status(stream_id, "status", "NetStream.Data.Start", "Data follows");
         true
     }
 
