@@ -16,6 +16,7 @@ mod shown;
 mod split;
 mod status;
 mod typing;
+mod unfilled;
 mod words;
 
 use std::ffi::OsString;

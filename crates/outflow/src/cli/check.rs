@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::scan::Direction;
 use super::shown;
 use super::split::Cut;
+use super::unfilled::{self, unfilled};
 use super::words::Reader;
 use crate::error::SpecError;
 use crate::graph::Role;
@@ -49,6 +50,9 @@ pub(super) fn url(
             if let Some((problem, hint)) = url.authority_problem() {
                 return reader.fail(index, head, problem, hint);
             }
+            if let Some((problem, hint)) = unfilled_url(raw) {
+                return reader.fail(index, head, problem, hint);
+            }
             for text in suspicious(raw) {
                 let warning = SpecError::new(text.0).hint(text.1);
                 reader.warnings.push(warning.at(index, head));
@@ -66,7 +70,7 @@ fn bare_ipv6(url: &MediaUrl, cut: &Cut<'_>) -> Option<MediaUrl> {
     let whole = format!("{}{}{}", cut.head, cut.separator, cut.rest);
     let authority = whole.get(scheme.len() + 3..)?.split('/').next()?;
     authority.parse::<std::net::Ipv6Addr>().ok()?;
-    Some(MediaUrl::new(&whole))
+    Some(MediaUrl::output(&whole))
 }
 
 /// True for a URL whose scheme lacks a slash or colon, or that has none.
@@ -112,21 +116,21 @@ fn written(raw: &str) -> Option<(&'static str, &'static str)> {
     None
 }
 
+/// The first part of a network URL that still waits for its value: a part of the path, or a value of the query.
+fn unfilled_url(raw: &str) -> Option<(String, String)> {
+    let (_, rest) = raw.split_once("://")?;
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+    path.split('/').skip(1).chain(values).find_map(unfilled)
+}
+
 /// What works, but is hardly meant.
 fn suspicious(raw: &str) -> Vec<(&'static str, &'static str)> {
     let mut found = vec![];
-    let variable = raw.match_indices('$').any(|(place, _)| {
-        raw.get(place + 1..)
-            .is_some_and(|rest| rest.starts_with(|c: char| c == '{' || c == '_' || c.is_ascii_alphabetic()))
-    });
-    if variable {
-        found.push((
-            "it holds the name of a shell variable, not its value",
-            "use double quotes instead of single ones, or url=env@NAME",
-        ));
-    }
-    if raw.contains('\\') {
-        found.push(("it holds a backslash", "inside quotes a shell keeps it: remove it"));
+    found.extend(unfilled::doubtful(raw));
+    let (_, rest) = raw.split_once("://").unwrap_or_default();
+    if rest.split(['?', '#']).next().unwrap_or(rest).split('/').skip(1).any(unfilled::is_example) {
+        found.push(unfilled::EXAMPLE);
     }
     if raw.ends_with(['?', '&', '=']) {
         found.push(("its query ends early", "put the whole URL in quotes; is a shell variable in it unset?"));

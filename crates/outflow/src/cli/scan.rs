@@ -40,6 +40,8 @@ pub(super) struct Global {
     /// `name=value`, `name` or `!name`.
     pub(super) text: String,
     pub(super) used: bool,
+    /// Whether a URL stands before it.
+    pub(super) after_url: bool,
 }
 
 /// Everything found.
@@ -109,7 +111,7 @@ fn scan_word(scan: &mut Scan, words: &mut Words, environment: &dyn Environment, 
         };
         match direction(name) {
             Some(direction) => scan_url(scan, words, direction, name, value),
-            None => scan_option(scan, words, environment, &word, name, value),
+            None => scan_option(scan, words, environment, &word, name, value, after_url),
         }
     } else if let Some(url) = word.strip_prefix("src=") {
         scan.items.push(Item::Url { index, direction: Direction::Source, text: url.to_owned() });
@@ -149,6 +151,7 @@ fn scan_option(
     word: &str,
     name: &str,
     value: Option<String>,
+    after_url: bool,
 ) {
     let index = words.index;
     let fail = |scan: &mut Scan, error: SpecError| scan.errors.push(error.at(index, shown::dashed(word)));
@@ -208,14 +211,19 @@ fn scan_option(
             Some(place) => (global.get(..place).map(str::to_owned), global.get(place + 1..).unwrap_or_default()),
             None => (None, global),
         };
-        scan.globals.push(Global { index, target, text: text.to_owned(), used: false });
+        scan.globals.push(Global { index, target, text: text.to_owned(), used: false, after_url });
         return;
     }
     let known = program::OPTIONS.iter().map(|option| option.name);
-    let hint = did_you_mean(name, known.chain(["i", "o"])).unwrap_or_else(|| {
-        "`outflow help options` lists the program's options; those of words follow their word after `:`".into()
+    let near = did_you_mean(name, known.chain(["i", "o"]));
+    let shown = if after_url { shown::dashed_after_url(word, near.is_some()) } else { shown::dashed(word) };
+    let hint = near.unwrap_or_else(|| match after_url {
+        true => "if it is the rest of the URL before it, put the whole word in quotes".into(),
+        false => {
+            "`outflow help options` lists the program's options; those of words follow their word after `:`".into()
+        }
     });
-    fail(scan, SpecError::new("it is not an option of this program").hint(hint));
+    scan.errors.push(SpecError::new("it is not an option of this program").hint(hint).at(index, shown));
 }
 
 /// Puts the words of a file in front of the rest: one a line, `#` begins a comment, `-o URL` may share a line.

@@ -30,7 +30,7 @@ pub(super) fn stray(word: &str) -> String {
     let end = word.find([':', '=', '#']).unwrap_or(word.len());
     let (name, rest) = word.split_at(end);
     match (name, rest) {
-        (_, rest) if rest.starts_with("://") => printable(&MediaUrl::new(word).shown),
+        (_, rest) if rest.starts_with("://") => printable(&MediaUrl::output(word).shown),
         (name, "") if is_name(name) => name.into(),
         (name, rest) if is_name(name) => format!("{name}{}{MASK}", rest.get(..1).unwrap_or_default()),
         _ => MASK.into(),
@@ -52,6 +52,16 @@ pub(super) fn dashed(word: &str) -> String {
         Some(_) => printable(&format!("{name}={MASK}")),
         None => printable(name),
     }
+}
+
+/// An option that nothing here knows, after a URL: it may be the rest of a key that the shell cut, so only a slip of a
+/// known name is shown.
+pub(super) fn dashed_after_url(word: &str, slip: bool) -> String {
+    let name = word.split('=').next().unwrap_or(word).trim_start_matches('-');
+    if slip && is_name(name) {
+        return dashed(word);
+    }
+    format!("{}{MASK}", printable(&word.chars().take(2).collect::<String>()))
 }
 
 /// `file@PATH`, `env@NAME`, `fd@N`: where a value is fetched from, as (how, where).

@@ -6,6 +6,7 @@ use super::environment::Environment;
 use super::scan::parse_fragment;
 use super::shown;
 use super::split::Piece;
+use super::unfilled;
 use super::words::{Reader, Word};
 use crate::error::SpecError;
 use crate::graph::Role;
@@ -207,6 +208,12 @@ fn type_piece(
         return Ok(());
     }
     let value = typed_value(reader.environment, spec, piece).map_err(|error| error.field(spec.name))?;
+    if let Some(text) = piece.value.filter(|text| spec.ty == Type::Secret && shown::indirect(text).is_none()) {
+        let mut found = unfilled::doubtful(text);
+        found.extend(unfilled::is_example(text).then_some(unfilled::EXAMPLE));
+        let told = found.into_iter().map(|(problem, hint)| node.option_error(spec.name, problem).hint(hint));
+        reader.warnings.extend(told);
+    }
     match (spec.name, &value) {
         ("FID", Value::Text(id)) => typed.id = Some(link_id(id)?),
         ("SID", Value::List(ids)) => {
@@ -258,6 +265,10 @@ fn typed_value(environment: &dyn Environment, spec: &OptionSpec, piece: &Piece<'
         ))),
         (ty, Some(text)) => {
             let fetched = shown::indirect(text).is_some();
+            if let Some((problem, hint)) = unfilled::unfilled(text).filter(|_| matches!(ty, Type::Secret | Type::Text))
+            {
+                return Err(SpecError::new(problem).hint(hint));
+            }
             let text = fetch(environment, text)?;
             value::parse(ty, &text).map_err(|error| match fetched {
                 // What was fetched is meant to stay unseen.

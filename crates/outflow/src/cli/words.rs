@@ -80,9 +80,12 @@ impl Reader<'_> {
                 let list = "`outflow help options` lists the program's options, `outflow help NAME` those of a word";
                 ("no word and no program option has this name", did_you_mean(piece.name, names).unwrap_or(list.into()))
             };
-            let error =
-                SpecError::new(problem).hint(hint).at(global.index, shown::dashed(&format!("--{}", global.text)));
-            self.errors.push(error);
+            let word = format!("--{}", global.text);
+            let shown = match global.after_url && !known {
+                true => shown::dashed_after_url(&word, hint.starts_with("did you mean")),
+                false => shown::dashed(&word),
+            };
+            self.errors.push(SpecError::new(problem).hint(hint).at(global.index, shown));
         }
     }
 
@@ -103,11 +106,15 @@ impl Reader<'_> {
             Some(url) => (cut_url(url, &|path| environment.exists(path)), false),
             None => (cut_url(text, &|path| environment.exists(path)), false),
         };
+        let parse = match direction {
+            Direction::Source => MediaUrl::new,
+            Direction::Sink => MediaUrl::output,
+        };
         let (url, head) = if indirect {
             match typing::fetch(environment, cut.head) {
                 Ok(url) => {
                     let (how, place) = shown::indirect(cut.head).unwrap_or_default();
-                    (MediaUrl::new(&url), format!("url={how}{}", shown::indirect_place(how, place)))
+                    (parse(&url), format!("url={how}{}", shown::indirect_place(how, place)))
                 }
                 Err(error) => {
                     self.errors.push(error.at(index, "url="));
@@ -115,7 +122,7 @@ impl Reader<'_> {
                 }
             }
         } else {
-            let url = MediaUrl::new(cut.head);
+            let url = parse(cut.head);
             let head = shown::printable(&url.shown);
             (url, head)
         };

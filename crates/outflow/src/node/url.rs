@@ -73,10 +73,19 @@ fn masked_path(path: &str) -> String {
 impl MediaUrl {
     /// Takes a URL, path or pipe as typed.
     pub fn new(raw: &str) -> Self {
+        Self::with(raw, OPEN_PATH)
+    }
+
+    /// The same for where media is sent to: there the end of a path may be a key, whatever the scheme.
+    pub fn output(raw: &str) -> Self {
+        Self::with(raw, &[])
+    }
+
+    fn with(raw: &str, open: &[&str]) -> Self {
         let length = scheme_length(raw);
         let scheme = length.and_then(|end| raw.get(..end)).map(str::to_ascii_lowercase);
         let shown = match (&scheme, length.and_then(|end| raw.get(end + 3..))) {
-            (Some(scheme), Some(rest)) if scheme != "file" => shown(scheme, rest),
+            (Some(scheme), Some(rest)) if scheme != "file" => shown(scheme, rest, open),
             _ => raw.to_owned(),
         };
         Self { scheme, raw: Secret::new(raw), shown }
@@ -158,7 +167,7 @@ fn parse_port(text: &str) -> Option<u16> {
     digits.then(|| text.parse().ok())?.filter(|port| *port > 0)
 }
 
-fn shown(scheme: &str, rest: &str) -> String {
+fn shown(scheme: &str, rest: &str, open_path: &[&str]) -> String {
     let parts = split(rest);
     let mut shown = format!("{scheme}://");
     if parts.user.is_some() {
@@ -172,8 +181,11 @@ fn shown(scheme: &str, rest: &str) -> String {
         Some(_) => shown.push_str(&format!(":{MASK}")),
         None => {}
     }
-    if OPEN_PATH.contains(&scheme) {
+    if open_path.contains(&scheme) {
         shown.push_str(parts.path);
+    } else if OPEN_PATH.contains(&scheme) && parts.path.trim_matches('/').find('/').is_none() {
+        // These schemes have no app that could stand before the key.
+        shown.push_str(if parts.path.trim_matches('/').is_empty() { parts.path } else { "/****" });
     } else {
         shown.push_str(&masked_path(parts.path));
     }
@@ -231,6 +243,23 @@ mod tests {
         ] {
             assert_eq!(MediaUrl::new(raw).shown, shown, "{raw}");
             assert!(!format!("{:?}", MediaUrl::new(raw)).contains("k3y"));
+        }
+    }
+
+    #[test]
+    fn outputs_of_every_scheme_are_shown_without_the_end_of_their_path() {
+        for (raw, shown) in [
+            ("http://h/app/k3y", "http://h/app/****"),
+            ("https://h/k3y", "https://h/****"),
+            ("https://h/k3y/", "https://h/****"),
+            ("rtsp://h:554/a/b/k3y?x=1", "rtsp://h:554/a/b/****?****"),
+            ("srt://h:9000", "srt://h:9000"),
+            ("srt://h:9000/", "srt://h:9000/"),
+            ("rtmp://h/live", "rtmp://h/live"),
+            ("rtmp://h/live/k3y", "rtmp://h/live/****"),
+            ("out/x.flv", "out/x.flv"),
+        ] {
+            assert_eq!(MediaUrl::output(raw).shown, shown, "{raw}");
         }
     }
 

@@ -208,6 +208,27 @@ fn keys_that_a_shell_mangled() {
         (&["-i", "in.flv", "-o", "rtmp://h/live/k:"], "rtmp://h/live/****:", "no option after the colon", ":gpac:"),
         (&["-i", "in.flv", "-o", "rtmp://h/live?t=a:b"], "rtmp://h/live?****:****", "not an option", ":gpac:"),
         (&["–i", "in.flv"], "****", "typographic dash", "plain `-`"),
+        // The shell filled nothing in: single quotes, another shell's syntax, an example that was copied.
+        (&["-i", "in.flv", "-o", "rtmp://h/live/$KEY"], shown, "did not fill in $KEY", "key=env@KEY"),
+        (&["-i", "in.flv", "-o", "rtmp://h/live/${KEY}"], shown, "did not fill in ${KEY}", "double quotes"),
+        (&["-i", "in.flv", "-o", "rtmp://h/live/%KEY%"], shown, "did not fill in %KEY%", "key=env@KEY"),
+        (&["-i", "in.flv", "-o", "rtmp://h/$APP/k"], "rtmp://h/$APP/****", "did not fill in $APP", "double quotes"),
+        (&["-i", "in.flv", "-o", "rtmp://h/live?key=$KEY"], "rtmp://h/live?****", "did not fill in $KEY", "quotes"),
+        (&["-i", "in.flv", "-o", "rtmp://h/live/<key>"], shown, "placeholder", "without brackets"),
+        (&["-i", "in.flv", "-o", "rtmp://h/live/{KEY}"], shown, "placeholder", "env@VARIABLE"),
+        (
+            &["-i", "in.flv", "-o", "rtmp://h/live:gpac:key=$KEY"],
+            "rtmp://h/live:gpac:key=****",
+            "did not fill in $KEY",
+            "key=env@KEY",
+        ),
+        (&["-i", "in.flv", "-o", "rtmp://h/live", "--key=${KEY}"], "--key=****", "fill in ${KEY}", "key=env@KEY"),
+        // The shell cut a key before its dash; a path that ends in a key, with a scheme that no output has.
+        (&["-i", "in.flv", "-o", url, "-SECRET"], "-S****", "not an option", "whole word in quotes"),
+        (&["-i", "in.flv", "-o", url, "--SECRET"], "--****", "no program option", "outflow help"),
+        (&["-i", "in.flv", "-o", "http://h/app/SECRET"], "http://h/app/****", "takes http://", "rtmp"),
+        (&["-i", "in.flv", "-o", "https://h/SECRET"], "https://h/****", "takes https://", "rtmp"),
+        (&["-i", "in.flv", "-o", "rtsp://h/app/SECRET"], "rtsp://h/app/****", "takes rtsp://", "rtmp"),
     ] {
         let errors = match parse_words(words) {
             Ok(command) => panic!("{words:?}: taken: {command:?}"),
@@ -221,8 +242,12 @@ fn keys_that_a_shell_mangled() {
         assert!(told, "{words:?}: {errors:#?}");
     }
     for (word, problem) in [
-        ("rtmp://h/live/$KEY", "shell variable"),
-        ("rtmp://h/live/${KEY}", "shell variable"),
+        ("rtmp://h/live/pre$KEY", "shell variable"),
+        ("rtmp://h/live/a${KEY}", "shell variable"),
+        ("rtmp://h/live:gpac:key=pre$KEY", "shell variable"),
+        ("rtmp://h/live:gpac:key=a\\b", "backslash"),
+        ("rtmp://h/live:gpac:key=YOUR_KEY", "example of a key"),
+        ("rtmp://h/live/xxxx-xxxx", "example of a key"),
         ("rtmp://h/live/k\\?a=1", "backslash"),
         ("rtmp://h/live/k?token=", "ends early"),
         ("rtmp://h//k", "two slashes"),
