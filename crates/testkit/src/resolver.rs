@@ -5,6 +5,8 @@ use std::net::UdpSocket;
 
 use crate::proc::Command;
 
+const MOUNT: &str = "mount --bind \"$0\" /etc/resolv.conf";
+
 /// Takes questions and keeps silent. Where this machine does not allow it (it takes root, port 53 of a loopback address
 /// and a mount namespace of its own), commands run as they are and unknown names fail in whatever way the system has.
 #[derive(Debug)]
@@ -15,21 +17,20 @@ pub struct Hanging {
 impl Hanging {
     /// Binds the first free loopback address.
     pub fn start() -> Self {
-        let allowed = std::process::Command::new("unshare").args(["-m", "true"]).output();
-        if !rustix::process::geteuid().is_root() || !allowed.is_ok_and(|out| out.status.success()) {
-            eprintln!("no hanging resolver: it takes root and a mount namespace");
-            return Self { server: None };
-        }
         let bound = (1..=250).find_map(|last| {
             let address = format!("127.53.53.{last}");
             Some((UdpSocket::bind((address.as_str(), 53)).ok()?, address))
         });
-        let server = bound.map(|(socket, address)| {
+        let server = bound.and_then(|(socket, address)| {
             let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
             // Longer than any test, so that the look-up hangs as a black hole does.
             write!(file, "nameserver {address}\noptions timeout:30 attempts:5\n").expect("writes");
-            (socket, file)
+            let tried = std::process::Command::new("unshare").args(["-m", "sh", "-c", MOUNT]).arg(file.path()).output();
+            tried.is_ok_and(|out| out.status.success()).then_some((socket, file))
         });
+        if server.is_none() {
+            eprintln!("no hanging resolver: it takes root and a mount namespace");
+        }
         Self { server }
     }
 
@@ -50,7 +51,7 @@ impl Hanging {
         match &self.server {
             None => Command::new(program),
             Some((_, file)) => Command::new("unshare")
-                .args(["-m", "sh", "-c", "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\""])
+                .args(["-m", "sh", "-c", &format!("{MOUNT} && exec \"$@\"")])
                 .arg(file.path())
                 .arg(program),
         }

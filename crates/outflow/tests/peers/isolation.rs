@@ -73,6 +73,7 @@ async fn isolation(clip: Clip, stopped_for: Duration) {
     let frames = source[found.begins_at..].iter().filter(|tag| tag.is_frame()).count();
     assert!((found.video + found.audio) * 100 >= frames * 99, "{found:?} of {frames} frames");
     assert!(mute.state.look(|state| state.connections()) >= 1, "the mute destination was never tried");
+    assert!(!resolver.hangs() || resolver.was_asked(), "the name was never looked up");
     decodes(&session.tags(), "healthy").await;
     let program_said = program.text();
     program.interrupt().await;
