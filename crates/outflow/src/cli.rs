@@ -24,7 +24,9 @@ use std::ffi::OsString;
 use crate::encode::EncoderKind;
 use crate::error::{SpecError, SpecErrors};
 use crate::filter::FilterKind;
+use crate::graph::program::Report;
 use crate::graph::{Graph, ProgramOptions, link};
+use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, known};
 use crate::sink::SinkKind;
 use crate::source::SourceKind;
@@ -133,6 +135,9 @@ pub fn parse_with(
             Err(found) => errors.extend(found),
         }
     }
+    if let (Some(Report::Words(names)), true) = (&scan.program.report, errors.is_empty() && missing.is_empty()) {
+        errors.extend(unknown_reports(&graph, names).map(|error| error.at(scan.report_index, "-r")));
+    }
     if scan.program.strict {
         errors.append(&mut warnings);
     }
@@ -145,6 +150,16 @@ pub fn parse_with(
     }
 }
 
+/// The names of `-r=` that no input and no output has.
+fn unknown_reports(graph: &Graph, names: &[String]) -> Option<SpecError> {
+    let reported: Vec<_> = graph.nodes.iter().filter(|entry| entry.role.is_source() || entry.role.is_sink()).collect();
+    let known: Vec<&str> = reported.iter().flat_map(|entry| [entry.node.name.as_str(), entry.node.kind]).collect();
+    let stranger = names.iter().find(|name| !known.contains(&name.as_str()))?;
+    let all = reported.iter().map(|entry| entry.node.name.as_str()).collect::<Vec<_>>().join(", ");
+    let hint = did_you_mean(stranger, known.iter().copied()).unwrap_or_else(|| format!("names here: {all}"));
+    Some(SpecError::new("no input and no output here has this name").hint(hint))
+}
+
 /// A first word that is a command of its own, and no word at all.
 fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Command, SpecError>> {
     let words: Vec<String> = args.iter().map_while(|word| word.to_str().map(str::to_owned)).collect();
@@ -154,6 +169,9 @@ fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Comma
     let text = match first.as_str() {
         "help" => help::help(registries, rest),
         "completions" => shell::completions(registries, rest),
+        "man" if !rest.is_empty() => {
+            Err(SpecError::new("it takes no further words").hint("write outflow man, or outflow help NAME"))
+        }
         "man" => shell::man(registries),
         "serve" | "check" | "probe" | "top" => {
             Err(SpecError::new("this comes with the relay").hint("for now outflow runs graphs: outflow -i URL -o URL"))

@@ -23,6 +23,7 @@ enum Sort {
     Started,
     Ended,
     Lost,
+    Failed,
 }
 
 struct Told {
@@ -54,6 +55,15 @@ impl Repeats {
             Event::InputEnded { input, reason, .. } => self.again(Sort::Ended, input, &reason.text, now),
             Event::Output { output, state: State::Backoff, reason: Some(reason), .. } => {
                 self.again(Sort::Lost, output, &reason.text, now)
+            }
+            Event::Output { output, state: State::Failed, reason: Some(reason), .. } => {
+                self.again(Sort::Failed, output, &reason.text, now)
+            }
+            // The run ends because of what its output's line told already.
+            Event::Failure { who, reason }
+                if self.told.get(&(Sort::Failed, who.clone())).is_some_and(|told| told.text == reason.text) =>
+            {
+                None
             }
             Event::Output { output, state: State::Live, .. } => {
                 self.told.remove(&(Sort::Lost, output.clone()));
@@ -156,6 +166,24 @@ mod tests {
         assert!(told(started("a child")) && told(ended("it failed")));
         assert!(!told(started("a child")) && !told(ended("it failed")));
         assert!(told(started("another")) && told(ended("it failed")));
+    }
+
+    #[test]
+    fn the_failure_of_an_output_is_told_once() {
+        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        let reason = |text: &str| Ended::network(Reason::Connect, text);
+        let failure = |text: &str| Event::Failure { who: "out".into(), reason: reason(text) };
+        let failed = Event::Output {
+            output: "out".into(),
+            state: State::Failed,
+            reason: Some(reason("refused")),
+            attempt: 1,
+            retry_in: None,
+        };
+        assert!(repeats.admit(&failure("refused"), now).is_some(), "its output's line was never told");
+        assert!(repeats.admit(&failed, now).is_some());
+        assert!(repeats.admit(&failure("refused"), now).is_none());
+        assert!(repeats.admit(&failure("another"), now).is_some());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(super) struct Scan {
     pub(super) items: Vec<Item>,
     pub(super) globals: Vec<Global>,
     pub(super) program: ProgramOptions,
+    /// Where the last `-r` stands.
+    pub(super) report_index: usize,
     pub(super) help: bool,
     pub(super) version: bool,
     pub(super) warnings: Vec<SpecError>,
@@ -173,6 +175,9 @@ fn scan_option(
             "V" | "version" => scan.version = true,
             "args" => insert_words(scan, words, environment, index, &value.unwrap_or_default()),
             _ => {
+                if name == "r" {
+                    scan.report_index = index;
+                }
                 if let Err(error) = program::set(&mut scan.program, name, value.as_deref()) {
                     fail(scan, error);
                 }
@@ -237,6 +242,8 @@ fn insert_words(scan: &mut Scan, words: &mut Words, environment: &dyn Environmen
         }
     };
     let mut lines = vec![];
+    // Editors of Windows begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if line.trim_start_matches('-').starts_with("args") && line.starts_with('-') {
             scan.errors.push(

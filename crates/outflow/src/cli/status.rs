@@ -46,16 +46,44 @@ pub(super) fn uptime(time: Duration) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// One line for each output, each at most `width` columns wide.
+/// Below this many columns words are shorter.
+const ROOMY: usize = 100;
+/// Below this many, figures have their initials only.
+const NARROW: usize = 72;
+/// The widest name where there is room, and what a name is never shortened below.
+const NAME: (usize, usize) = (24, 6);
+/// What is kept for the reason of an output that is lost.
+const REASON: usize = 14;
+
+/// One line for each output, each at most `width` columns wide. Names give way first, so that no figure is cut off.
 pub(super) fn lines(view: &View, rates: &mut Rates, now: Instant, width: usize, paint: Paint) -> Vec<String> {
-    let widest = view.outputs.iter().map(|output| output.name.chars().count()).max().unwrap_or(0).min(24);
-    let mut lines: Vec<String> = view
-        .outputs
-        .iter()
-        .take(MOST_LINES)
+    let shown = || view.outputs.iter().take(MOST_LINES);
+    let state_width =
+        if width >= ROOMY { 13 } else { shown().map(|output| output.state.name().len()).max().unwrap_or(0) };
+    let figures: Vec<String> = shown()
         .map(|output| {
-            let bytes = OutputStats::get(&output.stats.bytes);
-            let plain = describe(output, rates.of(&output.name, bytes, now), now, widest);
+            let bits = rates.of(&output.name, OutputStats::get(&output.stats.bytes), now);
+            figures(output, bits, now, width)
+        })
+        .collect();
+    let reason = |output: &OutputView| output.reason.as_ref().is_some_and(|reason| !reason.is_clean());
+    let needed = figures
+        .iter()
+        .zip(shown())
+        .map(|(text, output)| text.chars().count() + if reason(output) { REASON + 2 } else { 0 });
+    // Two spaces, the state, a space before and the line's last column.
+    let room = width.saturating_sub(1 + 2 + state_width + needed.max().unwrap_or(0));
+    let (most, least) = NAME;
+    let cap = room.clamp(least, if width >= ROOMY { most } else { 14 });
+    let widest = shown().map(|output| output.name.chars().count()).max().unwrap_or(0).min(cap);
+    let mut lines: Vec<String> = shown()
+        .zip(&figures)
+        .map(|(output, figures)| {
+            let name = shorten(&output.name, cap);
+            let mut plain = format!("{name:<widest$}  {:<state_width$}{figures}", output.state.name());
+            if let Some(reason) = output.reason.as_ref().filter(|reason| !reason.is_clean()) {
+                plain.push_str(&format!("  {}", reason.text));
+            }
             colour(&cut(&plain, width), output.state, paint)
         })
         .collect();
@@ -67,26 +95,41 @@ pub(super) fn lines(view: &View, rates: &mut Rates, now: Instant, width: usize, 
     lines
 }
 
-fn describe(output: &OutputView, bits: f64, now: Instant, widest: usize) -> String {
-    let stats = &output.stats;
-    let name: String = output.name.chars().take(24).collect();
-    let since = now.saturating_duration_since(output.since);
-    let mut text = format!("{name:<widest$}  {:<13} {:>8}", output.state.name(), uptime(since));
-    if matches!(output.state, State::Live | State::Stalled | State::Draining) {
-        let lag = Duration::from_millis(OutputStats::get(&stats.lag_millis));
-        text.push_str(&format!("  {:>10}  lag {}", rate(bits), short(lag)));
+/// A name of at most `most` letters: its middle gives way, since names often differ at their ends.
+fn shorten(name: &str, most: usize) -> String {
+    let count = name.chars().count();
+    if count <= most {
+        return name.to_owned();
     }
-    text.push_str(&format!("  skips {}", OutputStats::get(&stats.skips)));
+    let end = most.saturating_sub(1) / 2;
+    let begin = most.saturating_sub(1 + end);
+    let mut short: String = name.chars().take(begin).collect();
+    short.push('\u{2026}');
+    short.extend(name.chars().skip(count - end));
+    short
+}
+
+/// What stands between state and reason.
+fn figures(output: &OutputView, bits: f64, now: Instant, width: usize) -> String {
+    let again = if width >= ROOMY { "again in" } else { "in" };
+    let narrow = width < NARROW;
+    let gap = if narrow { " " } else { "  " };
+    let (skips, players, retries) = if narrow { ("sk", "pl", "re") } else { ("skips", "players", "retries") };
+    let stats = &output.stats;
+    let mut text = format!(" {:>8}", uptime(now.saturating_duration_since(output.since)));
+    if matches!(output.state, State::Live | State::Stalled | State::Draining) {
+        let lag = short(Duration::from_millis(OutputStats::get(&stats.lag_millis)));
+        let rate = if narrow { rate(bits).replace("b/s", "").replace(' ', "") } else { format!("{:>10}", rate(bits)) };
+        text.push_str(&format!("{gap}{rate}{gap}lag {lag}"));
+    }
+    text.push_str(&format!("{gap}{skips} {}", OutputStats::get(&stats.skips)));
     if output.kind.contains("listen") {
-        text.push_str(&format!("  players {}", OutputStats::get(&stats.connections)));
+        text.push_str(&format!("{gap}{players} {}", OutputStats::get(&stats.connections)));
     } else {
-        text.push_str(&format!("  retries {}", output.attempt.saturating_sub(1)));
+        text.push_str(&format!("{gap}{retries} {}", output.attempt.saturating_sub(1)));
     }
     if let Some(at) = output.retry_at.filter(|_| output.state == State::Backoff) {
-        text.push_str(&format!("  again in {}", short(at.saturating_duration_since(now))));
-    }
-    if let Some(reason) = output.reason.as_ref().filter(|reason| !reason.is_clean()) {
-        text.push_str(&format!("  {}", reason.text));
+        text.push_str(&format!("{gap}{again} {}", short(at.saturating_duration_since(now))));
     }
     text
 }
@@ -186,6 +229,62 @@ mod tests {
                 assert!(line.chars().count() < width.max(11), "{width}: {line}");
             }
         }
+    }
+
+    /// Three outputs: live, lost, and one with a name that is longer than a narrow terminal.
+    fn crowded() -> Board {
+        let board = Board::default();
+        let long = "a.rtmp.very-long-name.example.com[2]";
+        for name in ["youtube", "backup", long] {
+            let stats = Arc::new(OutputStats::default());
+            OutputStats::add(&stats.skips, 12);
+            stats.lag_millis.store(119_900, std::sync::atomic::Ordering::Relaxed);
+            board.add_output(name, "rtmp_push", "rtmp://h/live/****", stats);
+        }
+        let on = |output: &str, state, reason, retry_in| {
+            board.on(&Event::Output { output: output.into(), state, reason, attempt: 13, retry_in });
+        };
+        on("youtube", State::Live, None, None);
+        let lost = Ended::network(Reason::Connect, "connection refused by 127.0.0.1 port 1935, as before");
+        on("backup", State::Backoff, Some(lost), Some(Duration::from_secs(3)));
+        on(long, State::Live, None, None);
+        board
+    }
+
+    #[test]
+    fn at_80_columns_every_figure_is_there_and_only_names_and_reasons_give_way() {
+        let drawn = lines(&crowded().view(), &mut Rates::default(), Instant::now(), 80, Paint::default());
+        for (line, name) in drawn.iter().zip(["youtube", "backup", "a.r"]) {
+            assert!(line.chars().count() < 80, "{line}");
+            assert!(line.starts_with(name), "{line}");
+            assert!(line.contains("  skips 12  retries 12"), "{line}");
+        }
+        for line in [&drawn[0], &drawn[2]] {
+            assert!(line.contains("  live "), "{line}");
+            assert!(line.contains("0:00:00       0 b/s  lag 119.9s"), "{line}");
+            assert!(line.ends_with("retries 12"), "{line}");
+        }
+        assert!(drawn[2].contains("\u{2026}") && drawn[2].contains("2]  live"), "{}", drawn[2]);
+        assert!(drawn[1].contains("  backoff  0:00:00"), "{}", drawn[1]);
+        assert!(drawn[1].contains("s  connection r") && drawn[1].ends_with('\u{2026}'), "{}", drawn[1]);
+    }
+
+    #[test]
+    fn at_60_columns_figures_have_initials() {
+        let drawn = lines(&crowded().view(), &mut Rates::default(), Instant::now(), 60, Paint::default());
+        for line in &drawn {
+            assert!(line.chars().count() < 60, "{line}");
+            assert!(line.contains(" sk 12 re 12"), "{line}");
+        }
+        assert!(drawn[0].ends_with("live     0:00:00 0 lag 119.9s sk 12 re 12"), "{}", drawn[0]);
+        assert!(drawn[1].contains("s  connection"), "{}", drawn[1]);
+    }
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(shorten("short", 5), "short");
+        assert_eq!(shorten("abcdefghij", 7), "abc\u{2026}hij");
+        assert_eq!(shorten("abcdefghij", 6), "abc\u{2026}ij");
     }
 
     #[test]

@@ -36,11 +36,15 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         let letters: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
         let longest = lower.len().max(letters.len());
         let allowed = if longest < 4 { 1 } else { (longest / 3).max(2) };
+        // The beginning of a name is a name cut short, not a slip of another.
+        if lower.len() >= 3 && lower.len() < letters.len() && letters.starts_with(&lower) {
+            return Some((0, name));
+        }
         let cost = mistakes(&lower, &letters);
         // One letter for another says nothing in names of one or two letters.
         (cost <= allowed && cost < letters.len().min(lower.len()).max(1)).then_some((cost, name))
     });
-    scored.min_by_key(|(cost, _)| *cost).map(|(_, name)| name)
+    scored.min_by_key(|(cost, name)| (*cost, if *cost == 0 { name.len() } else { 0 })).map(|(_, name)| name)
 }
 
 /// "did you mean `x`?", if something is near enough.
@@ -61,13 +65,20 @@ mod tests {
             ("rtmp_lisetn", Some("rtmp_listen")),
             ("RTMP_LISTEN", Some("rtmp_listen")),
             ("nmae", Some("name")),
-            ("retri", Some("retry")),
+            ("retri", Some("retries")),
             ("latnecy", Some("latency")),
             ("x", None),
             ("zebra", None),
             ("", None),
         ] {
             assert_eq!(nearest(typed, known), meant, "{typed}");
+        }
+        for (typed, meant) in [("siz", "sizes"), ("graf", "graph"), ("stat", "stats"), ("sizes", "sizes")] {
+            assert_eq!(
+                nearest(typed, ["sr", "dur", "size_x_long", "sizes", "stats", "graph", "gop"]),
+                Some(meant),
+                "{typed}"
+            );
         }
         assert_eq!(nearest(&"a".repeat(100_000), known), None);
     }

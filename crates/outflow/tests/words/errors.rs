@@ -72,6 +72,7 @@ fn options_and_values() {
         ),
         ("-i in.flv -o rtmp://h/live/k:gpac:name=", "rtmp://h/live/****:gpac:name=", "1 to 64 letters", "backup"),
         ("-i in.flv -o rtmp://h/live/k:gpac::", "rtmp://h/live/****:gpac::", "no option after the colon", "remove"),
+        ("avgen:siz=240x160 c=avc c=aac -o null", "avgen:siz=****", "not an option of avgen", "`sizes`"),
         ("avgen:size=240x160 c=avc c=aac -o null", "avgen:size=****", "not an option of avgen", "`sizes`"),
         ("avgen:sise=240x160 c=avc c=aac -o null", "avgen:sise=****", "not an option of avgen", "`sizes`"),
         ("avgen:sizes=240 c=avc c=aac -o null", "avgen:sizes=240", "not a picture size", "1280x720"),
@@ -365,6 +366,10 @@ fn options_of_the_program() {
         ("check -i in.flv -o null", "check", "comes with", "graph"),
         ("probe rtmp://h/live/k", "probe", "comes with", "graph"),
         ("top", "top", "comes with", "graph"),
+        ("man outflow", "man outflow", "no further words", "outflow help NAME"),
+        ("-i in.flv -o null:name=main -r=mian", "-r", "no input and no output", "`main`"),
+        ("-i in.flv -o null:name=main -r=zebra", "-r", "no input and no output", "in.flv, main"),
+        ("--graf -i in.flv -o null", "--graf", "no program option", "`graph`"),
         ("help outptus", "help outptus", "no such topic", "`outputs`"),
     ]);
 }

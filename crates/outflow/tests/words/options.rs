@@ -126,6 +126,11 @@ fn what_has_no_effect_is_taken_with_one_warning() {
 }
 
 #[test]
+fn a_file_of_words_may_begin_with_a_byte_order_mark() {
+    assert_eq!(graph("-args=/run/marked-words").nodes.len(), 4);
+}
+
+#[test]
 fn options_of_the_program_are_taken_in_every_form() {
     let with =
         |options: &str| parse(&format!("{options} -i in.flv -o null")).unwrap_or_else(|errors| panic!("{errors}")).1;
@@ -138,7 +143,7 @@ fn options_of_the_program_are_taken_in_every_form() {
     assert!(all.logs.wants(Tool::Rtmp, Level::Debug) && !all.logs.wants(Tool::App, Level::Info));
     assert_eq!(with("-r").report, Some(Report::All));
     assert_eq!(with("-r=").report, Some(Report::Final));
-    assert_eq!(with("-r=a,b").report, Some(Report::Words(vec!["a".into(), "b".into()])));
+    assert_eq!(with("-r=in.flv,null").report, Some(Report::Words(vec!["in.flv".into(), "null".into()])));
     assert_eq!(with("").drain, Duration::from_secs(5));
 }
 

@@ -219,6 +219,7 @@ impl Environment for World {
             "/dev/fd/3" => Ok("fd-k3y\r\n".into()),
             "/run/two-lines" => Ok("one-k3y\ntwo-k3y\n".into()),
             "/run/words" => Ok("# a comment\navgen\nc=avc\nc=aac\n\n-o rtmp://h.example/live/a b\n".into()),
+            "/run/marked-words" => Ok("\u{feff}avgen\r\nc=avc\r\nc=aac\r\n-o null\r\n".into()),
             "/run/right-words" => Ok("avgen\nc=avc\nc=aac\n-o rtmp://h.example/live/k?a=1&b=2\n".into()),
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         }
