@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::SpecError;
 use crate::graph::program::{ProgramOptions, Report};
 use crate::monitor::log::LogFilter;
+use crate::options::suggest::nearest;
 use crate::options::value::{duration, duration_millis, list};
 
 /// Whether an option of the program has a value.
@@ -62,6 +63,14 @@ pub const OPTIONS: &[ProgramOption] = &[
 /// Looks an option of the program up.
 pub fn find(name: &str) -> Option<&'static ProgramOption> {
     OPTIONS.iter().find(|option| option.name == name)
+}
+
+/// "did you mean": options of the program, with their dash, before these other names.
+pub(super) fn did_you_mean<'a>(typed: &str, others: impl Iterator<Item = &'a str>) -> Option<String> {
+    let own = || OPTIONS.iter().map(|option| option.name).chain(["i", "o"]);
+    let near = nearest(typed, own().chain(others))?;
+    let dash = if own().any(|name| name == near) { "-" } else { "" };
+    Some(format!("did you mean `{dash}{near}`?"))
 }
 
 /// Sets one option of the program. Help, version and `-args` are not of these.

@@ -219,8 +219,7 @@ fn scan_option(
         scan.globals.push(Global { index, target, text: text.to_owned(), used: false, after_url });
         return;
     }
-    let known = program::OPTIONS.iter().map(|option| option.name);
-    let near = did_you_mean(name, known.chain(["i", "o"]));
+    let near = program::did_you_mean(name, std::iter::empty());
     let shown = if after_url { shown::dashed_after_url(word, near.is_some()) } else { shown::dashed(word) };
     let hint = near.unwrap_or_else(|| match after_url {
         true => "if it is the rest of the URL before it, put the whole word in quotes".into(),

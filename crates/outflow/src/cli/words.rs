@@ -11,7 +11,7 @@ use crate::graph::Role;
 use crate::graph::link::{Declared, Reference};
 use crate::node::url::MASK;
 use crate::node::{MediaUrl, Node};
-use crate::options::suggest::{did_you_mean, nearest};
+use crate::options::suggest::nearest;
 use crate::options::{OptionSpec, Options, defaults, known};
 use crate::source::Produces;
 
@@ -72,13 +72,15 @@ impl Reader<'_> {
         for global in self.globals.iter().filter(|global| !global.used) {
             let piece = Piece::new(&global.text);
             let names = tables.iter().copied().flatten().map(|spec| spec.name);
-            let names = names.chain(super::program::OPTIONS.iter().map(|option| option.name));
             let known = tables.iter().copied().flatten().any(|spec| spec.is(piece.name));
             let (problem, hint) = if known {
                 ("no word here takes this option", "it is offered to every word that has it".to_owned())
             } else {
                 let list = "`outflow help options` lists the program's options, `outflow help NAME` those of a word";
-                ("no word and no program option has this name", did_you_mean(piece.name, names).unwrap_or(list.into()))
+                (
+                    "no word and no program option has this name",
+                    super::program::did_you_mean(piece.name, names).unwrap_or(list.into()),
+                )
             };
             let word = format!("--{}", global.text);
             let shown = match global.after_url && !known {
@@ -311,6 +313,9 @@ fn base_name(node: &Node, role: Role) -> String {
     if let Some(path) = url.path() {
         let file = path.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or(path);
         return shown::printable(file);
+    }
+    if url.raw.expose().starts_with("lavfi:") {
+        return "lavfi".into();
     }
     match url.host() {
         Some("") => "any".into(),

@@ -352,7 +352,7 @@ fn outputs_that_can_not_live_together() {
 #[test]
 fn options_of_the_program() {
     check(&[
-        ("-grahp -i in.flv -o null", "-grahp", "not an option of this program", "`graph`"),
+        ("-grahp -i in.flv -o null", "-grahp", "not an option of this program", "`-graph`"),
         ("-i in.flv -o null -runfor", "-runfor", "value is missing", "-runfor=MS"),
         ("-i in.flv -o null -runfor=soon", "-runfor=soon", "not a duration", "250ms"),
         ("-i in.flv -o null -runfor=0", "-runfor=0", "is 0", "leave -runfor out"),
@@ -369,7 +369,7 @@ fn options_of_the_program() {
         ("man outflow", "man outflow", "no further words", "outflow help NAME"),
         ("-i in.flv -o null:name=main -r=mian", "-r", "no input and no output", "`main`"),
         ("-i in.flv -o null:name=main -r=zebra", "-r", "no input and no output", "in.flv, main"),
-        ("--graf -i in.flv -o null", "--graf", "no program option", "`graph`"),
+        ("--graf -i in.flv -o null", "--graf", "no program option", "`-graph`"),
         ("help outptus", "help outptus", "no such topic", "`outputs`"),
     ]);
 }
