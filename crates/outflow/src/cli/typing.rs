@@ -58,7 +58,8 @@ fn show_piece(piece: &Piece<'_>, clear: bool, tables: &[&'static [OptionSpec]]) 
             None => format!("{mark}{}", piece.name),
         };
     }
-    let keyword = KEYWORDS.contains(&piece.name) || known::REFUSED.iter().any(|(name, _)| *name == piece.name);
+    let refused = known::REFUSED.iter().chain(known::MENDED).any(|(name, _)| *name == piece.name);
+    let keyword = KEYWORDS.contains(&piece.name) || refused;
     let format = known::FORMAT.contains(&piece.name);
     let near = nearest(piece.name, names(tables)).is_some();
     if piece.name.is_empty() && piece.value.is_none() {
@@ -145,14 +146,31 @@ fn apply_globals(
     let scheme = word.url.as_ref().and_then(|url| url.scheme.as_deref());
     for number in 0..reader.globals.len() {
         let global = &reader.globals[number];
-        let wanted = global
-            .target
-            .as_deref()
-            .is_none_or(|target| target == role.kind() || Some(target) == own_name || Some(target) == scheme);
+        let wanted = global.target.as_deref().is_none_or(|target| {
+            let encoder = target == "enc" && matches!(role, Role::Encoder(_));
+            encoder || target == role.kind() || Some(target) == own_name || Some(target) == scheme
+        });
         let text = global.text.clone();
         let index = global.index;
         let piece = Piece::new(&text);
-        let Some(spec) = find(tables, piece.name).filter(|_| wanted) else { continue };
+        if !wanted {
+            continue;
+        }
+        let Some(spec) = find(tables, piece.name) else {
+            if known::FORMAT.contains(&piece.name) && word.url.is_some() {
+                reader.globals[number].used = true;
+                if let Err(error) = format_name(reader, word, role, node, &piece) {
+                    let shown = show_piece(&piece, true, tables);
+                    let error = error.at(index, format!("--{shown}"));
+                    reader.errors.extend((!reader.errors.contains(&error)).then_some(error));
+                }
+            }
+            continue;
+        };
+        // `--profile=baseline` is for the encoders that know it.
+        if of_another_encoder(reader, role, spec, &piece) {
+            continue;
+        }
         if matches!(spec.name, "FID" | "SID" | "name") {
             continue;
         }
@@ -174,8 +192,22 @@ fn apply_globals(
             }
         };
         // The same global is told once, however many words take it.
-        list.extend(outcome.filter(|error| !list.contains(error)));
+        let told = |error: &SpecError| list.iter().any(|other| other.word_index == index && other.field == error.field);
+        let new = outcome.filter(|error| !told(error));
+        list.extend(new);
     }
+}
+
+/// True for a choice of an encoder that only another encoder has, as in `c=aac:profile=baseline`.
+fn of_another_encoder(reader: &Reader<'_>, role: Role, spec: &OptionSpec, piece: &Piece<'_>) -> bool {
+    let (Role::Encoder(_), Type::Choice(_), Some(text)) = (role, spec.ty, piece.value) else { return false };
+    let takes = |spec: &OptionSpec| value::parse(spec.ty, text).is_ok();
+    !takes(spec)
+        && reader
+            .registries
+            .encoders
+            .iter()
+            .any(|kind| crate::options::find(kind.options, spec.name).is_some_and(takes))
 }
 
 fn type_piece(
@@ -200,10 +232,18 @@ fn type_piece(
         if known::FORMAT.contains(&piece.name) {
             return format_name(reader, word, role, node, piece);
         }
+        if let Some((name, mend)) = known::MENDED.iter().find(|(name, _)| *name == piece.name) {
+            return Err(SpecError::new(format!("`{name}` is not an option of {}", role.kind())).hint(*mend));
+        }
         return Err(unknown_option(word, role, tables, piece));
     };
     if spec.ignored {
         let warning = node.option_error(spec.name, format!("it has no effect: {}", spec.help));
+        reader.warnings.push(warning);
+        return Ok(());
+    }
+    if of_another_encoder(reader, role, spec, piece) {
+        let warning = node.option_error(spec.name, format!("it has no effect: this is no value of {}", role.kind()));
         reader.warnings.push(warning);
         return Ok(());
     }

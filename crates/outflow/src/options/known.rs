@@ -35,6 +35,16 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("ccp", "encoded media always passes as it is: leave the encoder out"),
 ];
 
+/// Options of FFmpeg's networks that are refused with their mend: who types them relies on them.
+pub const MENDED: &[(&str, &str)] = &[
+    ("cafile", "write ca=FILE"),
+    ("ca_file", "write ca=FILE"),
+    ("localaddr", "write bind=ADDRESS"),
+    ("local_addr", "write bind=ADDRESS"),
+    ("tls_verify", "certificates are always verified; write ca=FILE to trust one of your own"),
+    ("verify", "certificates are always verified; write ca=FILE to trust one of your own"),
+];
+
 /// What GPAC and FFmpeg take on a source URL.
 pub const SOURCE: &[OptionSpec] = &[
     nothing("analyzeduration", "nothing is probed: media passes as it comes"),
@@ -49,6 +59,11 @@ pub const SOURCE: &[OptionSpec] = &[
     nothing("max_delay", "media passes as it comes"),
     nothing("flags", "media passes as it comes"),
     nothing("avioflags", "buffers follow `max_lag`"),
+    nothing("protocol_whitelist", "a word opens its own URL only"),
+    nothing("reconnect", "use `retry`, `retry_max` and `retries`"),
+    nothing("reconnect_streamed", "use `retry`, `retry_max` and `retries`"),
+    nothing("reconnect_at_eof", "use `retry`, `retry_max` and `retries`"),
+    nothing("reconnect_delay_max", "use `retry`, `retry_max` and `retries`"),
     nothing("use_wallclock_as_timestamps", "time stamps are mended without it"),
 ];
 
@@ -73,6 +88,13 @@ pub const SINK: &[OptionSpec] = &[
     nothing("send_buffer_size", "the kernel chooses its buffers"),
     nothing("recv_buffer_size", "the kernel chooses its buffers"),
     nothing("tcp_mss", "the kernel chooses segment sizes"),
+    nothing("max_delay", "audio and video leave in the order of their time"),
+    nothing("avioflags", "use `latency`"),
+    nothing("protocol_whitelist", "a word opens its own URL only"),
+    nothing("reconnect", "outputs always reconnect: use `retry`, `retry_max` and `retries`"),
+    nothing("reconnect_streamed", "outputs always reconnect: use `retry`, `retry_max` and `retries`"),
+    nothing("reconnect_at_eof", "outputs always reconnect: use `retry`, `retry_max` and `retries`"),
+    nothing("reconnect_delay_max", "outputs always reconnect: use `retry`, `retry_max` and `retries`"),
     nothing("listen_timeout", "use `timeout`"),
 ];
 
@@ -109,5 +131,17 @@ pub const ENCODER: &[OptionSpec] = &[
     nothing("rtd", "a jump in time always begins with a key frame"),
     nothing("round", "sizes are even"),
     nothing("ls", "encoders end with their source"),
+    nothing("crf", "the bit rate is held: use `b`"),
+    nothing("x264-params", "the encoder is not x264"),
+    nothing("x264opts", "the encoder is not x264"),
+    nothing("keyint", "use `g`"),
+    nothing("flags", "the encoder chooses"),
+    nothing("qmin", "the bit rate is held: use `b`"),
+    nothing("qmax", "the bit rate is held: use `b`"),
+    nothing("ac", "the channels are the source's"),
+    nothing("ar", "the sample rate is the source's"),
+    nothing("forced-idr", "every key frame is an IDR picture"),
+    nothing("b_strategy", "there are no B-frames"),
+    nothing("nal-hrd", "the bit rate is held from frame to frame"),
     nothing("strict", "there are no experimental encoders"),
 ];

@@ -31,9 +31,14 @@ const OPTIONS: &[OptionSpec] = &[
         "vcodec",
         Type::Text,
         "copy",
-        "how ffmpeg makes the video: copy, an encoder of its (libx264), or none",
+        "how ffmpeg makes the video: copy, an encoder of its (libx264; so for lavfi), or none",
     ),
-    OptionSpec::new("acodec", Type::Text, "copy", "how ffmpeg makes the audio: copy, an encoder of its (aac), or none"),
+    OptionSpec::new(
+        "acodec",
+        Type::Text,
+        "copy",
+        "how ffmpeg makes the audio: copy, an encoder of its (aac; so for lavfi), or none",
+    ),
     OptionSpec::new(
         "format",
         Type::Text,

@@ -110,6 +110,19 @@ fn what_has_no_effect_is_taken_with_one_warning() {
         ("-i in.flv:analyzeduration=10M -o null", "in.flv:analyzeduration=10M", "analyzeduration"),
         ("avgen:ntp c=avc c=aac -o null", "avgen:ntp", "ntp"),
         ("avgen c=avc:preset=fast c=aac -o null", "c=avc:preset=fast", "preset"),
+        ("avgen c=avc:crf=23 c=aac -o null", "c=avc:crf=23", "crf"),
+        ("avgen c=avc:x264-params=a c=aac -o null", "c=avc:x264-params=a", "x264-params"),
+        ("avgen c=avc:keyint=50 c=aac -o null", "c=avc:keyint=50", "keyint"),
+        ("avgen c=avc:nal-hrd=cbr c=aac -o null", "c=avc:nal-hrd=cbr", "nal-hrd"),
+        ("avgen c=avc c=aac:ar=44100 -o null", "c=aac:ar=44100", "ar"),
+        ("avgen c=avc c=aac:profile=baseline -o null", "c=aac:profile=baseline", "profile"),
+        ("-i in.flv -o rtmp://h/live/k:gpac:max_delay=1", "rtmp://h/live/****:gpac:max_delay=1", "max_delay"),
+        ("-i in.flv -o rtmp://h/live/k:gpac:reconnect=1", "rtmp://h/live/****:gpac:reconnect=1", "reconnect"),
+        (
+            "-i rtmp://h/live/k:gpac:protocol_whitelist=x -o null",
+            "rtmp://h/live/****:gpac:protocol_whitelist=x",
+            "protocol_whitelist",
+        ),
         ("-i https://h/x.ts:ffmt=ts -o null", "https://h/x.ts:ffmt=ts", "ffmt"),
         ("-i in.flv -o rtmp://h/live/k -o rtmp://g/live/k --flvflags=x", "--flvflags=x", "flvflags"),
     ] {
@@ -120,8 +133,35 @@ fn what_has_no_effect_is_taken_with_one_warning() {
         let strict = mistakes(&format!("{line} -strict"));
         assert_eq!(strict[0].field.as_deref(), Some(field));
     }
-    for line in ["-i in.flv -o rtmp://h/live/k:gpac:ffmt=flv", "-i in.flv -o out.flv:ext=flv"] {
+    for line in [
+        "-i in.flv -o rtmp://h/live/k:gpac:ffmt=flv",
+        "-i in.flv -o rtmp://h/live/k --ffmt=flv",
+        "-i in.flv -o out.flv:ext=flv",
+    ] {
         assert_eq!(parse(line).unwrap().2, [], "{line}");
+    }
+}
+
+#[test]
+fn globals_for_encoders_reach_those_that_know_them() {
+    let graph = graph("avgen c=avc c=aac -o null --enc:b=300k --profile=baseline");
+    let (avc, aac) = (&graph.nodes[1].node.options, &graph.nodes[2].node.options);
+    assert_eq!((avc.count("b"), aac.count("b")), (Some(300_000), Some(300_000)));
+    assert_eq!(avc.text("profile").as_deref(), Some("baseline"));
+    assert_eq!(aac.text("profile").as_deref(), Some("aac_low"));
+}
+
+#[test]
+fn the_graph_of_a_test_source_goes_up_to_gpac() {
+    for (word, raw, codec) in [
+        ("lavfi:testsrc2=s=320x240", "lavfi:testsrc2=s=320x240", None),
+        ("lavfi:testsrc2=s=320x240:r=25", "lavfi:testsrc2=s=320x240:r=25", None),
+        ("lavfi:testsrc2=s=320x240:r=25:gpac:name=x", "lavfi:testsrc2=s=320x240:r=25", Some("x")),
+    ] {
+        let graph = graph(&format!("-i {word} -o null"));
+        let node = &graph.nodes[0].node;
+        assert_eq!(node.url.as_ref().unwrap().raw.expose(), raw);
+        assert_eq!(node.name, codec.unwrap_or("lavfi"));
     }
 }
 

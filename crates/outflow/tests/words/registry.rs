@@ -140,7 +140,10 @@ const AAC: EncoderKind = EncoderKind {
     name: "aac",
     summary: "AAC-LC",
     takes: Takes::Audio,
-    options: &[&[OptionSpec::new("b", Type::Rate, "128k", "bit rate").alias(&["rate", "bitrate"])]],
+    options: &[&[
+        OptionSpec::new("b", Type::Rate, "128k", "bit rate").alias(&["rate", "bitrate"]),
+        OptionSpec::new("profile", Type::Choice(&["aac_low"]), "aac_low", "profile"),
+    ]],
     open: encoder,
 };
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::hub::Cursor;
 use crate::media::{Kind, Packet};
 use crate::monitor::{self, OutputStats};
+use crate::options::suggest::did_you_mean;
 use crate::stream::Stream;
 use crate::wire::Form;
 
@@ -36,7 +37,13 @@ impl Tracks {
         match parsed {
             Some(tracks) if tracks.is_empty() => Ok(Tracks::All),
             Some(tracks) => Ok(Tracks::Only(tracks)),
-            None => Err("a track is `video`, `audio`, `video:1`, `audio:2` ...".to_owned()),
+            None => {
+                let kinds = names.iter().map(|name| name.split(':').next().unwrap_or(name));
+                let near = kinds.filter(|kind| !matches!(*kind, "video" | "audio"));
+                let near = near.filter_map(|kind| did_you_mean(kind, ["video", "audio"])).next();
+                let near = near.map_or(String::new(), |near| format!("; {near}"));
+                Err(format!("a track is `video`, `audio`, `video:1`, `audio:2` ...{near}"))
+            }
         }
     }
 

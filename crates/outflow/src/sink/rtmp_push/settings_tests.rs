@@ -18,4 +18,6 @@ fn options_say_how_to_send() {
     assert_eq!(read(&node(url, &[])).unwrap().start, Start::Next);
     let Err(error) = read(&node(url, &[("tracks", "subtitles")])) else { panic!("taken") };
     assert_eq!(error.field.as_deref(), Some("tracks"));
+    let Err(error) = read(&node(url, &[("tracks", "vido")])) else { panic!("taken") };
+    assert!(error.problem.ends_with("did you mean `video`?"), "{error}");
 }

@@ -63,8 +63,8 @@ impl Command {
             input: Secret::new(input),
             shown: url.shown.clone(),
             format,
-            video: codec(node, "vcodec")?,
-            audio: codec(node, "acodec")?,
+            video: codec(node, "vcodec", lavfi.map(|_| "libx264"))?,
+            audio: codec(node, "acodec", lavfi.map(|_| "aac"))?,
             at_own_pace,
             here: lavfi.is_some() || (local.is_some() && !device),
         })
@@ -133,8 +133,12 @@ impl Command {
     }
 }
 
-/// A codec name as ffmpeg has them: nothing that it could take for an option.
-fn codec(node: &Node, option: &str) -> Result<String, SpecError> {
+/// A codec name as ffmpeg has them: nothing that it could take for an option. `raw` is the encoder of an input that has
+/// no packets to copy.
+fn codec(node: &Node, option: &str, raw: Option<&str>) -> Result<String, SpecError> {
+    if let Some(encoder) = raw.filter(|_| !node.options.is_set(option)) {
+        return Ok(encoder.to_owned());
+    }
     let name = node.options.text(option).filter(|name| !name.is_empty()).unwrap_or_else(|| "copy".to_owned());
     if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
         return Ok(name);

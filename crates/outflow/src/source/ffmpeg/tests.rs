@@ -49,6 +49,10 @@ fn a_name_is_one_argument_whatever_is_in_it() {
 #[test]
 fn codecs_devices_and_test_sources() {
     assert_eq!(
+        arguments("lavfi:testsrc2=s=320x240:r=25", &[], true),
+        format!("{BEGIN} -re -f lavfi -i testsrc2=s=320x240:r=25 -c:v libx264 -c:a aac -g 50 {END}")
+    );
+    assert_eq!(
         arguments("lavfi:testsrc2=s=160x120", &[("vcodec", "libx264"), ("acodec", "none")], true),
         format!("{BEGIN} -re -f lavfi -i testsrc2=s=160x120 -c:v libx264 -an -g 50 {END}")
     );
