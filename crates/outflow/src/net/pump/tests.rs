@@ -7,7 +7,7 @@ use bytes::Bytes;
 use outflow_rtmp::chunk::ChunkReader;
 use outflow_rtmp::limits::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
 use crate::error::Reason;
@@ -81,10 +81,38 @@ impl Bench {
         self.frames += 1;
     }
 
+    /// Audio with this time.
+    fn publish_audio(&self, dts: i64) {
+        let body = Bytes::from_static(&[0xAF, 1, 0x21, 0x10]);
+        let (flags, arrival) = (Flags::default(), Instant::now());
+        self.writer.push(Packet { kind: Kind::Audio, track: 0, dts, cts: 0, flags, body, arrival });
+    }
+
     async fn connect(&self, link: Mute, patience: Option<Duration>) -> (TcpStream, Attached, Arc<OutputStats>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let ours = listener.accept().await.unwrap().0;
+        self.attach(peer, ours, link, patience)
+    }
+
+    /// A connection whose buffers hold less than a frame, so that it is full nearly always.
+    async fn connect_narrow(&self) -> (TcpStream, Attached, Arc<OutputStats>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 << 10).unwrap();
+        let peer = socket.connect(listener.local_addr().unwrap()).await.unwrap();
+        let ours = listener.accept().await.unwrap().0;
+        socket2::SockRef::from(&ours).set_send_buffer_size(8 << 10).unwrap();
+        self.attach(peer, ours, Mute::default(), None)
+    }
+
+    fn attach(
+        &self,
+        peer: TcpStream,
+        ours: TcpStream,
+        link: Mute,
+        patience: Option<Duration>,
+    ) -> (TcpStream, Attached, Arc<OutputStats>) {
         crate::net::dial::prepare(&ours, true);
         let stats = Arc::new(OutputStats::default());
         let order = Order {
@@ -121,13 +149,20 @@ impl Peer {
 
     /// The next frame: its number and time.
     async fn frame(&mut self) -> Option<(i64, u32)> {
+        loop {
+            let (kind, payload, time) = self.message().await?;
+            if kind == 9 {
+                return Some((i64::from_be_bytes(payload[5..13].try_into().unwrap()), time));
+            }
+        }
+    }
+
+    /// The next message: its type, payload and time.
+    async fn message(&mut self) -> Option<(u8, Bytes, u32)> {
         let mut buffer = vec![0; 1 << 16];
         loop {
-            while let Some(message) = self.reader.next().unwrap() {
-                if message.kind == 9 {
-                    let number = i64::from_be_bytes(message.payload[5..13].try_into().unwrap());
-                    return Some((number, message.timestamp));
-                }
+            if let Some(message) = self.reader.next().unwrap() {
+                return Some((message.kind, message.payload, message.timestamp));
             }
             match self.tcp.read(&mut buffer).await {
                 Ok(0) | Err(_) => return None,
@@ -168,6 +203,59 @@ async fn a_peer_that_stops_holds_nobody_up_and_goes_on_at_a_key_frame() {
     assert!(!jumps.is_empty(), "40 MB don't fit into any buffer");
     assert!(jumps.iter().all(|(from, to)| to > from && to % GROUP == 0), "only forward, only to key frames: {jumps:?}");
     assert_eq!(OutputStats::get(&stats.skips), jumps.len() as u64);
+}
+
+#[tokio::test]
+async fn full_sockets_cost_the_others_no_time() {
+    let mut bench = Bench::new();
+    // One that takes nothing at all, and three that take a little now and then and so fill up again at each frame.
+    let (_stopped, _one, _) = bench.connect(Mute::default(), None).await;
+    let mut narrow = Vec::new();
+    for _ in 0..3 {
+        narrow.push(bench.connect_narrow().await);
+    }
+    let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
+    let mut healthy = Peer::new(healthy);
+    let mut buffer = vec![0; 64 << 10];
+    let begun = Instant::now();
+    for frame in 0..200 {
+        for (peer, ..) in &narrow {
+            while peer.try_read(&mut buffer).is_ok_and(|read| read == buffer.len()) {}
+        }
+        bench.publish();
+        assert_eq!(healthy.frame().await.unwrap().0, bench.frames - 1);
+        // It takes a second or two. A pump that waits 200 ms at each full socket, as this one shares its thread with the
+        // test, takes more than a minute.
+        let taken = begun.elapsed();
+        assert!(taken < Duration::from_secs(20), "{frame} frames took {taken:?} beside peers that are full");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for (_, _, stats) in &narrow {
+        assert!(OutputStats::get(&stats.skips) > 0, "a peer that was meant to be full was not");
+    }
+}
+
+#[tokio::test]
+async fn nothing_before_the_time_of_the_entry_point_is_sent() {
+    let mut bench = Bench::new();
+    // The entry point itself, after it in the hub audio that lies before it in time, and audio of its own time.
+    (0..GROUP).for_each(|_| bench.publish());
+    let entry = bench.frames * 40;
+    bench.publish();
+    for dts in [entry - 40, entry - 20, entry, entry + 20] {
+        bench.publish_audio(dts);
+    }
+    let (peer, _attached, _) = bench.connect(Mute::default(), None).await;
+    bench.publish();
+    let mut peer = Peer::new(peer);
+    let mut got = Vec::new();
+    while got.last().is_none_or(|last| *last != (9, 40)) {
+        let (kind, _, time) = peer.message().await.unwrap();
+        if matches!(kind, 8 | 9) {
+            got.push((kind, time));
+        }
+    }
+    assert_eq!(got, [(9, 0), (8, 0), (8, 20), (9, 40)]);
 }
 
 #[tokio::test]
