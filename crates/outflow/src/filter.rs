@@ -16,6 +16,8 @@ pub struct FilterKind {
     pub summary: &'static str,
     /// Its options.
     pub options: &'static [&'static [OptionSpec]],
+    /// Validates the word; starts nothing.
+    pub check: fn(&Node) -> Result<(), SpecError>,
     /// Validates the word and puts the filter in front of `next`.
     pub open: fn(&Node, Feed) -> Result<Feed, SpecError>,
 }

@@ -201,7 +201,7 @@ impl Graph {
         self.streams.iter().position(|stream| stream.sinks.contains(&sink))
     }
 
-    /// Asks every source, encoder and sink whether its word is right; opens nothing.
+    /// Asks every source, filter, encoder and sink whether its word is right; opens nothing.
     pub fn validate(&self) -> Vec<SpecError> {
         let checked = self.nodes.iter().filter_map(|entry| {
             let node = &entry.node;
@@ -209,7 +209,7 @@ impl Graph {
                 Role::Source(kind) => (kind.open)(node).map(drop),
                 Role::Encoder(kind) => (kind.open)(node, None).map(drop),
                 Role::Sink(kind) => (kind.open)(node).map(drop),
-                Role::Filter(_) => Ok(()),
+                Role::Filter(kind) => (kind.check)(node),
             };
             answer.err().map(|error| error.at(node.index, node.word.clone()))
         });

@@ -44,6 +44,7 @@ pub const KIND: FilterKind = FilterKind {
         OptionSpec::new("analyze", Type::Text, "", "no effect: bodies are not taken apart here").ignored(),
         OptionSpec::new("timeout", Type::Text, "", "no effect: tracks are printed as they come").ignored(),
     ]],
+    check: |node| read(node).map(drop),
     open,
 };
 
@@ -54,23 +55,48 @@ const MAX_TRACKS: usize = 64;
 /// Lines kept for the end where they are not interleaved.
 const MAX_KEPT: usize = 100_000;
 
-fn open(node: &Node, next: Feed) -> Result<Feed, SpecError> {
+/// Where lines go and what they look like, as the word says.
+fn read(node: &Node) -> Result<(Place, Option<Format>), SpecError> {
     let options = &node.options;
     let place = match options.text("log").as_deref() {
         None | Some("" | "stdout") => Place::Stdout,
         Some("stderr") => Place::Stderr,
-        Some(path) => {
-            let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-            if parent.is_some_and(|parent| !parent.is_dir()) || Path::new(path).is_dir() {
-                return Err(node.option_error("log", format!("no file can be made at {path}")));
-            }
-            Place::File(PathBuf::from(path))
-        }
+        Some(path) => Place::File(writable(path).map_err(|problem| {
+            node.option_error("log", problem)
+                .hint("say `log=stdout`, `log=stderr`, or a file in a folder that is there")
+        })?),
     };
     let format = match options.text("fmt").filter(|text| !text.is_empty()) {
         Some(text) => Some(Format::parse(&text).map_err(|problem| node.option_error("fmt", problem))?),
         None => None,
     };
+    Ok((place, format))
+}
+
+/// The path of a file that can be written, so far as can be seen without making it.
+fn writable(path: &str) -> Result<PathBuf, String> {
+    let file = Path::new(path);
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        return Err(format!("no file can be made at {path}: there is no folder {}", parent.display()));
+    }
+    if file.is_dir() {
+        return Err(format!("{path} is a folder"));
+    }
+    // A pipe is not opened here: that would wait for its reader, or end it.
+    let exists = file.symlink_metadata().is_ok();
+    if file.is_file() {
+        let opened = std::fs::OpenOptions::new().append(true).open(file);
+        opened.map_err(|error| format!("{path} can't be written: {error}"))?;
+    } else if !exists && parent.unwrap_or(Path::new(".")).metadata().is_ok_and(|about| about.permissions().readonly()) {
+        return Err(format!("no file can be made at {path}: its folder can't be written"));
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn open(node: &Node, next: Feed) -> Result<Feed, SpecError> {
+    let options = &node.options;
+    let (place, format) = read(node)?;
     let seconds = options.float("dur").filter(|seconds| *seconds > 0.0 && seconds.is_finite());
     let state = State {
         lines: Lines::new(place),

@@ -14,5 +14,6 @@ pub const KIND: FilterKind = FilterKind {
         OptionSpec::new("refs", Type::Text, "", "no effect: packets pass as they are").ignored(),
         OptionSpec::new("nosap", Type::Text, "", "no effect: packets pass as they are").ignored(),
     ]],
+    check: |_| Ok(()),
     open: |_, next| Ok(next),
 };

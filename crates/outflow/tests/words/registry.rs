@@ -121,6 +121,7 @@ const INSPECT: FilterKind = FilterKind {
     name: "inspect",
     summary: "prints what passes",
     options: &[&[OptionSpec::new("deep", Type::Bool, "no", "every packet")]],
+    check: |_| Ok(()),
     open: |_, next| Ok(next),
 };
 

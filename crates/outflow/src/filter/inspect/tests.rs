@@ -122,6 +122,21 @@ fn wrong_settings_are_errors_that_name_them() {
 }
 
 #[test]
+fn a_log_that_can_not_be_written_is_known_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there");
+    std::fs::write(&there, b"kept").unwrap();
+    let new = folder.path().join("new");
+    let check = |path: &Path| (KIND.check)(&node(&[("log", path.to_str().unwrap())]));
+    for wrong in [folder.path(), &folder.path().join("no/such/log"), &there.join("log")] {
+        let error = check(wrong).unwrap_err();
+        assert!(error.field.as_deref() == Some("log") && error.hint.is_some(), "{error:?}");
+    }
+    assert!(check(&there).is_ok() && check(&new).is_ok());
+    assert!(!new.exists() && std::fs::read(&there).unwrap() == b"kept", "a check makes and changes nothing");
+}
+
+#[test]
 fn a_reader_that_stalls_costs_lines_and_never_time() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");
