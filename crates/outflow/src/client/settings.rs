@@ -68,7 +68,13 @@ pub fn read(node: &Node, role: Role) -> Result<Settings, SpecError> {
         None => Vec::new(),
     };
     let bind = match options.text("bind") {
-        Some(text) => Some(Bind::parse(&text).map_err(|problem| node.option_error("bind", problem))?),
+        Some(text) => {
+            let checked = Bind::parse(&text).and_then(|bind| bind.check().map(|()| bind));
+            Some(checked.map_err(|problem| {
+                node.option_error("bind", problem)
+                    .hint("say an address or the name of an interface that this machine has now, or leave `bind` out")
+            })?)
+        }
         None => None,
     };
     let ca = options.text("ca").map(PathBuf::from);

@@ -42,6 +42,15 @@ fn what_can_be_seen_to_be_wrong_is_refused_at_once() {
     {
         assert_eq!(refusal("rtmp://h/live/key", &[(option, value)]).field.as_deref(), Some(option), "{value}");
     }
+    // Addresses for documentation belong to nobody (RFC 5737).
+    for (value, problem) in [
+        ("nope0", "no network interface `nope0`"),
+        ("999.1.1.1", "neither an IP address nor"),
+        ("192.0.2.1", "not an address of this machine"),
+    ] {
+        let error = refusal("rtmp://h/live/key", &[("bind", value)]);
+        assert!(error.problem.contains(problem) && error.hint.is_some(), "{value}: {error:?}");
+    }
     let error = refusal("rtmps://h/live/key", &[("ca", "nowhere/none.pem")]);
     assert!(error.to_string().contains("none.pem: no such file"), "{error}");
     // No error quotes the key.

@@ -108,6 +108,40 @@ pub enum Bind {
 }
 
 impl Bind {
+    /// Whether this machine has it now: tries it on a socket that connects to nothing.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence without a capital.
+    pub fn check(&self) -> Result<(), String> {
+        let socket = |v6| {
+            let domain = if v6 { socket2::Domain::IPV6 } else { socket2::Domain::IPV4 };
+            socket2::Socket::new(domain, socket2::Type::STREAM, None)
+        };
+        match self {
+            Bind::Address(address) => {
+                let tried = socket(address.is_ipv6()).and_then(|it| it.bind(&SocketAddr::new(*address, 0).into()));
+                tried.map_err(|error| match error.kind() {
+                    io::ErrorKind::AddrNotAvailable => format!("{address} is not an address of this machine"),
+                    _ => format!("nothing can be sent from {address}: {error}"),
+                })
+            }
+            #[cfg(target_os = "linux")]
+            Bind::Interface(name) => {
+                let tried = socket(false).and_then(|it| it.bind_device(Some(name.as_bytes())));
+                tried.map_err(|error| match error.raw_os_error() {
+                    // ENODEV
+                    Some(19) if name.contains('.') && name.starts_with(|first: char| first.is_ascii_digit()) => {
+                        format!("`{name}` is neither an IP address nor the name of a network interface")
+                    }
+                    Some(19) => format!("this machine has no network interface `{name}`"),
+                    _ => format!("nothing can be sent through the interface {name}: {error}"),
+                })
+            }
+            #[cfg(not(target_os = "linux"))]
+            Bind::Interface(_) => Err("interfaces can't be chosen on this system".into()),
+        }
+    }
+
     /// Reads the value of `bind=`: an address, else the name of an interface.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse() {
