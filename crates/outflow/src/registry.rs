@@ -169,6 +169,7 @@ pub fn presents(key: &Secret, app: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -180,6 +181,59 @@ mod tests {
     fn one_stream_has_one_path_however_its_url_is_divided() {
         assert!(Path::new("live", "a?token=1") == Path::new("live/a", ""));
         assert!(Path::new("live/", "/a") == Path::new("live?x=y", "a"));
+    }
+
+    fn slot(name: &str) -> Target {
+        let (writer, _stream) = Stream::new("s", crate::stream::StreamConfig::default(), Arc::default());
+        Target::Publish(Arc::new(PublishSlot {
+            feed: Arc::new(writer),
+            key: None,
+            input: name.into(),
+            events: Arc::new(|_| {}),
+            current: Mutex::default(),
+            joined: Notify::new(),
+            stats: Arc::default(),
+            nodelay: true,
+        }))
+    }
+
+    fn offer(name: &str) -> Target {
+        let (_writer, stream) = Stream::new("s", crate::stream::StreamConfig::default(), Arc::default());
+        Target::Play(Arc::new(PlayOffer {
+            stream,
+            start: Start::Group,
+            max_lag: Duration::ZERO,
+            latency: Duration::ZERO,
+            delay: Duration::ZERO,
+            tracks: Tracks::All,
+            chunk_size: 128,
+            key: None,
+            stats: Arc::default(),
+            output: name.into(),
+            events: Arc::new(|_| {}),
+            joined: Notify::new(),
+            left: Notify::new(),
+            closing: Mutex::new(crate::stop::stopper().1),
+            nodelay: true,
+        }))
+    }
+
+    #[test]
+    fn of_nested_paths_the_longest_that_fits_wins_for_players_and_for_publishers() {
+        // In both orders: it is the length that counts, not who came first.
+        for order in [["", "live", "live/a"], ["live/a", "live", ""]] {
+            let registry = Registry::default();
+            for (id, served) in order.into_iter().enumerate() {
+                registry.add(id as u64, path(served), slot(served));
+                registry.add(id as u64, path(served), offer(served));
+            }
+            for (asked, served) in
+                [("live/a", "live/a"), ("live/a/b", "live/a"), ("live/b", "live"), ("live", "live"), ("lively", "")]
+            {
+                assert_eq!(registry.publisher(&path(asked)).unwrap().input, served, "{asked}");
+                assert_eq!(registry.player(&path(asked)).unwrap().output, served, "{asked}");
+            }
+        }
     }
 
     #[test]

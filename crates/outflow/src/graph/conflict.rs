@@ -97,10 +97,10 @@ fn clash(graph: &Graph, earlier: &Place, later: &Place) -> Option<SpecError> {
             let problem = format!("port {} is RTMP and RTMPS at once, with {other}", later.port);
             return Some(node.error(problem).hint("give each its own port"));
         }
-        if earlier.sink == later.sink && earlier.overlaps(later) {
+        // A path below another's is no clash: a listener serves the longest path that fits.
+        if earlier.sink == later.sink && earlier.path == later.path {
             let problem = format!("{other} listens on the same port and path");
-            let hint =
-                "give each its own port or its own path: /live/a and /live/b (/live alone takes every name below it)";
+            let hint = "give each its own port or its own path: /live/a and /live/b";
             return Some(node.error(problem).hint(hint));
         }
     }

@@ -335,8 +335,8 @@ fn outputs_that_can_not_live_together() {
     let twice = "-i in.flv -o rtmp://127.0.0.1:9/live:gpac:listen -o";
     for (line, problem) in [
         (format!("{twice} rtmp://127.0.0.1:9/live:gpac:listen"), "same port and path"),
-        (format!("{twice} rtmp://:9/live/a:gpac:listen"), "same port and path"),
-        (format!("{twice} rtmp://localhost:9:gpac:listen"), "same port and path"),
+        (format!("{twice} rtmp://:9/live/:gpac:listen"), "same port and path"),
+        (format!("{twice} rtmp://localhost:9/live:gpac:listen"), "same port and path"),
         ("-i in.flv -o rtmp://h/live/k -o rtmp://H:1935/live/k".into(), "same URL and key"),
         ("-i in.flv -o rtmp://h/live:gpac:key=k -o rtmp://h/live:gpac:key=k:name=x".into(), "same URL and key"),
         ("-i in.flv -o rtmp://h/live/k?a=1 -i b.flv -o rtmp://h/live/k?a=1".into(), "same URL and key"),
@@ -357,6 +357,9 @@ fn outputs_that_can_not_live_together() {
     for line in [
         format!("{twice} rtmp://127.0.0.1:10/live:gpac:listen"),
         format!("{twice} rtmp://127.0.0.1:9/other:gpac:listen"),
+        format!("{twice} rtmp://:9/live/a:gpac:listen"),
+        format!("{twice} rtmp://localhost:9:gpac:listen"),
+        "-i rtmp://:1/live:listen -o null -i rtmp://:1/live/a:listen -o null".into(),
         format!("{twice} rtmp://127.0.0.2:9/live:gpac:listen"),
         "-i in.flv -o rtmp://:9/live/a:listen -o rtmp://:9/live/b:listen".into(),
         "-i in.flv -o rtmp://h/live/k -o rtmp://h/live/k2 -o rtmp://g/live/k".into(),
