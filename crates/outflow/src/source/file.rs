@@ -117,6 +117,10 @@ fn pick(node: &Node) -> Result<Pick, SpecError> {
     Ok(pick)
 }
 
+/// What to do with a file that is neither FLV nor MP4, after what it is.
+const NOT_OURS: &str = "; FLV, MP4, M4V and MOV files are read here: look whether it is complete and plays in a player; \
+    other formats go through your own ffmpeg: ffmpeg -i FILE -c copy -f flv - | outflow -i - ...";
+
 /// Opens a file by what it is, not by its name, and says what there is to know of it.
 fn open_media(path: &Path, pick: Pick) -> Result<(Box<dyn Demuxer>, Vec<String>), ReadError> {
     let failed = |error: std::io::Error| ReadError { offset: None, ..ReadError::io(0, &error) };
@@ -134,8 +138,13 @@ fn open_media(path: &Path, pick: Pick) -> Result<(Box<dyn Demuxer>, Vec<String>)
         Looks::MpegTs => Err(ReadError::media(
             "this is an MPEG transport stream; your own ffmpeg can open it: give it a name that ends in .ts",
         )),
+        Looks::FlvOrOther if head.is_empty() => Err(ReadError::media("the file is empty")),
         Looks::FlvOrOther if pick.named => Err(ReadError::media("`tracks` picks tracks of MP4 files, this is none")),
-        Looks::FlvOrOther => Ok((Box::new(FlvDemuxer::new(file).look_ahead()?), Vec::new())),
+        Looks::FlvOrOther => match FlvDemuxer::new(file).look_ahead() {
+            Ok(media) => Ok((Box::new(media), Vec::new())),
+            Err(error) if head.starts_with(b"FLV") || error.io => Err(error),
+            Err(error) => Err(ReadError { text: format!("{}{NOT_OURS}", error.text), ..error }),
+        },
     }
 }
 

@@ -19,7 +19,7 @@ use crate::stop::Stop;
 /// The record of the kind.
 pub const KIND: SourceKind = SourceKind {
     name: "pipe",
-    summary: "FLV from standard input (-i -), a descriptor (-i pipe:3) or a named pipe, at most as fast as real time.",
+    summary: "FLV from standard input (-i -), a descriptor (-i pipe:3) or a named pipe, in real time (up to 2 s ahead of it).",
     options: &[],
     accepts,
     produces: Produces::Encoded,

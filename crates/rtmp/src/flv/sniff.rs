@@ -27,10 +27,22 @@ pub(super) fn what_is(bytes: &[u8]) -> &'static str {
         _ if begins("HTTP/") => "an HTTP answer",
         _ if begins("#EXTM3U") => "an HLS playlist",
         _ if begins("<") => "XML",
-        _ if begins("{") || begins("[") => "JSON",
-        _ if std::str::from_utf8(text).is_ok_and(|text| !text.contains('\0')) => "text",
+        _ if (begins("{") || begins("[")) && is_text(text) => "JSON",
+        _ if is_text(text) => "text",
         _ => "something unknown",
     }
+}
+
+/// True if it reads as text; its last character may be cut off.
+fn is_text(bytes: &[u8]) -> bool {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            bytes.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok()).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !text.chars().any(|letter| letter.is_control() && !letter.is_whitespace())
 }
 
 #[cfg(test)]
@@ -50,6 +62,9 @@ mod tests {
             (b"\x1A\x45\xDF\xA3", "Matroska or WebM"),
             (b"\0\0\0\x01\x67", "a bare video stream"),
             (b"{}", "JSON"),
+            (b"[1, \"\xC3", "JSON"),
+            (b"[\x9C\x01\xFF\0\x80", "something unknown"),
+            (b"{\0\x01\x02", "something unknown"),
             (b"ffmpeg version 5", "text"),
             (b"\x01\xFF\0\0", "something unknown"),
         ] {

@@ -33,6 +33,21 @@ fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn of_a_file_that_is_none_it_says_what_to_do() {
+    let said = |bytes: &[u8]| {
+        let (_folder, path) = file("a.mp4", bytes);
+        open_media(&path, Pick { video: None, audio: None, named: false }).err().map(|error| error.text).unwrap()
+    };
+    assert_eq!(said(b""), "the file is empty");
+    for junk in [&b"[\x9C\x01\xFF\0\x80\x13 and so on"[..], b"\x01\x02\xF0\xF1\xF2\xF3\xF4\xF5\xF6\xF7\xF8\xF9\xFA\xFB"]
+    {
+        let said = said(junk);
+        assert!(said.starts_with("this is something unknown, not FLV; "), "{said}");
+        assert!(said.contains("complete") && said.contains("ffmpeg -i FILE"), "{said}");
+    }
+}
+
+#[test]
 fn the_kind_is_known_by_the_end_of_the_name() {
     for (word, accepted) in [
         ("a.flv", true),
