@@ -232,7 +232,8 @@ fn type_piece(
         if known::FORMAT.contains(&piece.name) {
             return format_name(reader, word, role, node, piece);
         }
-        if let Some((name, mend)) = known::MENDED.iter().find(|(name, _)| *name == piece.name) {
+        let has_mend = find(tables, "ca").is_some();
+        if let Some((name, mend)) = known::MENDED.iter().find(|(name, _)| *name == piece.name && has_mend) {
             return Err(SpecError::new(format!("`{name}` is not an option of {}", role.kind())).hint(*mend));
         }
         return Err(unknown_option(word, role, tables, piece));
@@ -305,8 +306,9 @@ fn typed_value(environment: &dyn Environment, spec: &OptionSpec, piece: &Piece<'
         ))),
         (ty, Some(text)) => {
             let fetched = shown::indirect(text).is_some();
-            if let Some((problem, hint)) = unfilled::unfilled(text).filter(|_| matches!(ty, Type::Secret | Type::Text))
-            {
+            // Other texts may well be `<live>`: a banner, for one.
+            let key = ty == Type::Secret || spec.name == "rtmp_app";
+            if let Some((problem, hint)) = unfilled::unfilled(text).filter(|_| key) {
                 return Err(SpecError::new(problem).hint(hint));
             }
             let text = fetch(environment, text)?;

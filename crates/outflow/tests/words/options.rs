@@ -57,6 +57,7 @@ fn options_reach_their_word_typed() {
         (out(":rtmp_conn=B:1::name=x"), 1, "rtmp_conn", secret("B:1")),
         (out(":rtmp_conn=B:1::name=x"), 1, "name", text("x")),
         (out("!tcp_nodelay"), 1, "tcp_nodelay", Value::Bool(false)),
+        ("avgen:banner=<live> c=avc c=aac -o null".into(), 0, "banner", text("<live>")),
         (out("bind=[::1]:latency=5ms"), 1, "bind", text("[::1]")),
         (out("tracks=video,audio"), 1, "tracks", Value::List(vec!["video".into(), "audio".into()])),
         (out("chunk_size=4k"), 1, "chunk_size", Value::Count(4000)),
