@@ -60,6 +60,11 @@ impl<T: Item> Publisher<T> {
         self.hub.wake();
     }
 
+    /// The number that the next item will have.
+    pub fn head(&self) -> u64 {
+        self.hub.head()
+    }
+
     /// The stream is over: readers get what is left, then the end.
     pub fn finish(&mut self) {
         self.hub.ring.lock().ended = true;
@@ -74,6 +79,11 @@ impl<T: Item> Publisher<T> {
     /// Forgets everything before `seq`: every reader of a stream that runs free has read it.
     pub fn forget_before(&mut self, seq: u64) {
         self.hub.ring.lock().forget_before(seq);
+    }
+
+    /// Makes an item that was published before the first entry point, unless one exists: what it is was not clear then.
+    pub fn enter_at(&mut self, seq: u64, headers: Arc<[T]>) {
+        self.hub.ring.lock().enter_at(seq, headers);
     }
 
     /// Forgets the current group of pictures: joiners wait for the next entry point. Readers in it go on.

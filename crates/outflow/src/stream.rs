@@ -7,6 +7,7 @@ mod reader;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -58,6 +59,11 @@ pub struct Stream {
     hub: Arc<Hub<Shared>>,
     input: watch::Sender<InputState>,
     pace: Option<Arc<Pace>>,
+    begin: Instant,
+    /// When the last packet came, in milliseconds since `begin`.
+    heard: AtomicU64,
+    /// Set while the source is there but sends nothing.
+    silent: AtomicBool,
 }
 
 /// The writers' side: takes one source after another.
@@ -78,7 +84,8 @@ struct Inner {
     /// Video of a source that has just come is dropped up to its first key frame.
     wants_key: bool,
     info: StreamInfo,
-    first_audio: Option<i64>,
+    /// Time and number of the source's first packet of sound.
+    first_audio: Option<(i64, u64)>,
     ready: Vec<Packet>,
 }
 
@@ -96,8 +103,15 @@ impl Stream {
         };
         let (publisher, hub) = hub(keep);
         let pace = config.free.then(|| Arc::new(Pace::default()));
-        let stream =
-            Arc::new(Stream { name: name.into(), hub, input: watch::Sender::new(InputState::default()), pace });
+        let stream = Arc::new(Stream {
+            name: name.into(),
+            hub,
+            input: watch::Sender::new(InputState::default()),
+            pace,
+            begin: Instant::now(),
+            heard: AtomicU64::new(0),
+            silent: AtomicBool::new(false),
+        });
         let inner = Inner {
             publisher,
             timeline: Timeline::default(),
@@ -125,6 +139,29 @@ impl Stream {
     /// Sets what outputs see of the input.
     pub fn set_state(&self, state: InputState) {
         self.input.send_replace(state);
+    }
+
+    /// Tells outputs that the media has stopped though its source is still connected, if nothing came for so long. To be
+    /// called now and then; the next packet takes it back.
+    pub fn check_silence(&self, after: Duration) {
+        let last = self.begin + Duration::from_millis(self.heard.load(Ordering::Relaxed));
+        if last.elapsed() < after || self.silent.load(Ordering::Relaxed) || !self.input.borrow().ready {
+            return;
+        }
+        self.silent.store(true, Ordering::Relaxed);
+        self.input.send_modify(|state| state.gone_since = Some(last));
+    }
+
+    fn heard(&self) {
+        let millis = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(millis, Ordering::Relaxed);
+        if self.silent.swap(false, Ordering::Relaxed) {
+            self.input.send_modify(|state| {
+                if state.ready {
+                    state.gone_since = None;
+                }
+            });
+        }
     }
 
     /// No source will come again: outputs drain and stop.
@@ -203,6 +240,7 @@ impl Intake for Writer {
 impl Inner {
     fn publish(&mut self, packet: Packet, stream: &Stream, stats: &InputStats) {
         InputStats::count(stats, &packet);
+        stream.heard();
         if packet.kind == Kind::Video && packet.body.is_empty() {
             return;
         }
@@ -236,10 +274,15 @@ impl Inner {
             Kind::Video => packet.flags.keyframe && self.main_video == Some(packet.track),
             Kind::Audio if packet.flags.header || self.main_video.is_some() => false,
             Kind::Audio => {
-                let first = *self.first_audio.get_or_insert(packet.dts);
+                let (first, seq) = *self.first_audio.get_or_insert((packet.dts, self.publisher.head()));
                 match self.info.video {
                     Some(video) => !video,
-                    None => !self.headers.have_video() && packet.dts - first >= AUDIO_ONLY_AFTER,
+                    None if self.headers.have_video() || packet.dts - first < AUDIO_ONLY_AFTER => false,
+                    None => {
+                        // What came while this was not clear can be joined too.
+                        self.publisher.enter_at(seq, self.headers.snapshot());
+                        true
+                    }
                 }
             }
             Kind::Data => false,

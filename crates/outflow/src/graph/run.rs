@@ -27,6 +27,9 @@ pub const FAILED: i32 = 1;
 /// The words are wrong; nothing was started.
 pub const WORDS: i32 = 2;
 
+/// A source that has sent nothing for so long counts as gone, though it is connected.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// How long inputs are given to end.
 const INPUTS_STOP: Duration = Duration::from_secs(2);
 
@@ -158,7 +161,16 @@ impl Running {
     /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.
     async fn finish(mut self, program: &ProgramOptions, events: &monitor::Sink) -> i32 {
         let mut code = OK;
+        let streams = self.streams.clone();
+        let watching = async move {
+            let mut look = tokio::time::interval(SILENCE / 4);
+            loop {
+                look.tick().await;
+                streams.iter().for_each(|stream| stream.check_silence(SILENCE));
+            }
+        };
         let end = tokio::select! {
+            () = watching => End::Signal,
             input_code = Self::inputs_end(&mut self.inputs, &self.feeds, &self.streams, events) => End::Inputs(input_code),
             () = Self::outputs_end(&self.outputs) => End::Outputs,
             () = after(program.run_for) => End::Time,
@@ -209,7 +221,9 @@ impl Running {
                 Ended { text, ..last.clone() }
             }
             (last, _) if never_live => {
-                let why = last.as_ref().map_or("nobody was there to send to".to_owned(), |last| last.text.clone());
+                let why = last
+                    .as_ref()
+                    .map_or("nothing went wrong, but no media left either".to_owned(), |last| last.text.clone());
                 Ended::network(Reason::Timeout, format!("it never was live: {why}"))
             }
             _ => return OK,

@@ -28,6 +28,8 @@ pub struct Cursor {
     /// How much more lag is excused until the live edge was reached once: the age of the entry point it joined at.
     excused: Duration,
     begun: bool,
+    /// Arrival of the last item read: what is left out begins there.
+    last_read: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +71,15 @@ pub struct Read<T> {
 impl Cursor {
     /// A reader that begins at `start`, may be `max_lag` behind, and reads `delay` behind the live edge.
     pub fn new(start: Start, max_lag: Duration, delay: Duration) -> Self {
-        Self { place: Place::New(start), left_at: None, max_lag, delay, excused: Duration::ZERO, begun: false }
+        Self {
+            place: Place::New(start),
+            left_at: None,
+            max_lag,
+            delay,
+            excused: Duration::ZERO,
+            begun: false,
+            last_read: None,
+        }
     }
 
     /// A reader that begins at the first entry point to come after `mark` (see [`super::Hub::next_entry`]): at the newest,
@@ -116,8 +126,7 @@ impl Cursor {
         if let Place::At(seq) = self.place {
             let fell_off = seq < ring.base;
             if fell_off || self.lag(ring, now) > self.max_lag + self.excused {
-                let left = ring.slot(seq.max(ring.base)).map_or(now, |slot| slot.arrival);
-                self.left_at = Some((seq, left));
+                self.left_at = Some((seq, self.last_read.unwrap_or(now)));
                 // Strictly ahead: a jump to where it stands, or back, would loop for groups longer than the limit.
                 self.place = Place::Waiting(seq + 1);
             }
@@ -148,6 +157,7 @@ impl Cursor {
                 break;
             }
             out.push(slot.item.clone());
+            self.last_read = Some(slot.arrival);
             bytes += size;
             count += 1;
             seq += 1;

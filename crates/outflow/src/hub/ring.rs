@@ -13,6 +13,8 @@ pub(super) struct Slot<T> {
 
 pub(super) struct Entry<T> {
     pub(super) seq: u64,
+    /// When it came to the ring, which may be long after its arrival: a source's first packets are held for a while.
+    pub(super) at: Instant,
     pub(super) headers: Arc<[T]>,
 }
 
@@ -51,7 +53,7 @@ impl<T: Item> Ring<T> {
 
     pub(super) fn push(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
         if let Some(headers) = entry {
-            self.entries.push_back(Entry { seq: self.head(), headers });
+            self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), headers });
         }
         self.bytes += item.size();
         self.slots.push_back(Slot { item, arrival });
@@ -59,8 +61,8 @@ impl<T: Item> Ring<T> {
     }
 
     pub(super) fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {
-        let young = |seq| self.slot(seq).is_some_and(|slot| now.saturating_duration_since(slot.arrival) <= fresh);
-        self.entries.back().map(|entry| entry.seq).filter(|seq| young(*seq)).unwrap_or_else(|| self.head())
+        let newest = self.entries.back().filter(|entry| now.saturating_duration_since(entry.at) <= fresh);
+        newest.map_or_else(|| self.head(), |entry| entry.seq)
     }
 
     pub(super) fn forget_before(&mut self, seq: u64) {
@@ -71,6 +73,13 @@ impl<T: Item> Ring<T> {
             self.base += 1;
         }
         self.forget_lost_entries();
+    }
+
+    /// Makes an item that is already there an entry point, if no other is.
+    pub(super) fn enter_at(&mut self, seq: u64, headers: Arc<[T]>) {
+        if self.entries.is_empty() && self.slot(seq).is_some() {
+            self.entries.push_back(Entry { seq, at: Instant::now(), headers });
+        }
     }
 
     pub(super) fn forget_entries(&mut self) {

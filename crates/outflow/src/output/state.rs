@@ -239,7 +239,7 @@ impl Machine {
 
     fn input_changed(&mut self, now: Instant, actions: &mut Actions) {
         match self.state {
-            State::Idle | State::WaitingInput => self.begin_or_wait(now, actions),
+            State::Idle | State::WaitingInput if !self.running => self.begin_or_wait(now, actions),
             State::Live | State::Stalled => self.deadline = self.flow_deadline(),
             _ => {}
         }
@@ -257,7 +257,8 @@ impl Machine {
                 actions.abort = true;
                 self.begin_or_wait(now, actions);
             }
-            State::Idle | State::WaitingInput | State::Backoff => self.begin_or_wait(now, actions),
+            State::WaitingInput if self.running && self.input == Input::Finished => self.drain(now),
+            State::Idle | State::WaitingInput | State::Backoff if !self.running => self.begin_or_wait(now, actions),
             _ => {}
         }
     }
@@ -315,12 +316,14 @@ impl Machine {
     }
 
     fn progress(&mut self, now: Instant, to: State) {
-        if !self.running || self.stage_limit(self.state).is_none() {
+        if !self.running || (self.stage_limit(self.state).is_none() && self.state != State::WaitingInput) {
             return;
         }
-        if to == State::WaitingInput {
+        if to == State::WaitingInput && self.policy.needs_input {
             // The peer has done its part; a group of pictures lasts as long as the encoder likes.
             self.deadline = None;
+        } else if to == State::WaitingInput {
+            self.enter(now, State::WaitingInput, None);
         } else if self.stage_limit(to).is_some() {
             self.enter(now, to, self.stage_deadline(now, to));
         } else if to == State::Live {

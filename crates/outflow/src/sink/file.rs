@@ -14,7 +14,6 @@ use self::writer::Writer;
 use super::store::{self, Run, Taken, Taker};
 use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
-use crate::monitor::State;
 use crate::node::{MediaUrl, Node};
 use crate::options::Options;
 
@@ -123,7 +122,6 @@ impl Sink for FileSink {
             if let Err(error) = thread {
                 return Ended::internal(format!("no thread could be started: {error}"));
             }
-            job.progress.enter(State::Live);
             let taker = Taker::new(&job, &self.options);
             feed(taker, &job, pieces, result, &self.path).await
         })

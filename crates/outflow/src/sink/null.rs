@@ -3,7 +3,7 @@
 use super::store::{self, Taken};
 use super::{BoxFuture, Role, Sink, SinkJob, SinkKind};
 use crate::error::Ended;
-use crate::monitor::{OutputStats, State};
+use crate::monitor::OutputStats;
 use crate::node::MediaUrl;
 use crate::options::{OptionSpec, Options};
 
@@ -34,7 +34,6 @@ impl Sink for Null {
 
     fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
-            job.progress.enter(State::Live);
             let mut taker = store::Taker::new(&job, &self.options);
             loop {
                 match taker.next(&job).await {

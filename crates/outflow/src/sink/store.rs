@@ -8,7 +8,7 @@ use super::SinkJob;
 use crate::error::Ended;
 use crate::hub::Start;
 use crate::media::{Kind, Packet};
-use crate::monitor::{Event, OutputStats};
+use crate::monitor::{Event, OutputStats, State};
 use crate::options::{OptionSpec, Options, Type};
 use crate::stream::{InputState, Reader};
 use crate::wire::Shared;
@@ -44,6 +44,7 @@ pub(super) struct Taker {
     reader: Reader,
     state: tokio::sync::watch::Receiver<InputState>,
     paused: bool,
+    live: bool,
 }
 
 impl Taker {
@@ -52,7 +53,9 @@ impl Taker {
     pub(super) fn new(job: &SinkJob, options: &Options) -> Self {
         let max_lag = options.duration("max_lag").unwrap_or(Duration::from_secs(4));
         let reader = Reader::new(&job.stream, Start::Oldest, max_lag, Duration::ZERO);
-        Self { reader, state: job.stream.state(), paused: false }
+        // Open, but with nothing to show for it yet.
+        job.progress.enter(State::WaitingInput);
+        Self { reader, state: job.stream.state(), paused: false, live: false }
     }
 
     /// Waits for what comes next.
@@ -83,6 +86,9 @@ impl Taker {
                 (job.events)(Event::Skipped { output: job.name.clone(), peer: None, packets: skip.items, millis });
             }
             if !packets.is_empty() {
+                if !std::mem::replace(&mut self.live, true) {
+                    job.progress.enter(State::Live);
+                }
                 return Taken::Packets(Run { headers: read.restart, packets });
             }
             if read.ended {

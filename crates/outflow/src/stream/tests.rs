@@ -139,3 +139,27 @@ fn a_stream_that_runs_free_waits_for_its_slowest_reader_and_loses_nothing() {
     source.join().unwrap();
     assert_eq!(times, (0..2_000).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_publisher_that_falls_silent_counts_as_gone_until_it_sends_again() {
+    let bench = Bench::new();
+    bench.begin_source(0, b"\x17\0one");
+    bench.stream.check_silence(Duration::from_secs(3600));
+    assert_eq!(bench.stream.state().borrow().gone_since, None);
+    bench.stream.check_silence(Duration::ZERO);
+    let state = *bench.stream.state().borrow();
+    assert!(state.ready && state.gone_since.is_some());
+    bench.push(Kind::Audio, 23, Flags::default(), b"\xaf\x01a");
+    assert_eq!(bench.stream.state().borrow().gone_since, None);
+}
+
+#[test]
+fn a_stream_that_turns_out_to_be_sound_alone_can_be_joined_at_its_first_sound() {
+    let bench = Bench::new();
+    bench.writer.start(StreamInfo { realtime: true, ..StreamInfo::default() });
+    for n in 0..120 {
+        bench.push(Kind::Audio, n * 23, Flags::default(), b"\xaf\x01a");
+    }
+    let mut cursor = Cursor::new(Start::Oldest, Duration::from_secs(60), Duration::ZERO);
+    assert_eq!(bench.join(&mut cursor).1.len(), 120);
+}

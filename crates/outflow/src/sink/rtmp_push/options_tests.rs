@@ -118,11 +118,11 @@ async fn where_it_begins_and_how_late() {
         let (job, stopper) = rig.job();
         let stats = rig.stats.clone();
         let mut feeder = Feeder::new(&rig.writer, 2000);
-        feeder.age = Duration::from_secs(2);
         for _ in 0..3 + 2 * 8 {
             feeder.push(&rig.writer);
         }
-        feeder.age = Duration::ZERO;
+        // Until the last key frame is no longer the one that called for the output.
+        tokio::time::sleep(crate::sink::rtmp_push::FRESH + Duration::from_millis(50)).await;
         let fed = made_up(2000, 5, 500);
         let mut running = rig.sink.run(job);
         let mut tick = tokio::time::interval(Duration::from_millis(5));

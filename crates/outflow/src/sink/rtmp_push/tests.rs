@@ -90,14 +90,12 @@ impl Rig {
 /// Feeds made-up media: one frame each time it is asked.
 struct Feeder {
     frames: std::vec::IntoIter<outflow_testkit::flv::Tag>,
-    /// How long ago the frames came.
-    age: Duration,
 }
 
 impl Feeder {
     fn new(writer: &Writer, count: u32) -> Self {
         writer.start(StreamInfo { video: Some(true), audio: Some(true), realtime: false });
-        Self { frames: made_up(count, 5, 500).into_iter(), age: Duration::ZERO }
+        Self { frames: made_up(count, 5, 500).into_iter() }
     }
 
     fn push(&mut self, writer: &Writer) -> bool {
@@ -107,7 +105,7 @@ impl Feeder {
             9 => Kind::Video,
             _ => Kind::Data,
         };
-        writer.push(classify::packet(kind, i64::from(tag.time), tag.body, Instant::now() - self.age));
+        writer.push(classify::packet(kind, i64::from(tag.time), tag.body, Instant::now()));
         true
     }
 }
