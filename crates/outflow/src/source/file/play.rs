@@ -180,8 +180,10 @@ impl Player {
         }
         self.last = dts;
         let at = millis(dts.saturating_sub(*origin), self.style);
+        let (waited, now) = (pacer.wait(at)?, Instant::now());
+        // What may come early arrives when it comes: the time at which it was due would lie before the first packet.
+        let due = if self.style.lead.is_zero() { waited.min(now) } else { now };
         // A packet that is out of order arrives with the one before it.
-        let due = pacer.wait(at)?.min(Instant::now());
         let arrival = self.last_arrival.map_or(due, |last| last.max(due));
         self.last_arrival = Some(arrival);
         Some(arrival)
