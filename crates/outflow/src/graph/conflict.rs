@@ -3,6 +3,8 @@
 use super::{Graph, GraphNode, NodeId, Role};
 use crate::error::SpecError;
 use crate::node::url::{is_any, is_local};
+use crate::registry::Path;
+use crate::sink::rtmp_listen::address;
 
 /// One RTMP word as far as it matters here. The path may hold a key: it is compared, never shown.
 struct Place {
@@ -13,6 +15,8 @@ struct Place {
     host: String,
     port: u16,
     path: String,
+    /// What a listener serves it under.
+    route: Option<Path>,
     key: String,
 }
 
@@ -40,6 +44,7 @@ impl Place {
             host: url.host()?.to_ascii_lowercase(),
             port: url.port()?,
             path: path.trim_matches('/').to_owned(),
+            route: address(&entry.node).ok().map(|(_, _, route)| route),
             key: secret("key").unwrap_or_default(),
         })
     }
@@ -98,7 +103,7 @@ fn clash(graph: &Graph, earlier: &Place, later: &Place) -> Option<SpecError> {
             return Some(node.error(problem).hint("give each its own port"));
         }
         // A path below another's is no clash: a listener serves the longest path that fits.
-        if earlier.sink == later.sink && earlier.path == later.path {
+        if earlier.sink == later.sink && earlier.route.is_some() && earlier.route == later.route {
             let problem = format!("{other} listens on the same port and path");
             let hint = "give each its own port or its own path: /live/a and /live/b";
             return Some(node.error(problem).hint(hint));

@@ -49,6 +49,31 @@ async fn wrong_urls_are_named_with_the_mend() {
 }
 
 #[tokio::test]
+async fn what_this_machine_has_not_is_told_before_anything_starts() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out.flv");
+    let to_file = format!("avgen:type=v c=avc inspect:log=/nowhere/at/all/log -o {}", out.display());
+    says(&to_file, 2, &["inspect", "/nowhere/at/all", "log=stdout"]).await;
+    assert!(!out.exists(), "half-started");
+    // Addresses for documentation belong to nobody (RFC 5737).
+    for bind in ["nope0", "999.1.1.1", "192.0.2.1"] {
+        says(
+            &format!("avgen:type=v c=avc -o rtmp://127.0.0.1:1/live/k:gpac:bind={bind}"),
+            2,
+            &[bind, "leave `bind` out"],
+        )
+        .await;
+    }
+    for (bytes, parts) in
+        [(&b""[..], &["the file is empty"][..]), (b"[\x9C\x01\xFF\0", &["unknown", "complete", "ffmpeg"])]
+    {
+        let junk = place.path().join("junk.mp4");
+        std::fs::write(&junk, bytes).unwrap();
+        says(&format!("-i {} -o null", junk.display()), 2, parts).await;
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_never_said() {
     let (code, said) = fails("avgen c=avc -o rtmp://127.0.0.1:1/live/sesame-open:part2").await;
     assert_eq!(code, 2);

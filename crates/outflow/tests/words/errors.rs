@@ -337,6 +337,7 @@ fn outputs_that_can_not_live_together() {
         (format!("{twice} rtmp://127.0.0.1:9/live:gpac:listen"), "same port and path"),
         (format!("{twice} rtmp://:9/live/:gpac:listen"), "same port and path"),
         (format!("{twice} rtmp://localhost:9/live:gpac:listen"), "same port and path"),
+        ("-i in.flv -o rtmp://:9/live/a:listen -o rtmp://:9/a:listen:rtmp_app=live".into(), "same port and path"),
         ("-i in.flv -o rtmp://h/live/k -o rtmp://H:1935/live/k".into(), "same URL and key"),
         ("-i in.flv -o rtmp://h/live:gpac:key=k -o rtmp://h/live:gpac:key=k:name=x".into(), "same URL and key"),
         ("-i in.flv -o rtmp://h/live/k?a=1 -i b.flv -o rtmp://h/live/k?a=1".into(), "same URL and key"),
