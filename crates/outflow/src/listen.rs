@@ -3,6 +3,7 @@
 
 mod publish;
 mod serve;
+pub mod word;
 
 use std::collections::HashMap;
 use std::io;

@@ -2,9 +2,9 @@
 
 use super::{Graph, GraphNode, NodeId, Role};
 use crate::error::SpecError;
+use crate::listen::word::address;
 use crate::node::url::{is_any, is_local};
 use crate::registry::Path;
-use crate::sink::rtmp_listen::address;
 
 /// One RTMP word as far as it matters here. The path may hold a key: it is compared, never shown.
 struct Place {

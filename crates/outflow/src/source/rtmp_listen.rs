@@ -10,11 +10,11 @@ use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
 use crate::env::Env;
 use crate::error::{Ended, SpecError};
 use crate::listen::Claim;
+use crate::listen::word::{address, first_peer, nobody_came};
 use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PublishSlot, Target};
 use crate::secret::Secret;
-use crate::sink::rtmp_listen::{address, first_peer, nobody_came};
 
 /// `-i rtmp://...:rtmp_listen=1`.
 pub const KIND: SourceKind = SourceKind {
