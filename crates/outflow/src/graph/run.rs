@@ -211,7 +211,13 @@ impl Running {
     }
 
     fn judge(name: &str, outcome: &Outcome, end: &End, events: &monitor::Sink) -> i32 {
-        let never_live = matches!(end, End::Time | End::Inputs(_)) && !outcome.ever_live;
+        // Where the input failed, that was told, and is why an output without a trouble of its own had nothing to send.
+        let expected = match end {
+            End::Time | End::Inputs(OK) => true,
+            End::Inputs(_) => outcome.last.is_some(),
+            End::Outputs | End::Signal => false,
+        };
+        let never_live = expected && !outcome.ever_live;
         let ended = match (&outcome.last, outcome.state) {
             (Some(last), State::Failed) => last.clone(),
             (None, State::Failed) => Ended::internal("it failed without saying why"),
