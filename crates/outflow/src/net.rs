@@ -1,7 +1,6 @@
 //! The only module with sockets: looking up names, connecting, TLS, and the connections that everything else is given.
 
 pub mod connection;
-pub mod deadline;
 pub mod dial;
 pub mod exchange;
 pub mod pump;
