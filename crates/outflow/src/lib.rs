@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod encode;
 pub mod env;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod node;
 pub mod options;
 pub mod output;
 pub mod registry;
+pub mod relay;
 pub mod secret;
 pub mod sink;
 pub mod source;

@@ -1,0 +1,245 @@
+//! The configuration of `serve` as plain typed data: what a TOML file, the environment and flags are made into.
+
+pub mod pattern;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::options::Value;
+use crate::secret::Secret;
+pub use pattern::{Pattern, StreamId};
+
+/// Everything that `serve` is told. Holds secrets as [`Secret`] only, so `Debug` may be printed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The certificate of the RTMPS listener.
+    pub tls: Option<Tls>,
+    /// The HTTP API.
+    pub api: Api,
+    /// What peers may cost.
+    pub limits: Limits,
+    /// Asked and told over HTTP.
+    pub hooks: Hooks,
+    /// Rules for streams; the first whose name fits counts. A stream that none fits is refused, unless there are no
+    /// rules at all and every listener is on loopback.
+    pub streams: Vec<StreamRule>,
+    /// Outputs.
+    pub outputs: Vec<OutputRule>,
+    /// Secrets that the API may name (`{"secret": "NAME"}`) but never sees.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Where changes made through the API are kept.
+    pub state_file: Option<PathBuf>,
+    /// How long a stop may take to send the rest.
+    pub drain: Duration,
+}
+
+/// Where `serve` listens.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listen {
+    /// The RTMP port.
+    pub rtmp: Option<Address>,
+    /// The RTMPS port.
+    pub rtmps: Option<Address>,
+    /// The port of API and web page.
+    pub http: Option<Address>,
+}
+
+/// An address to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// The address; `None` is every address of both families.
+    pub ip: Option<IpAddr>,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+}
+
+impl Address {
+    /// True if only this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        self.ip.is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
+
+    /// The socket addresses to try, in order: the first that can be bound is it.
+    pub fn candidates(&self) -> Vec<SocketAddr> {
+        match self.ip {
+            Some(ip) => vec![SocketAddr::new(ip, self.port)],
+            None => vec![(Ipv6Addr::UNSPECIFIED, self.port).into(), (Ipv4Addr::UNSPECIFIED, self.port).into()],
+        }
+    }
+}
+
+/// Files of a certificate, read again at each reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Api {
+    /// The bearer token; without one the API is on loopback only.
+    pub token: Option<Secret>,
+    /// Host names, beside the loopback ones, that requests may name.
+    pub hosts: Vec<String>,
+}
+
+/// What peers may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_address: usize,
+    /// Streams at once.
+    pub streams: usize,
+    /// Outputs in all.
+    pub outputs: usize,
+    /// Players of one stream.
+    pub players_per_stream: usize,
+    /// Bytes of media that one stream keeps at most.
+    pub stream_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            connections_per_address: 8192,
+            streams: 1000,
+            outputs: 1000,
+            players_per_stream: 8192,
+            stream_bytes: 192 << 20,
+        }
+    }
+}
+
+/// What a publisher meets that comes while another has the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Conflict {
+    /// It takes the name over: a returning encoder need not wait for its dead connection.
+    #[default]
+    Takeover,
+    /// It is refused while the other is alive; one that was silent for 3 s counts as dead.
+    Refuse,
+}
+
+/// What a player meets that asks for a stream that nobody publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// `NetStream.Play.StreamNotFound`.
+    #[default]
+    Refuse,
+    /// It waits for the publisher.
+    Wait,
+}
+
+/// An address or a network: `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    /// Its address.
+    pub ip: IpAddr,
+    /// How many leading bits count.
+    pub bits: u8,
+}
+
+/// What holds for the streams of a name or pattern.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StreamRule {
+    /// Which streams.
+    pub name: Pattern,
+    /// Keys that let a publisher in: any of them, so that one can be replaced while the other is in use.
+    pub publish_keys: Vec<Secret>,
+    /// Anybody may publish: said aloud, since it holds without keys only on loopback.
+    pub publish_open: bool,
+    /// Tokens that let a player in; empty lets everybody in.
+    pub play_tokens: Vec<Secret>,
+    /// Where publishers may come from; empty is from everywhere.
+    pub publish_from: Vec<Network>,
+    /// Where players may come from; empty is from everywhere.
+    pub play_from: Vec<Network>,
+    /// What a second publisher meets.
+    pub conflict: Conflict,
+    /// What a player of an absent stream meets.
+    pub missing: Missing,
+    /// Where the stream is pulled from, if it is; only with an exact name.
+    pub pull: Option<Pull>,
+    /// Options of listening outputs (`start`, `max_lag`, `latency`, `delay`, `tracks`, `chunk_size`) for its players.
+    pub players: Vec<(&'static str, Value)>,
+    /// Hooks of its own, instead of the global ones.
+    pub hooks: Option<Hooks>,
+}
+
+/// Where a stream is pulled from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pull {
+    /// The server and the stream on it: `rtmp://` or `rtmps://`.
+    pub url: Secret,
+    /// Options of pulls (`retry`, `ca`, `bind` ...), checked against their record.
+    pub options: Vec<(&'static str, Value)>,
+}
+
+/// An output of one stream, or of every stream that a pattern fits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputRule {
+    /// Its name: unique.
+    pub name: String,
+    /// Which streams.
+    pub stream: Pattern,
+    /// Where to; `${app}` and `${name}` stand for those of the stream.
+    pub url: Secret,
+    /// The stream key, where it is not in the URL; the same templates.
+    pub key: Option<Secret>,
+    /// Options of the sink's record, defaults of the file's `[policy]` included.
+    pub options: Vec<(&'static str, Value)>,
+    /// Groups that it belongs to.
+    pub groups: Vec<String>,
+    /// It starts by itself with its stream; else somebody starts it.
+    pub auto_start: bool,
+    /// It stops for good with the broadcast, unless `auto_start` starts it with the next.
+    pub auto_stop: bool,
+}
+
+/// How a hook is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HookForm {
+    /// SRS: a JSON body; 200 with `{"code": 0}` or the text `0` allows.
+    #[default]
+    Srs,
+    /// nginx-rtmp: a form body; 2xx allows.
+    Nginx,
+}
+
+/// One hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// `http://` or `https://`; may hold a token.
+    pub url: Secret,
+    /// How it is called.
+    pub form: HookForm,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Further calls when one fails (no answer, or 5xx).
+    pub retries: u32,
+    /// What is done when none is answered, or the breaker is open: true lets the peer in.
+    pub allow_on_failure: bool,
+}
+
+/// The hooks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hooks {
+    /// Asked before a publisher is told yes.
+    pub on_publish: Option<Hook>,
+    /// Asked before a player is told yes.
+    pub on_play: Option<Hook>,
+    /// Told when a publisher or player has left.
+    pub on_done: Option<Hook>,
+    /// Asked for outputs when a publisher comes.
+    pub on_forward: Option<Hook>,
+}
