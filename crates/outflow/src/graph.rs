@@ -3,7 +3,6 @@
 pub mod conflict;
 pub mod describe;
 mod feeds;
-mod inputs;
 pub mod link;
 mod plumbing;
 pub mod program;

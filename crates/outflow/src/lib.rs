@@ -11,6 +11,7 @@ pub mod filter;
 pub mod graph;
 pub mod hub;
 pub mod ingest;
+pub mod input;
 pub mod listen;
 pub mod media;
 pub mod monitor;

@@ -1,6 +1,7 @@
 //! Listeners: one port serves any number of outputs and inputs, told apart by path. Everything that listens is bound
 //! before anything else starts, and accepts once all that share the port have said what they serve.
 
+mod crowd;
 mod publish;
 mod serve;
 pub mod word;
@@ -16,11 +17,15 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+pub use crowd::Crowd;
+
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::monitor::{self, Event};
 use crate::net::dial::Resolver;
 use crate::net::pump::Pumps;
-use crate::registry::{Path, Registry, Target};
+use crate::net::tls::Identity;
+use crate::registry::{Gate, Path, Registry, Target};
+use crate::stop::{Stop, Stopper, stopper};
 
 /// The port where a URL names none.
 const PORT: u16 = 1935;
@@ -40,15 +45,45 @@ pub struct Listeners {
 pub struct Listener {
     /// The address as bound.
     pub address: SocketAddr,
-    registry: Registry,
+    registry: Arc<Registry>,
+    /// Says yes or no to every peer: the registry itself, but for `serve`.
+    gate: Arc<dyn Gate>,
+    /// The certificate, where peers come through TLS.
+    tls: Option<Arc<Identity>>,
+    crowd: Crowd,
     pumps: Arc<Pumps>,
     events: monitor::Sink,
     /// Words that claimed the port and have not said yet what they serve.
     awaited: AtomicUsize,
     complete: Notify,
     next_id: AtomicU64,
-    connections: AtomicUsize,
     serves: Mutex<Vec<String>>,
+}
+
+/// A port that is served by one gate, until dropped: connections that were accepted stay.
+pub struct Port {
+    /// The address as bound.
+    pub address: SocketAddr,
+    stopper: Stopper,
+}
+
+impl Port {
+    /// Accepts nobody any more.
+    pub fn close(&self) {
+        self.stopper.stop();
+    }
+}
+
+/// What a port that is served by one gate is told.
+pub struct Door {
+    /// Says yes or no to every peer.
+    pub gate: Arc<dyn Gate>,
+    /// The certificate, where peers come through TLS.
+    pub tls: Option<Arc<Identity>>,
+    /// Connections at once; shared by all ports that have the same.
+    pub crowd: Crowd,
+    /// What the report calls it.
+    pub shown: String,
 }
 
 /// A word's claim on a port: to be turned into a [`Route`] by [`Claim::serve`].
@@ -92,20 +127,18 @@ impl Listeners {
             }
             match bind(address) {
                 Ok(socket) => {
-                    let listener = Arc::new(Listener {
-                        address: socket.local_addr().unwrap_or(address),
-                        registry: Registry::default(),
-                        pumps: self.pumps.clone(),
-                        events: self.events.clone(),
-                        awaited: AtomicUsize::new(0),
-                        complete: Notify::new(),
-                        next_id: AtomicU64::new(0),
-                        connections: AtomicUsize::new(0),
-                        serves: Mutex::default(),
-                    });
+                    let registry = Arc::<Registry>::default();
+                    let address_bound = socket.local_addr().unwrap_or(address);
+                    let listener =
+                        self.listener(address_bound, registry.clone(), registry, None, Crowd::of(MOST, MOST));
                     let claim = listener.claim(shown);
                     bound.insert(address, listener.clone());
-                    tokio::spawn(accept(listener, socket));
+                    // It accepts as long as the program runs.
+                    let (stopper, stop) = stopper();
+                    tokio::spawn(async move {
+                        let _stopper = stopper;
+                        accept(listener, socket, stop).await;
+                    });
                     return Ok(claim);
                 }
                 // No IPv6 here: the IPv4 address of the list is next.
@@ -113,6 +146,48 @@ impl Listeners {
             }
         }
         Err(failed.unwrap_or_else(|| Ended::internal("a host without an address")))
+    }
+
+    /// Binds the first of these addresses that can be had, and serves it by a gate.
+    pub fn open(&self, addresses: &[SocketAddr], door: Door) -> Result<Port, Ended> {
+        let mut failed = None;
+        for address in addresses {
+            match bind(*address) {
+                Ok(socket) => {
+                    let (stopper, stop) = stopper();
+                    let address = socket.local_addr().unwrap_or(*address);
+                    let listener = self.listener(address, Arc::default(), door.gate, door.tls, door.crowd);
+                    listener.serves.lock().push(door.shown);
+                    tokio::spawn(accept(listener, socket, stop));
+                    return Ok(Port { address, stopper });
+                }
+                Err(error) => failed = Some(cannot_bind(&address.to_string(), &error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Ended::internal("a port without an address")))
+    }
+
+    fn listener(
+        &self,
+        address: SocketAddr,
+        registry: Arc<Registry>,
+        gate: Arc<dyn Gate>,
+        tls: Option<Arc<Identity>>,
+        crowd: Crowd,
+    ) -> Arc<Listener> {
+        Arc::new(Listener {
+            address,
+            registry,
+            gate,
+            tls,
+            crowd,
+            pumps: self.pumps.clone(),
+            events: self.events.clone(),
+            awaited: AtomicUsize::new(0),
+            complete: Notify::new(),
+            next_id: AtomicU64::new(0),
+            serves: Mutex::default(),
+        })
     }
 }
 
@@ -190,23 +265,27 @@ fn cannot_bind(address: &str, error: &io::Error) -> Ended {
     Ended::new(Origin::Config, Retry::Never, Reason::Bind, text)
 }
 
-async fn accept(listener: Arc<Listener>, socket: TcpListener) {
+async fn accept(listener: Arc<Listener>, socket: TcpListener, stop: Stop) {
     while listener.awaited.load(Ordering::Acquire) > 0 {
         listener.complete.notified().await;
     }
     let serves = listener.serves.lock().join(", ");
     (listener.events)(Event::Listening { address: listener.address, serves });
     loop {
-        match socket.accept().await {
-            Ok((tcp, peer)) if listener.connections.load(Ordering::Relaxed) < MOST => {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = stop.stopped() => return,
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                // One that finds no place is closed at once: there is nothing to say to it yet.
+                let Some(place) = listener.crowd.enter(peer.ip()) else { continue };
                 let listener = listener.clone();
-                listener.connections.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
+                    let _place = place;
                     serve::serve(&listener, tcp, peer).await;
-                    listener.connections.fetch_sub(1, Ordering::Relaxed);
                 });
             }
-            Ok(_) => {}
             // Out of descriptors or a connection that is gone already: never a reason to stop listening.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }

@@ -1,18 +1,75 @@
-//! Who is served under which path of a listener: players of an output, a publisher of an input.
+//! Who is served under which path of a listener: players of an output, a publisher of an input. And the gate in front
+//! of it, which says yes or no to every peer.
 
+mod roster;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use outflow_rtmp::session::ConnectRequest;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::hub::Start;
 use crate::media::Feed;
 use crate::monitor::{self, InputStats, OutputStats};
+use crate::net::BoxFuture;
 use crate::net::pump::Tracks;
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper};
 use crate::stream::Stream;
+pub use roster::{Player, Roster, Taken, next_id};
+
+/// What a peer wants, in its own words. App and name may hold keys: never show them.
+pub struct Ask {
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Whether through TLS.
+    pub tls: bool,
+    /// How it introduced itself.
+    pub connect: Box<ConnectRequest>,
+    /// The stream name as sent, with its query.
+    pub name: Secret,
+}
+
+impl Ask {
+    /// The app as sent, with its query.
+    pub fn app(&self) -> &str {
+        &self.connect.app
+    }
+
+    /// The path that app and name make.
+    pub fn path(&self) -> Path {
+        Path::new(self.app(), self.name.expose())
+    }
+}
+
+/// A no, as the peer is told it: short, ASCII, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status code: `NetStream.Publish.Denied` ...
+    pub code: &'static str,
+    /// One sentence.
+    pub text: String,
+}
+
+impl Refusal {
+    /// A no with this code.
+    pub fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+/// Decides who may publish and play, before the peer is told anything. May take its time (hooks): only the peer that
+/// asks waits for it.
+pub trait Gate: Send + Sync {
+    /// Who takes this publisher.
+    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PublishSlot>, Refusal>>;
+
+    /// What this player gets.
+    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PlayOffer>, Refusal>>;
+}
 
 /// A path below a listener: `live`, `live/name`, `app/instance/name`. Without query, without slashes at the ends.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,6 +125,8 @@ pub struct PlayOffer {
     pub joined: Notify,
     /// Told at each player that leaves.
     pub left: Notify,
+    /// The players of now.
+    pub players: Arc<Roster>,
     /// Lets the players of now go: the output stops, or there has been no media for its `grace`.
     pub closing: Mutex<Stop>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
@@ -92,12 +151,20 @@ pub struct PublishSlot {
     pub stats: Arc<InputStats>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
+    /// Whether a publisher that comes takes the place of one that is alive; else only of one that is silent.
+    pub takeover: bool,
 }
 
 /// The publisher of the moment.
 pub struct Current {
     /// Its number.
     pub id: u64,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: Instant,
+    /// Its way into the feed: closed when another takes its place.
+    pub feed: Arc<Taken>,
     /// Lets it go.
     pub stopper: Stopper,
     /// When its last byte came.
@@ -117,6 +184,32 @@ pub enum Target {
 #[derive(Default)]
 pub struct Registry {
     routes: Mutex<Vec<(u64, Path, Target)>>,
+}
+
+impl Gate for Registry {
+    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PublishSlot>, Refusal>> {
+        Box::pin(std::future::ready(match self.publisher(&ask.path()) {
+            None => Err(Refusal::new("NetStream.Publish.Denied", "nothing takes a publisher under this name")),
+            Some(slot) if slot.key.as_ref().is_some_and(|key| !presents(key, ask.app(), ask.name.expose())) => {
+                (slot.events)(monitor::Event::Warning {
+                    who: slot.input.clone(),
+                    text: format!("a publisher from {} was refused: its key is missing or wrong", ask.peer.ip()),
+                });
+                Err(Refusal::new("NetStream.Publish.Denied", "the key is missing or wrong"))
+            }
+            Some(slot) => Ok(slot),
+        }))
+    }
+
+    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PlayOffer>, Refusal>> {
+        Box::pin(std::future::ready(match self.player(&ask.path()) {
+            None => Err(Refusal::new("NetStream.Play.StreamNotFound", "nothing plays under this name")),
+            Some(offer) if offer.key.as_ref().is_some_and(|key| !presents(key, ask.app(), ask.name.expose())) => {
+                Err(Refusal::new("NetStream.Play.Failed", "the key is missing or wrong"))
+            }
+            Some(offer) => Ok(offer),
+        }))
+    }
 }
 
 impl Registry {
@@ -194,6 +287,7 @@ mod tests {
             joined: Notify::new(),
             stats: Arc::default(),
             nodelay: true,
+            takeover: false,
         }))
     }
 
@@ -213,6 +307,7 @@ mod tests {
             events: Arc::new(|_| {}),
             joined: Notify::new(),
             left: Notify::new(),
+            players: Arc::default(),
             closing: Mutex::new(crate::stop::stopper().1),
             nodelay: true,
         }))

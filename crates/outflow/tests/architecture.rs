@@ -43,16 +43,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sink",     &["hub", "wire", "stream", "net", "registry", "listen", "client", "env", "leaves"]),
     // The supervisor of every output: it knows what a sink is, and no protocol.
     ("output",   &["stream", "sink", "env", "leaves"]),
+    // The supervisor of every source.
+    ("input",    &["source", "encode", "output", "env", "leaves"]),
     // What `serve` is told, as plain data.
     ("config",   &["leaves"]),
     // The outside asked and told over HTTP.
     ("hooks",    &["config", "net", "leaves"]),
     // The streams, outputs, publishers and players of `serve`.
-    ("relay",    &["config", "hooks", "hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "output", "leaves"]),
+    ("relay",    &["config", "hooks", "hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "output", "input", "leaves"]),
     // The API: it knows the relay, and nobody knows it.
     ("http",     &["config", "relay", "net", "leaves"]),
     // The only module that knows every kind.
-    ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "filter", "encode", "output", "leaves"]),
+    ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "filter", "encode", "output", "input", "leaves"]),
     ("cli",      &["graph", "config", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),
     // The crate's root and the program may name everything.
     ("lib",      &["everything"]),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::inputs::{self, InputSpec};
 use super::plumbing::Plumbing;
 use super::{Graph, Pace, ProgramOptions, Role};
 use crate::env::Env;
 use crate::error::{Ended, Reason};
+use crate::input::{self, InputSpec};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event, OutputStats, State};
 use crate::net::dial::Resolver;
@@ -150,7 +150,7 @@ impl Running {
                 env: env.clone(),
                 stop: stop.clone(),
             };
-            inputs.push((node.name.clone(), inputs::spawn(spec)));
+            inputs.push((node.name.clone(), input::spawn(spec)));
             feeds.push(fed);
         }
         let delays = graph.nodes.iter().filter_map(|entry| entry.node.options.duration("delay"));

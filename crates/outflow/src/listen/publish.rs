@@ -1,9 +1,8 @@
 //! A publisher on a listening input: accepted one at a time, read as fast as it sends, and never waited for when
 //! written to.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
@@ -17,7 +16,7 @@ use crate::monitor::Event;
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::exchange::Exchange;
-use crate::registry::{Current, Path, PublishSlot, presents};
+use crate::registry::{Ask, Current, PublishSlot, Refusal, Taken, next_id};
 use crate::stop::{Stop, stopper};
 
 /// A publisher that has been silent for this long may be replaced: its connection is probably dead.
@@ -28,59 +27,41 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 const SILENT: Duration = Duration::from_secs(75);
 const READ_BYTES: usize = 128 * 1024;
 
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 pub(super) async fn publish(
     listener: &Listener,
     connection: Connection,
     mut session: ServerSession,
-    app: &str,
     request: &PublishRequest,
-    peer: SocketAddr,
+    ask: &Ask,
 ) {
-    let (id, name) = (request.stream_id, request.name.expose());
-    let refused = match listener.registry.publisher(&Path::new(app, name)) {
-        None => ("NetStream.Publish.Denied", "nothing takes a publisher under this name"),
-        Some(slot) if slot.key.as_ref().is_some_and(|key| !presents(key, app, name)) => {
-            (slot.events)(Event::Warning {
-                who: slot.input.clone(),
-                text: format!("a publisher from {} was refused: its key is missing or wrong", peer.ip()),
-            });
-            ("NetStream.Publish.Denied", "the key is missing or wrong")
-        }
-        Some(slot) => match take(&slot) {
-            Some(seat) => {
-                if session.accept_publish(id) {
-                    dial::prepare(connection.tcp(), slot.nodelay);
-                    slot.joined.notify_waiters();
-                    let left = run(&slot, connection, session, &seat, peer).await;
-                    drop(seat);
-                    if let Some((exchange, session)) = left {
-                        see_off(exchange, session).await;
-                    }
-                }
-                return;
-            }
-            None => {
-                (slot.events)(Event::Warning {
-                    who: slot.input.clone(),
-                    text: format!(
-                        "a second publisher, from {}, was refused: this input takes one at a time",
-                        peer.ip()
-                    ),
-                });
-                ("NetStream.Publish.BadName", "somebody publishes under this name already")
-            }
-        },
+    let id = request.stream_id;
+    let seat = match listener.gate.publish(ask).await {
+        Ok(slot) => take(&slot, ask).map(|seat| (slot, seat)),
+        Err(refusal) => Err(refusal),
     };
-    let _ = session.refuse_publish(id, refused.0, refused.1);
-    part(connection, session).await;
+    let (slot, seat) = match seat {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            let _ = session.refuse_publish(id, refusal.code, &refusal.text);
+            return part(connection, session).await;
+        }
+    };
+    if session.accept_publish(id) {
+        dial::prepare(connection.tcp(), slot.nodelay);
+        slot.joined.notify_waiters();
+        let left = run(&slot, connection, session, &seat, ask).await;
+        drop(seat);
+        if let Some((exchange, session)) = left {
+            see_off(exchange, session).await;
+        }
+    }
 }
 
 /// The place of the one publisher, given back when dropped.
 struct Seat {
     slot: Arc<PublishSlot>,
     id: u64,
+    feed: Arc<Taken>,
     stop: Stop,
     heard: Arc<Mutex<Instant>>,
 }
@@ -101,19 +82,29 @@ impl Drop for Seat {
     }
 }
 
-/// Takes the place, if it is free or its holder has been silent too long to be alive.
-fn take(slot: &Arc<PublishSlot>) -> Option<Seat> {
+/// Takes the place, if it is free, or its holder is to make way or has been silent too long to be alive.
+fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
     let mut current = slot.current.lock();
     if let Some(other) = current.as_ref() {
-        if other.heard.lock().elapsed() < HALF_DEAD {
-            return None;
+        if !slot.takeover && other.heard.lock().elapsed() < HALF_DEAD {
+            (slot.events)(Event::Warning {
+                who: slot.input.clone(),
+                text: format!(
+                    "a second publisher, from {}, was refused: this input takes one at a time",
+                    ask.peer.ip()
+                ),
+            });
+            return Err(Refusal::new("NetStream.Publish.BadName", "somebody publishes under this name already"));
         }
+        other.feed.close();
         other.stopper.stop();
     }
     let (stopper, stop) = stopper();
-    let (id, heard) = (NEXT.fetch_add(1, Ordering::Relaxed), Arc::new(Mutex::new(Instant::now())));
-    *current = Some(Current { id, stopper, heard: heard.clone() });
-    Some(Seat { slot: slot.clone(), id, stop, heard })
+    let (id, heard) = (next_id(), Arc::new(Mutex::new(Instant::now())));
+    let feed = Taken::new(slot.feed.clone());
+    *current =
+        Some(Current { id, peer: ask.peer, since: Instant::now(), feed: feed.clone(), stopper, heard: heard.clone() });
+    Ok(Seat { slot: slot.clone(), id, feed, stop, heard })
 }
 
 /// Takes one broadcast; gives the connection back if its end was said rather than just happened.
@@ -122,18 +113,21 @@ async fn run(
     connection: Connection,
     session: ServerSession,
     seat: &Seat,
-    peer: SocketAddr,
+    ask: &Ask,
 ) -> Option<(Exchange, ServerSession)> {
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
-    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
-    let mut publisher =
-        Publisher { exchange: Exchange::new(connection), session, ingest: None, slot, last_ping: Instant::now() };
-    publisher.ingest = Some(Ingest::new(slot.feed.clone()));
+    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {}", ask.peer) });
+    let mut publisher = Publisher {
+        exchange: Exchange::new(connection),
+        session,
+        ingest: Some(Ingest::new(seat.feed.clone())),
+        last_ping: Instant::now(),
+    };
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
         () = seat.stop.stopped() => match seat.was_taken() {
             true => {
-                let text = "it was silent, and another publisher took its place";
+                let text = "another publisher took its place";
                 Ended::new(Origin::Peer, Retry::Now, Reason::Timeout, text)
             }
             false => Ended::stopped(),
@@ -162,15 +156,14 @@ async fn see_off(mut exchange: Exchange, mut session: ServerSession) {
     let _ = tokio::time::timeout(LAST_WORDS, leaving).await;
 }
 
-struct Publisher<'a> {
+struct Publisher {
     exchange: Exchange,
     session: ServerSession,
     ingest: Option<Ingest>,
-    slot: &'a PublishSlot,
     last_ping: Instant,
 }
 
-impl Publisher<'_> {
+impl Publisher {
     async fn run(&mut self, seat: &Seat) -> Ended {
         let mut buffer = vec![0; READ_BYTES];
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -199,7 +192,7 @@ impl Publisher<'_> {
             let arrival = Instant::now();
             *seat.heard.lock() = arrival;
             let received = self.session.receive(bytes);
-            if let Some(ended) = self.obey(arrival) {
+            if let Some(ended) = self.obey(seat, arrival) {
                 return ended;
             }
             if let Err(error) = received {
@@ -210,7 +203,7 @@ impl Publisher<'_> {
     }
 
     /// Takes the media that came; `Some` when the broadcast is over.
-    fn obey(&mut self, arrival: Instant) -> Option<Ended> {
+    fn obey(&mut self, seat: &Seat, arrival: Instant) -> Option<Ended> {
         while let Some(event) = self.session.next_event() {
             match event {
                 ServerEvent::Media(message) => {
@@ -244,7 +237,7 @@ impl Publisher<'_> {
                         ),
                     };
                     if fits && answered {
-                        self.ingest = Some(Ingest::new(self.slot.feed.clone()));
+                        self.ingest = Some(Ingest::new(seat.feed.clone()));
                     }
                 }
                 ServerEvent::Play(request) => {

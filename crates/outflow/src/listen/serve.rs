@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use outflow_rtmp::ErrorKind;
-use outflow_rtmp::session::{PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
+use outflow_rtmp::session::{ConnectRequest, PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,7 +16,8 @@ use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::pump::{Order, ServerLink};
-use crate::registry::{Path, presents};
+use crate::net::tls;
+use crate::registry::Ask;
 use crate::wire::Form;
 
 /// From the first byte to publish or play.
@@ -37,35 +38,50 @@ pub(super) struct Gone;
 
 pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr) {
     dial::prepare(&tcp, true);
-    let mut connection = Connection::Plain(tcp);
+    let mut connection = match &listener.tls {
+        None => Connection::Plain(tcp),
+        // Off the pump, and in the same time as everything before publish or play.
+        Some(identity) => {
+            let accepting = tls::accept(tcp, identity.current(), "the peer");
+            let Ok(Ok(connection)) = tokio::time::timeout(PATIENCE, accepting).await else { return };
+            connection
+        }
+    };
     let mut random = [0; 1528];
     if getrandom::fill(&mut random).is_err() {
         return;
     }
     let mut session =
         ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
-    let mut app = String::new();
-    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &mut app)).await;
+    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session)).await;
     // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
-    let Ok(Ok(asked)) = asked else { return };
+    let Ok(Ok((connect, asked))) = asked else { return };
+    let tls = connection.is_tls();
     match asked {
-        Asked::Play(request) => play(listener, connection, session, &app, &request, peer).await,
-        Asked::Publish(request) => publish::publish(listener, connection, session, &app, &request, peer).await,
+        Asked::Play(request) => {
+            let ask = Ask { peer, tls, connect, name: request.name.clone() };
+            play(listener, connection, session, &request, &ask).await;
+        }
+        Asked::Publish(request) => {
+            let ask = Ask { peer, tls, connect, name: request.name.clone() };
+            publish::publish(listener, connection, session, &request, &ask).await;
+        }
     }
 }
 
 /// Reads until the peer says what it wants.
-async fn ask(connection: &mut Connection, session: &mut ServerSession, app: &mut String) -> Result<Asked, Gone> {
+async fn ask(connection: &mut Connection, session: &mut ServerSession) -> Result<(Box<ConnectRequest>, Asked), Gone> {
     let mut buffer = vec![0; READ_BYTES];
+    let mut connect = None;
     loop {
         while let Some(event) = session.next_event() {
             match event {
                 ServerEvent::Connect(request) => {
-                    app.clone_from(&request.app);
+                    connect = Some(request);
                     session.accept_connect().map_err(|_| Gone)?;
                 }
-                ServerEvent::Play(request) => return Ok(Asked::Play(request)),
-                ServerEvent::Publish(request) => return Ok(Asked::Publish(request)),
+                ServerEvent::Play(request) => return Ok((connect.ok_or(Gone)?, Asked::Play(request))),
+                ServerEvent::Publish(request) => return Ok((connect.ok_or(Gone)?, Asked::Publish(request))),
                 _ => {}
             }
         }
@@ -107,19 +123,17 @@ async fn play(
     listener: &Listener,
     connection: Connection,
     mut session: ServerSession,
-    app: &str,
     request: &PlayRequest,
-    peer: SocketAddr,
+    ask: &Ask,
 ) {
-    let (id, name) = (request.stream_id, request.name.expose());
-    let Some(offer) = listener.registry.player(&Path::new(app, name)) else {
-        let _ = session.refuse_play(id, "NetStream.Play.StreamNotFound", "nothing plays under this name");
-        return part(connection, session).await;
+    let (id, peer) = (request.stream_id, ask.peer);
+    let offer = match listener.gate.play(ask).await {
+        Ok(offer) => offer,
+        Err(refusal) => {
+            let _ = session.refuse_play(id, refusal.code, &refusal.text);
+            return part(connection, session).await;
+        }
     };
-    if offer.key.as_ref().is_some_and(|key| !presents(key, app, name)) {
-        let _ = session.refuse_play(id, "NetStream.Play.Failed", "the key is missing or wrong");
-        return part(connection, session).await;
-    }
     dial::prepare(connection.tcp(), offer.nodelay);
     session.set_chunk_size(offer.chunk_size);
     if !session.accept_play(id) {
@@ -140,14 +154,21 @@ async fn play(
         peer: Some(peer),
     };
     OutputStats::add(&offer.stats.connections, 1);
+    let (number, dismissed) = offer.players.join(peer);
     offer.joined.notify_waiters();
     (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
     let link = Box::new(ServerLink { session, stream_id: id });
     let closing = offer.closing.lock().clone();
+    let let_go = async {
+        tokio::select! {
+            () = closing.stopped() => {}
+            () = dismissed.stopped() => {}
+        }
+    };
     let mut attached = listener.pumps.attach(connection, link, order);
     let ended = tokio::select! {
         ended = &mut attached => ended,
-        () = closing.stopped() => {
+        () = let_go => {
             attached.finish();
             match tokio::time::timeout(LAST_WORDS, &mut attached).await {
                 Ok(ended) => ended,
@@ -155,6 +176,7 @@ async fn play(
             }
         }
     };
+    offer.players.leave(number);
     offer.stats.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     offer.left.notify_one();
     (offer.events)(Event::PlayerLeft { output: offer.output.clone(), peer, reason: ended.text });

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
@@ -64,6 +65,34 @@ pub fn server_config(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, Stri
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, secret))
         .map(Arc::new)
         .map_err(|error| format!("{} and {} don't make a TLS server: {error}", chain.display(), key.display()))
+}
+
+/// The certificate of a listener, with the files that it is read from again when asked.
+pub struct Identity {
+    chain: PathBuf,
+    key: PathBuf,
+    current: Mutex<Arc<ServerConfig>>,
+}
+
+impl Identity {
+    /// Reads both files. The error says what is wrong with them.
+    pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, String> {
+        let current = Mutex::new(server_config(chain, key)?);
+        Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), current }))
+    }
+
+    /// Reads them again: connections that come from now on see what they hold. With files that are wrong, or half
+    /// renewed, the old certificate stays.
+    pub fn reload(&self) -> Result<(), String> {
+        let fresh = server_config(&self.chain, &self.key)?;
+        *self.current.lock() = fresh;
+        Ok(())
+    }
+
+    /// What a connection that comes now is shown.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.current.lock().clone()
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

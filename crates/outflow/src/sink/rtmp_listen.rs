@@ -116,6 +116,7 @@ impl Sink for RtmpListen {
                 events: job.events.clone(),
                 joined: Notify::new(),
                 left: Notify::new(),
+                players: Arc::default(),
                 closing: Mutex::new(closing),
                 nodelay: options.bool("tcp_nodelay"),
             });

@@ -81,6 +81,7 @@ impl Source for RtmpListen {
                 joined: Notify::new(),
                 stats: job.stats.clone(),
                 nodelay: self.options.bool("tcp_nodelay"),
+                takeover: false,
             });
             let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
             let _route = claim.serve(self.path.clone(), Target::Publish(slot.clone()));

@@ -1,4 +1,4 @@
-//! Runs the sources of a graph: each in a task of its own, started again as its ending asks for, with its encoders.
+//! Runs sources: each in a task of its own, started again as its ending asks for, with its encoders.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -24,29 +24,29 @@ const RAW_QUEUE: usize = 4;
 const SETTLED: Duration = Duration::from_secs(10);
 
 /// Everything that makes an input.
-pub(super) struct InputSpec {
+pub struct InputSpec {
     /// The word.
-    pub(super) node: Node,
+    pub node: Node,
     /// What brings the media.
-    pub(super) source: Box<dyn Source>,
+    pub source: Box<dyn Source>,
     /// Its encoders, with the feed of each.
-    pub(super) encoders: Vec<(Node, &'static EncoderKind, Feed)>,
+    pub encoders: Vec<(Node, &'static EncoderKind, Feed)>,
     /// Where its packets go.
-    pub(super) feed: Feed,
+    pub feed: Feed,
     /// Real time, or as fast as the sinks take it.
-    pub(super) realtime: bool,
+    pub realtime: bool,
     /// Its counters.
-    pub(super) stats: Arc<InputStats>,
+    pub stats: Arc<InputStats>,
     /// Where its events go.
-    pub(super) events: monitor::Sink,
+    pub events: monitor::Sink,
     /// The shared parts of the program.
-    pub(super) env: Env,
+    pub env: Env,
     /// Ends it.
-    pub(super) stop: Stop,
+    pub stop: Stop,
 }
 
 /// Starts an input; the task gives the ending after which no more comes.
-pub(super) fn spawn(spec: InputSpec) -> JoinHandle<Ended> {
+pub fn spawn(spec: InputSpec) -> JoinHandle<Ended> {
     tokio::spawn(run(spec))
 }
 

@@ -1,0 +1,108 @@
+//! Who is here now: the players of an offer, and the one publisher's way into a feed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::media::{Feed, Intake, Packet, StreamInfo};
+use crate::stop::{Stop, Stopper, stopper};
+
+/// Numbers of players and publishers, unique in the program.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A number that no player and no publisher had before.
+pub fn next_id() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// One player, for whoever shows it or lets it go.
+#[derive(Debug, Clone)]
+pub struct Player {
+    /// Its number.
+    pub id: u64,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: Instant,
+    stopper: Arc<Stopper>,
+}
+
+impl Player {
+    /// Lets it go: it is told the end, and its connection closed.
+    pub fn dismiss(&self) {
+        self.stopper.stop();
+    }
+}
+
+/// The players of now.
+#[derive(Debug, Default)]
+pub struct Roster(Mutex<Vec<Player>>);
+
+impl Roster {
+    /// Adds a player; gives its number, and the stop by which it is let go.
+    pub fn join(&self, peer: SocketAddr) -> (u64, Stop) {
+        let (stopper, stop) = stopper();
+        let id = next_id();
+        self.0.lock().push(Player { id, peer, since: Instant::now(), stopper: Arc::new(stopper) });
+        (id, stop)
+    }
+
+    /// Removes a player.
+    pub fn leave(&self, id: u64) {
+        self.0.lock().retain(|player| player.id != id);
+    }
+
+    /// Everybody.
+    pub fn list(&self) -> Vec<Player> {
+        self.0.lock().clone()
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
+/// A publisher's way into a feed, which whoever takes its place closes: what the old one still had on its way must not
+/// come between the packets of the new one.
+pub struct Taken {
+    feed: Feed,
+    closed: AtomicBool,
+}
+
+impl Taken {
+    /// Open.
+    pub fn new(feed: Feed) -> Arc<Self> {
+        Arc::new(Self { feed, closed: AtomicBool::new(false) })
+    }
+
+    /// Ends its part in the feed, without a clean end; nothing more goes through.
+    pub fn close(&self) {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.feed.end(false);
+        }
+    }
+}
+
+impl Intake for Taken {
+    fn start(&self, info: StreamInfo) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.feed.start(info);
+        }
+    }
+
+    fn push(&self, packet: Packet) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.feed.push(packet);
+        }
+    }
+
+    fn end(&self, clean: bool) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.feed.end(clean);
+        }
+    }
+}
