@@ -82,6 +82,8 @@ impl Output {
     /// The state to show.
     pub(super) fn state(&self) -> State {
         match (&self.run, &self.last) {
+            // Its first look at the stream is still to come.
+            (Some(run), _) if run.handle.status().state == State::Idle => State::WaitingInput,
             (Some(run), _) => run.handle.status().state,
             (None, Some(last)) if last.state == State::Failed => State::Failed,
             (None, _) if self.stopped => State::Stopped,
