@@ -5,3 +5,4 @@ mod access;
 mod outputs;
 mod reload;
 mod rig;
+mod tls;

@@ -9,6 +9,7 @@ use outflow::listen::{Door, Port};
 use outflow::monitor::board::Board;
 use outflow::monitor::{self, Event};
 use outflow::net::dial::SystemResolver;
+use outflow::net::tls::Identity;
 use outflow::relay::view::OutputView;
 use outflow::relay::{Around, NewOutput, Relay, RelayGate};
 use outflow::secret::Secret;
@@ -21,6 +22,7 @@ use outflow_testkit::wait::until;
 pub(crate) struct Rig {
     pub(crate) relay: Arc<Relay>,
     pub(crate) port: Port,
+    env: Env,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -42,7 +44,14 @@ impl Rig {
         let port = env.listeners.open(&[([127, 0, 0, 1], port).into()], door).unwrap();
         relay.listens_on(port.address, false);
         relay.begin(config).unwrap();
-        Self { relay, port, events: seen }
+        Self { relay, port, env, events: seen }
+    }
+
+    /// Another port of the same relay, through TLS.
+    pub(crate) fn open_tls(&self, identity: Arc<Identity>) -> Port {
+        let gate = Arc::new(RelayGate(self.relay.clone()));
+        let door = Door { gate, tls: Some(identity), crowd: self.relay.crowd(), shown: "test".into() };
+        self.env.listeners.open(&[([127, 0, 0, 1], 0).into()], door).unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
