@@ -10,7 +10,7 @@ use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
 use parking_lot::Mutex;
 
 use super::Listener;
-use super::serve::{LAST_WORDS, part};
+use super::serve::{Introduced, LAST_WORDS, part};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
 use crate::monitor::Event;
@@ -34,10 +34,11 @@ pub(super) async fn publish(
     listener: &Listener,
     connection: Connection,
     mut session: ServerSession,
-    app: &str,
+    client: &Introduced,
     request: &PublishRequest,
     peer: SocketAddr,
 ) {
+    let app = client.app.as_str();
     let (id, name) = (request.stream_id, request.name.expose());
     let refused = match listener.registry.publisher(&Path::new(app, name)) {
         None => ("NetStream.Publish.Denied", "nothing takes a publisher under this name"),
@@ -48,12 +49,20 @@ pub(super) async fn publish(
             });
             ("NetStream.Publish.Denied", "the key is missing or wrong")
         }
+        // Before anybody's place is taken: a loop must not end the publisher that it comes from.
+        Some(slot) if slot.feed.marks().iter().any(|mark| client.hops.contains(mark)) => {
+            (slot.events)(Event::Warning {
+                who: slot.input.clone(),
+                text: format!("a publisher from {} was refused: it brings back what this input sent out", peer.ip()),
+            });
+            ("NetStream.Publish.Denied", "a loop: it sends back what it was sent from here")
+        }
         Some(slot) => match take(&slot) {
             Some(seat) => {
                 if session.accept_publish(id) {
                     dial::prepare(connection.tcp(), slot.nodelay);
                     slot.joined.notify_waiters();
-                    let left = run(&slot, connection, session, &seat, peer).await;
+                    let left = run(&slot, connection, session, &seat, peer, &client.hops).await;
                     drop(seat);
                     if let Some((exchange, session)) = left {
                         see_off(exchange, session).await;
@@ -123,12 +132,13 @@ async fn run(
     session: ServerSession,
     seat: &Seat,
     peer: SocketAddr,
+    hops: &[String],
 ) -> Option<(Exchange, ServerSession)> {
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
     let mut publisher =
-        Publisher { exchange: Exchange::new(connection), session, ingest: None, slot, last_ping: Instant::now() };
-    publisher.ingest = Some(Ingest::new(slot.feed.clone()));
+        Publisher { exchange: Exchange::new(connection), session, ingest: None, slot, last_ping: Instant::now(), hops };
+    publisher.begin();
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
         () = seat.stop.stopped() => match seat.was_taken() {
@@ -168,9 +178,16 @@ struct Publisher<'a> {
     ingest: Option<Ingest>,
     slot: &'a PublishSlot,
     last_ping: Instant,
+    /// The marks of the streams that it comes from.
+    hops: &'a [String],
 }
 
 impl Publisher<'_> {
+    fn begin(&mut self) {
+        self.ingest = Some(Ingest::new(self.slot.feed.clone()));
+        self.slot.feed.came_by(self.hops);
+    }
+
     async fn run(&mut self, seat: &Seat) -> Ended {
         let mut buffer = vec![0; READ_BYTES];
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -244,7 +261,7 @@ impl Publisher<'_> {
                         ),
                     };
                     if fits && answered {
-                        self.ingest = Some(Ingest::new(self.slot.feed.clone()));
+                        self.begin();
                     }
                 }
                 ServerEvent::Play(request) => {

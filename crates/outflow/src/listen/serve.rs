@@ -32,6 +32,14 @@ enum Asked {
     Publish(PublishRequest),
 }
 
+/// What a client said with its connect.
+#[derive(Default)]
+pub(super) struct Introduced {
+    pub(super) app: String,
+    /// The marks of the streams that it sends from or plays for.
+    pub(super) hops: Vec<String>,
+}
+
 /// An error of a connection that nobody but its peer needs to hear of.
 pub(super) struct Gone;
 
@@ -44,24 +52,25 @@ pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr)
     }
     let mut session =
         ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
-    let mut app = String::new();
-    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &mut app)).await;
+    let mut client = Introduced::default();
+    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &mut client)).await;
     // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
     let Ok(Ok(asked)) = asked else { return };
     match asked {
-        Asked::Play(request) => play(listener, connection, session, &app, &request, peer).await,
-        Asked::Publish(request) => publish::publish(listener, connection, session, &app, &request, peer).await,
+        Asked::Play(request) => play(listener, connection, session, &client, &request, peer).await,
+        Asked::Publish(request) => publish::publish(listener, connection, session, &client, &request, peer).await,
     }
 }
 
 /// Reads until the peer says what it wants.
-async fn ask(connection: &mut Connection, session: &mut ServerSession, app: &mut String) -> Result<Asked, Gone> {
+async fn ask(connection: &mut Connection, session: &mut ServerSession, client: &mut Introduced) -> Result<Asked, Gone> {
     let mut buffer = vec![0; READ_BYTES];
     loop {
         while let Some(event) = session.next_event() {
             match event {
                 ServerEvent::Connect(request) => {
-                    app.clone_from(&request.app);
+                    let outflow_rtmp::session::ConnectRequest { app, hops, .. } = *request;
+                    *client = Introduced { app, hops };
                     session.accept_connect().map_err(|_| Gone)?;
                 }
                 ServerEvent::Play(request) => return Ok(Asked::Play(request)),
@@ -107,10 +116,11 @@ async fn play(
     listener: &Listener,
     connection: Connection,
     mut session: ServerSession,
-    app: &str,
+    client: &Introduced,
     request: &PlayRequest,
     peer: SocketAddr,
 ) {
+    let app = client.app.as_str();
     let (id, name) = (request.stream_id, request.name.expose());
     let Some(offer) = listener.registry.player(&Path::new(app, name)) else {
         let _ = session.refuse_play(id, "NetStream.Play.StreamNotFound", "nothing plays under this name");
@@ -120,11 +130,20 @@ async fn play(
         let _ = session.refuse_play(id, "NetStream.Play.Failed", "the key is missing or wrong");
         return part(connection, session).await;
     }
+    if offer.stream.hops().iter().any(|mark| client.hops.contains(mark)) {
+        (offer.events)(Event::Warning {
+            who: offer.output.clone(),
+            text: format!("a player from {} was refused: it would bring the stream back into itself", peer.ip()),
+        });
+        let _ = session.refuse_play(id, "NetStream.Play.Failed", "a loop: it would play what comes from itself");
+        return part(connection, session).await;
+    }
     dial::prepare(connection.tcp(), offer.nodelay);
     session.set_chunk_size(offer.chunk_size);
     if !session.accept_play(id) {
         return;
     }
+    let _way = offer.stream.goes_to(&client.hops);
     let order = Order {
         stream: offer.stream.clone(),
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
