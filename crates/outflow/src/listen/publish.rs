@@ -36,6 +36,17 @@ pub(super) async fn publish(
 ) {
     let id = request.stream_id;
     let seat = match listener.gate.publish(ask).await {
+        // Before anybody's place is taken: a loop must not end the publisher that it comes from.
+        Ok(slot) if slot.feed.marks().iter().any(|mark| ask.connect.hops.contains(mark)) => {
+            (slot.events)(Event::Warning {
+                who: slot.input.clone(),
+                text: format!(
+                    "a publisher from {} was refused: it brings back what this input sent out",
+                    ask.peer.ip()
+                ),
+            });
+            Err(Refusal::new("NetStream.Publish.Denied", "a loop: it sends back what it was sent from here"))
+        }
         Ok(slot) => take(&slot, ask).map(|seat| (slot, seat)),
         Err(refusal) => Err(refusal),
     };
@@ -120,9 +131,11 @@ async fn run(
     let mut publisher = Publisher {
         exchange: Exchange::new(connection),
         session,
-        ingest: Some(Ingest::new(seat.feed.clone())),
+        ingest: None,
         last_ping: Instant::now(),
+        hops: &ask.connect.hops,
     };
+    publisher.begin(seat);
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
         () = seat.stop.stopped() => match seat.was_taken() {
@@ -156,14 +169,21 @@ async fn see_off(mut exchange: Exchange, mut session: ServerSession) {
     let _ = tokio::time::timeout(LAST_WORDS, leaving).await;
 }
 
-struct Publisher {
+struct Publisher<'a> {
     exchange: Exchange,
     session: ServerSession,
     ingest: Option<Ingest>,
     last_ping: Instant,
+    /// The marks of the streams that it comes from.
+    hops: &'a [String],
 }
 
-impl Publisher {
+impl Publisher<'_> {
+    fn begin(&mut self, seat: &Seat) {
+        self.ingest = Some(Ingest::new(seat.feed.clone()));
+        seat.feed.came_by(self.hops);
+    }
+
     async fn run(&mut self, seat: &Seat) -> Ended {
         let mut buffer = vec![0; READ_BYTES];
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -237,7 +257,7 @@ impl Publisher {
                         ),
                     };
                     if fits && answered {
-                        self.ingest = Some(Ingest::new(seat.feed.clone()));
+                        self.begin(seat);
                     }
                 }
                 ServerEvent::Play(request) => {

@@ -134,11 +134,20 @@ async fn play(
             return part(connection, session).await;
         }
     };
+    if offer.stream.hops().iter().any(|mark| ask.connect.hops.contains(mark)) {
+        (offer.events)(Event::Warning {
+            who: offer.output.clone(),
+            text: format!("a player from {} was refused: it would bring the stream back into itself", peer.ip()),
+        });
+        let _ = session.refuse_play(id, "NetStream.Play.Failed", "a loop: it would play what comes from itself");
+        return part(connection, session).await;
+    }
     dial::prepare(connection.tcp(), offer.nodelay);
     session.set_chunk_size(offer.chunk_size);
     if !session.accept_play(id) {
         return;
     }
+    let _way = offer.stream.goes_to(&ask.connect.hops);
     let order = Order {
         stream: offer.stream.clone(),
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
