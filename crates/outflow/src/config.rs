@@ -48,6 +48,13 @@ pub struct Listen {
     pub http: Option<Address>,
 }
 
+impl Listen {
+    /// True if it listens on nothing.
+    pub fn is_nowhere(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// An address to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
@@ -147,6 +154,19 @@ pub struct Network {
     pub ip: IpAddr,
     /// How many leading bits count.
     pub bits: u8,
+}
+
+impl Network {
+    /// True if the address lies in it. An IPv4 address in IPv6 form counts as what it is.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let bits = |ip: IpAddr| match ip.to_canonical() {
+            IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
+            IpAddr::V6(v6) => (v6.to_bits(), 128),
+        };
+        let ((own, width), (other, others)) = (bits(self.ip), bits(address));
+        let shift = 128 - u32::from(self.bits.min(width));
+        width == others && own.checked_shr(shift).unwrap_or(0) == other.checked_shr(shift).unwrap_or(0)
+    }
 }
 
 /// What holds for the streams of a name or pattern.

@@ -23,6 +23,7 @@ pub mod output;
 pub mod registry;
 pub mod relay;
 pub mod secret;
+pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod stop;

@@ -5,6 +5,7 @@ mod roster;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use outflow_rtmp::session::ConnectRequest;
@@ -152,7 +153,7 @@ pub struct PublishSlot {
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
     /// Whether a publisher that comes takes the place of one that is alive; else only of one that is silent.
-    pub takeover: bool,
+    pub takeover: AtomicBool,
 }
 
 /// The publisher of the moment.
@@ -287,7 +288,7 @@ mod tests {
             joined: Notify::new(),
             stats: Arc::default(),
             nodelay: true,
-            takeover: false,
+            takeover: AtomicBool::new(false),
         }))
     }
 

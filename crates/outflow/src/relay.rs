@@ -1,14 +1,48 @@
 //! The relay: any number of streams, publishers, players, outputs and pulls on one port, changed while it runs.
 
+mod apply;
+mod core;
+mod gate;
+mod outputs;
+mod plan;
+mod rates;
+mod request;
+mod show;
+mod store;
+mod streams;
 pub mod view;
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
-use crate::config::Config;
+use self::core::Core;
+use crate::config::{Config, StreamId};
+use crate::env::Env;
+use crate::listen::Crowd;
+use crate::monitor::board::Board;
+use crate::monitor::{self};
+use crate::output::OutputHandle;
 use crate::secret::Secret;
-use view::{Applied, GroupView, OutputView, PlayerView, PublisherView, StreamView};
+pub use gate::RelayGate;
+use store::Store;
+use streams::Live;
+use view::Applied;
+
+/// How often streams are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// A source that has sent nothing for so long counts as gone, though it is connected.
+const SILENCE: Duration = Duration::from_secs(3);
+/// How much longer than `drain` the end may take.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// How often the players that are left are counted at the end.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 
 /// What an output is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +93,7 @@ pub enum KeyText {
 }
 
 /// An output to be, as a request describes it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewOutput {
     /// The stream, as `app/name`. It need not exist yet.
@@ -117,94 +151,178 @@ pub struct OutputPatch {
     pub options: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
+/// What the relay is given, once.
+pub struct Around {
+    /// The shared parts of the program.
+    pub env: Env,
+    /// Takes every event.
+    pub events: monitor::Sink,
+    /// Kept up to date with what comes and goes.
+    pub board: Arc<Board>,
+    /// Where tasks run: that of the pumps.
+    pub runtime: Handle,
+}
+
 /// The relay. Cheap to share; every method may be called from any thread and returns at once.
 pub struct Relay {
-    _config: parking_lot::Mutex<Arc<Config>>,
+    around: Around,
+    core: Mutex<Core>,
+    /// Our own ports: their addresses, and whether through TLS.
+    ports: Mutex<Vec<(SocketAddr, bool)>>,
+    crowd: Crowd,
 }
 
 impl Relay {
-    /// Applies another configuration: what did not change is not touched.
-    pub fn apply(&self, _config: Config) -> Result<Applied, Vec<Fault>> {
-        Ok(Applied::default())
+    /// A relay without streams and outputs, that refuses every peer until [`Relay::begin`]: ports can be bound to it
+    /// before anything starts. The error says what is wrong with the state file.
+    pub fn new(state_file: Option<&Path>, around: Around) -> Result<Arc<Self>, String> {
+        let store = Store::open(state_file)?;
+        let core = Mutex::new(Core::new(store));
+        Ok(Arc::new(Self { around, core, ports: Mutex::default(), crowd: Crowd::of(0, 0) }))
+    }
+
+    /// Puts a configuration in force for the first time: streams and outputs begin. The error tells each mistake; then
+    /// nothing has begun.
+    pub fn begin(self: &Arc<Self>, config: Config) -> Result<Applied, Vec<String>> {
+        let applied = self.apply(config)?;
+        self.restore();
+        let looking = Arc::downgrade(self);
+        self.around.runtime.spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            for tick in 0u64.. {
+                ticks.tick().await;
+                let Some(relay) = looking.upgrade() else { return };
+                relay.tick(tick % 2 == 0);
+            }
+        });
+        Ok(applied)
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.core.lock().config.clone()
+    }
+
+    /// How many connections there may be, for the ports that lead here.
+    pub fn crowd(&self) -> Crowd {
+        self.crowd.clone()
+    }
+
+    /// Tells on which address, and whether through TLS, peers reach this relay: an output there would be a loop.
+    pub fn listens_on(&self, address: SocketAddr, tls: bool) {
+        self.ports.lock().push((address, tls));
     }
 
     /// The secret of this name in the configuration.
     pub fn secret(&self, name: &str) -> Option<Secret> {
-        self._config.lock().secrets.get(name).cloned()
+        self.core.lock().config.secrets.get(name).cloned()
     }
 
-    /// The streams.
-    pub fn streams(&self) -> Vec<StreamView> {
-        Vec::new()
-    }
-
-    /// A stream, by `app/name`.
-    pub fn stream(&self, _id: &str) -> Option<StreamView> {
-        None
-    }
-
-    /// The outputs.
-    pub fn outputs(&self) -> Vec<OutputView> {
-        Vec::new()
-    }
-
-    /// An output.
-    pub fn output(&self, _id: &str) -> Option<OutputView> {
-        None
-    }
-
-    /// Adds an output.
-    pub fn add_output(&self, _new: NewOutput) -> Result<OutputView, Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// Changes an output of the API's.
-    pub fn patch_output(&self, _id: &str, _patch: OutputPatch) -> Result<OutputView, Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// Ends and removes an output of the API's.
-    pub fn remove_output(&self, _id: &str) -> Result<(), Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// Tells an output what to do.
-    pub fn command(&self, _id: &str, _command: Command) -> Result<OutputView, Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// The groups.
-    pub fn groups(&self) -> Vec<GroupView> {
-        Vec::new()
-    }
-
-    /// Tells every output of a group what to do.
-    pub fn group_command(&self, _name: &str, _command: Command) -> Result<Vec<OutputView>, Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// The players.
-    pub fn players(&self) -> Vec<PlayerView> {
-        Vec::new()
-    }
-
-    /// Lets a player go.
-    pub fn kick_player(&self, _id: u64) -> Result<(), Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// The publishers.
-    pub fn publishers(&self) -> Vec<PublisherView> {
-        Vec::new()
-    }
-
-    /// Lets a publisher go.
-    pub fn kick_publisher(&self, _id: u64) -> Result<(), Fault> {
-        Err(Fault::NotFound)
-    }
-
-    /// True once it listens and is not ending.
+    /// True until the end has begun.
     pub fn is_ready(&self) -> bool {
-        false
+        !self.core.lock().draining
+    }
+
+    /// Silence is looked for at every tick, the rest each second.
+    fn tick(self: &Arc<Self>, whole: bool) {
+        let mut core = self.core.lock();
+        core.streams.values().for_each(|live| live.stream.check_silence(SILENCE));
+        if whole {
+            core.tick(Instant::now(), self);
+        }
+    }
+
+    /// Ends everything in good order: outputs and players are sent what is left and told the end. Returns when all have
+    /// ended, or after `drain` and a little more.
+    pub async fn drain(self: &Arc<Self>) {
+        let (handles, drain) = {
+            let mut core = self.core.lock();
+            core.draining = true;
+            core.streams.values_mut().for_each(Live::finish);
+            for output in core.outputs.values_mut() {
+                output.wanted = false;
+            }
+            let all = core.outputs.values().chain(&core.leaving);
+            let handles: Vec<_> = all.filter_map(|output| output.run.as_ref()).map(|run| run.handle.clone()).collect();
+            (handles, core.config.drain)
+        };
+        let gone = async {
+            for handle in &handles {
+                handle.ended().await;
+            }
+        };
+        if tokio::time::timeout(drain + LAST_CALL, gone).await.is_err() {
+            handles.iter().for_each(|handle| handle.stop());
+        }
+        let players = async {
+            while self.core.lock().streams.values().any(|live| live.offer.players.count() > 0) {
+                tokio::time::sleep(LAST_LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(LAST_CALL, players).await;
+        self.core.lock().streams.values().for_each(Live::close);
+    }
+
+    /// Waits for the end of a run.
+    fn await_end(self: &Arc<Self>, id: String, handle: Arc<OutputHandle>, number: u64) {
+        let relay = Arc::downgrade(self);
+        self.around.runtime.spawn(async move {
+            handle.ended().await;
+            if let Some(relay) = relay.upgrade() {
+                relay.core.lock().over(&id, number, &relay);
+            }
+        });
+    }
+
+    /// Watches a stream for the ends of its broadcasts.
+    fn watch(self: &Arc<Self>, id: &StreamId, live: &Live) {
+        let (relay, id, mut state) = (Arc::downgrade(self), id.clone(), live.stream.state());
+        self.around.runtime.spawn(async move {
+            // Ends with the stream.
+            while state.wait_for(|state| state.ended).await.is_ok_and(|state| !state.finished) {
+                let Some(relay) = relay.upgrade() else { return };
+                relay.broadcast_ended(&id);
+                drop(relay);
+                if state.wait_for(|state| !state.ended || state.finished).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// The broadcast of a stream is over: outputs that were started by hand stop with it.
+    fn broadcast_ended(self: &Arc<Self>, id: &StreamId) {
+        let mut core = self.core.lock();
+        let mut ends = Vec::new();
+        for (name, output) in &mut core.outputs {
+            if output.plan.stream == *id && output.plan.auto_stop && !output.plan.auto_start && output.wanted {
+                output.wanted = false;
+                ends.push(name.clone());
+            }
+        }
+        for name in ends {
+            // A file that can't be written now is told at the next change that somebody asks for.
+            let _ = core.store.change(|kept| {
+                kept.started.remove(&name);
+            });
+            core.settle(&name, self);
+        }
     }
 }
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::NotFound => f.write_str("there is no such thing"),
+            Fault::OwnedByFile => f.write_str("it belongs to the configuration file: change it there"),
+            Fault::Conflict(text) | Fault::Limit(text) | Fault::Storage(text) => f.write_str(text),
+            Fault::Invalid { field, problem, hint } => {
+                write!(f, "{field}: {problem}")?;
+                hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -86,7 +86,7 @@ impl Drop for Seat {
 fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
     let mut current = slot.current.lock();
     if let Some(other) = current.as_ref() {
-        if !slot.takeover && other.heard.lock().elapsed() < HALF_DEAD {
+        if !slot.takeover.load(Ordering::Relaxed) && other.heard.lock().elapsed() < HALF_DEAD {
             (slot.events)(Event::Warning {
                 who: slot.input.clone(),
                 text: format!(

@@ -104,6 +104,16 @@ impl Board {
         self.view.lock().inputs.push(InputView { name, kind, url, up_since: None, reason: None, stats });
     }
 
+    /// Removes an output: it is gone for good.
+    pub fn remove_output(&self, name: &str) {
+        self.view.lock().outputs.retain(|known| known.name != name);
+    }
+
+    /// Removes an input.
+    pub fn remove_input(&self, name: &str) {
+        self.view.lock().inputs.retain(|known| known.name != name);
+    }
+
     /// Takes an event over.
     pub fn on(&self, event: &Event) {
         let now = Instant::now();

@@ -1,6 +1,7 @@
 //! The listening input: one publisher at a time comes to us; when it leaves, the next may come.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use outflow_rtmp::url::{Host, RtmpUrl};
 use parking_lot::Mutex;
@@ -81,7 +82,7 @@ impl Source for RtmpListen {
                 joined: Notify::new(),
                 stats: job.stats.clone(),
                 nodelay: self.options.bool("tcp_nodelay"),
-                takeover: false,
+                takeover: AtomicBool::new(false),
             });
             let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
             let _route = claim.serve(self.path.clone(), Target::Publish(slot.clone()));

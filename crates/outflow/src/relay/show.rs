@@ -1,0 +1,176 @@
+//! The relay as it is shown: streams, outputs, players, publishers as plain values.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::core::Core;
+use super::outputs::Output;
+use super::streams::Live;
+use super::view::{GroupView, OutputView, PlayerView, PublisherView, ReasonView, StreamView};
+use super::{Fault, Relay};
+use crate::config::StreamId;
+use crate::error::{Ended, Origin};
+use crate::monitor::{OutputStats, State};
+
+impl Relay {
+    /// The streams.
+    pub fn streams(&self) -> Vec<StreamView> {
+        let core = self.core.lock();
+        core.streams.iter().map(|(id, live)| stream(id, live, &core)).collect()
+    }
+
+    /// A stream, by `app/name`.
+    pub fn stream(&self, id: &str) -> Option<StreamView> {
+        let id = StreamId::parse(id)?;
+        let core = self.core.lock();
+        core.streams.get(&id).map(|live| stream(&id, live, &core))
+    }
+
+    /// The outputs.
+    pub fn outputs(&self) -> Vec<OutputView> {
+        self.core.lock().outputs.values().map(output).collect()
+    }
+
+    /// An output.
+    pub fn output(&self, id: &str) -> Option<OutputView> {
+        self.core.lock().outputs.get(id).map(output)
+    }
+
+    /// The groups, with their outputs.
+    pub fn groups(&self) -> Vec<GroupView> {
+        let mut groups: Vec<GroupView> = Vec::new();
+        for (id, output) in &self.core.lock().outputs {
+            for name in &output.plan.groups {
+                match groups.iter_mut().find(|group| group.name == *name) {
+                    Some(group) => group.outputs.push(id.clone()),
+                    None => groups.push(GroupView { name: name.clone(), outputs: vec![id.clone()] }),
+                }
+            }
+        }
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        groups
+    }
+
+    /// The players.
+    pub fn players(&self) -> Vec<PlayerView> {
+        let core = self.core.lock();
+        let of = |id: &StreamId, live: &Live| {
+            let players = live.offer.players.list().into_iter();
+            let view = |player: crate::registry::Player| PlayerView {
+                id: player.id,
+                stream: id.to_string(),
+                peer: player.peer.to_string(),
+                since: date(player.since),
+            };
+            players.map(view).collect::<Vec<_>>()
+        };
+        core.streams.iter().flat_map(|(id, live)| of(id, live)).collect()
+    }
+
+    /// Lets a player go.
+    pub fn kick_player(&self, id: u64) -> Result<(), Fault> {
+        let core = self.core.lock();
+        let mut all = core.streams.values().flat_map(|live| live.offer.players.list());
+        let player = all.find(|player| player.id == id).ok_or(Fault::NotFound)?;
+        player.dismiss();
+        Ok(())
+    }
+
+    /// The publishers.
+    pub fn publishers(&self) -> Vec<PublisherView> {
+        self.core.lock().streams.iter().filter_map(|(id, live)| publisher(id, live)).collect()
+    }
+
+    /// Lets a publisher go.
+    pub fn kick_publisher(&self, id: u64) -> Result<(), Fault> {
+        for live in self.core.lock().streams.values() {
+            if let Some(current) = live.slot.current.lock().as_ref().filter(|current| current.id == id) {
+                current.stopper.stop();
+                return Ok(());
+            }
+        }
+        Err(Fault::NotFound)
+    }
+}
+
+fn publisher(id: &StreamId, live: &Live) -> Option<PublisherView> {
+    let current = live.slot.current.lock();
+    current.as_ref().map(|current| PublisherView {
+        id: current.id,
+        stream: id.to_string(),
+        peer: current.peer.to_string(),
+        since: date(current.since),
+    })
+}
+
+fn stream(id: &StreamId, live: &Live, core: &Core) -> StreamView {
+    let outputs = core.outputs.iter().filter(|(_, output)| output.plan.stream == *id);
+    StreamView {
+        id: id.to_string(),
+        app: id.app.clone(),
+        name: id.name.clone(),
+        live: live.is_live(),
+        publisher: publisher(id, live),
+        bytes: OutputStats::get(&live.stats.bytes),
+        bitrate_bps: live.rates.bits(),
+        fps: live.rates.frames(),
+        keyframes: OutputStats::get(&live.stats.keyframes),
+        players: live.offer.players.count() as u64,
+        outputs: outputs.map(|(id, _)| id.clone()).collect(),
+    }
+}
+
+pub(super) fn output(output: &Output) -> OutputView {
+    let (plan, stats, status) = (&output.plan, &output.stats, output.status());
+    let state = output.state();
+    let flows = matches!(state, State::Live | State::Stalled | State::Draining);
+    OutputView {
+        id: plan.id.clone(),
+        name: plan.name.clone(),
+        stream: plan.stream.to_string(),
+        url: plan.shown(),
+        protocol: plan.protocol(),
+        state: state.name(),
+        reason: status.as_ref().and_then(|status| status.reason.as_ref()).map(reason),
+        since: date(status.as_ref().map_or(output.made, |status| status.since)),
+        attempt: status.as_ref().map_or(0, |status| status.attempt),
+        next_retry_at: status.as_ref().and_then(|status| status.next_attempt).map(date),
+        bytes: OutputStats::get(&stats.bytes),
+        bitrate_bps: if flows { output.rates.bits() } else { 0 },
+        fps: if flows { output.rates.frames() } else { 0.0 },
+        lag_ms: if flows { OutputStats::get(&stats.lag_millis) } else { 0 },
+        skips: OutputStats::get(&stats.skips),
+        origin: plan.origin.name(),
+        groups: plan.groups.clone(),
+        auto_start: plan.auto_start,
+        auto_stop: plan.auto_stop,
+    }
+}
+
+fn reason(ended: &Ended) -> ReasonView {
+    let origin = match ended.origin {
+        Origin::Config => "config",
+        Origin::Network => "network",
+        Origin::Peer => "peer",
+        Origin::Protocol => "protocol",
+        Origin::Internal => "internal",
+    };
+    ReasonView { code: ended.reason.code(), text: ended.text.clone(), origin }
+}
+
+/// An instant as a date: RFC 3339, UTC.
+fn date(instant: Instant) -> String {
+    let (now, clock) = (Instant::now(), SystemTime::now());
+    let date = match instant.checked_duration_since(now) {
+        Some(ahead) => clock + ahead,
+        None => clock - now.saturating_duration_since(instant),
+    };
+    humantime::format_rfc3339_millis(date).to_string()
+}
+
+/// Every field that the API shows of an output, for whoever needs them together.
+impl Relay {
+    pub(super) fn shown(self: &Arc<Self>, core: &Core, id: &str) -> Result<OutputView, Fault> {
+        core.outputs.get(id).map(output).ok_or(Fault::NotFound)
+    }
+}

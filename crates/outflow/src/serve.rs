@@ -1,0 +1,223 @@
+//! Runs `serve`: binds its ports, starts relay and API, reloads, and ends in good order.
+
+mod system;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+use crate::env::Env;
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::listen::{Door, Port};
+use crate::monitor::board::Board;
+use crate::monitor::{self, Event};
+use crate::net::dial::Resolver;
+use crate::net::tls::Identity;
+use crate::relay::view::Applied;
+use crate::relay::{Around, Relay, RelayGate};
+
+/// Everything went as it should.
+pub const OK: i32 = 0;
+/// Something failed for good: a port, the state file.
+pub const FAILED: i32 = 1;
+/// The configuration is wrong; nothing was started.
+pub const CONFIG: i32 = 2;
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Who speaks in events of the whole.
+const WHO: &str = "serve";
+
+/// Reads the configuration anew; the error tells each mistake.
+pub type Load = Arc<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>;
+
+/// What `serve` runs with.
+pub struct Serve {
+    /// The configuration to begin with.
+    pub config: Config,
+    /// Reads it anew.
+    pub load: Load,
+    /// What the file holds now, to see changes by; `None` without a file.
+    pub look: Option<Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>>,
+}
+
+/// Where a run reports to, and what it may use.
+pub struct Surroundings {
+    /// Kept up to date with every event.
+    pub board: Arc<Board>,
+    /// Takes every event.
+    pub events: monitor::Sink,
+    /// Looks up names.
+    pub resolver: Arc<dyn Resolver>,
+}
+
+/// Runs to the end on the current runtime, which has to be a current-thread one. The answer is the exit code; every
+/// failure was an event.
+pub async fn run(serve: Serve, around: Surroundings) -> i32 {
+    let (board, out) = (around.board.clone(), around.events.clone());
+    let seen = board.clone();
+    let events: monitor::Sink = Arc::new(move |event| {
+        seen.on(&event);
+        out(event);
+    });
+    system::raise_descriptors(&events);
+    let env = Env::new(around.resolver.clone(), events.clone());
+    let around = Around { env: env.clone(), events: events.clone(), board, runtime: Handle::current() };
+    let failed = |text: String| {
+        let reason = Ended::new(Origin::Config, Retry::Never, Reason::File, text);
+        events(Event::Failure { who: WHO.into(), reason });
+    };
+    let relay = match Relay::new(serve.config.state_file.as_deref(), around) {
+        Ok(relay) => relay,
+        Err(text) => {
+            failed(text);
+            return FAILED;
+        }
+    };
+    let server = match Server::open(&serve, relay, &env, &events) {
+        Ok(server) => server,
+        Err(ended) => {
+            events(Event::Failure { who: WHO.into(), reason: ended });
+            return FAILED;
+        }
+    };
+    if let Err(mistakes) = server.relay.begin(serve.config.clone()) {
+        mistakes.into_iter().for_each(failed);
+        return CONFIG;
+    }
+    server.run(serve).await
+}
+
+struct Server {
+    relay: Arc<Relay>,
+    ports: Vec<Port>,
+    identity: Option<Arc<Identity>>,
+    events: monitor::Sink,
+}
+
+impl Server {
+    /// Binds every port, or none.
+    fn open(serve: &Serve, relay: Arc<Relay>, env: &Env, events: &monitor::Sink) -> Result<Self, Ended> {
+        let listen = &serve.config.listen;
+        let identity = match &serve.config.tls {
+            Some(tls) => Some(
+                Identity::load(&tls.cert, &tls.key)
+                    .map_err(|text| Ended::new(Origin::Config, Retry::Never, Reason::Tls, text))?,
+            ),
+            None => None,
+        };
+        let mut ports = Vec::new();
+        for (address, tls) in [(listen.rtmp, None), (listen.rtmps, Some(identity.clone()))] {
+            let Some(address) = address else { continue };
+            let through_tls = tls.is_some();
+            let tls = match tls {
+                Some(None) => {
+                    let text = "an RTMPS port needs a certificate: add [tls] with cert and key";
+                    return Err(Ended::new(Origin::Config, Retry::Never, Reason::Tls, text));
+                }
+                Some(identity) => identity,
+                None => None,
+            };
+            let door = Door {
+                gate: Arc::new(RelayGate(relay.clone())),
+                tls,
+                crowd: relay.crowd(),
+                shown: if through_tls { "relay (RTMPS)".into() } else { "relay (RTMP)".into() },
+            };
+            let port = env.listeners.open(&address.candidates(), door)?;
+            relay.listens_on(port.address, through_tls);
+            ports.push(port);
+        }
+        Ok(Self { relay, ports, identity, events: events.clone() })
+    }
+
+    async fn run(self, serve: Serve) -> i32 {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        else {
+            return FAILED;
+        };
+        let mut look = tokio::time::interval(LOOK);
+        let mut seen = serve.look.as_ref().and_then(|look| look());
+        let _watchdog = system::ready(&self.events);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hangup.recv() => {
+                    let _ = self.reload(&serve.load);
+                }
+                _ = look.tick() => {
+                    let Some(now) = serve.look.as_ref().and_then(|look| look()) else { continue };
+                    if seen.as_ref() != Some(&now) {
+                        seen = Some(now);
+                        let _ = self.reload(&serve.load);
+                    }
+                }
+            }
+        }
+        system::stopping();
+        self.ports.iter().for_each(Port::close);
+        tokio::select! {
+            () = self.relay.drain() => OK,
+            () = second(&mut interrupt, &mut terminate) => OK,
+        }
+    }
+
+    /// Puts what the file says now in force; with a mistake in it nothing changes.
+    fn reload(&self, load: &Load) -> Result<Applied, Vec<String>> {
+        reload(&self.relay, load, self.identity.as_deref(), &self.events)
+    }
+}
+
+/// Puts what the file says now in force; with a mistake in it nothing changes.
+fn reload(
+    relay: &Arc<Relay>,
+    load: &Load,
+    identity: Option<&Identity>,
+    events: &monitor::Sink,
+) -> Result<Applied, Vec<String>> {
+    let mut applied = load().and_then(|config| relay.apply(config));
+    if let (Ok(_), Some(identity)) = (&applied, identity)
+        && let Err(text) = identity.reload()
+    {
+        applied = Err(vec![format!("the old certificate stays: {text}")]);
+    }
+    match &applied {
+        Ok(applied) => {
+            let restart = match applied.needs_restart.as_slice() {
+                [] => String::new(),
+                fields => format!("; after a restart only: {}", fields.join(", ")),
+            };
+            let text = format!(
+                "reloaded: {} outputs added, {} removed, {} changed, {} untouched{restart}",
+                applied.added.len(),
+                applied.removed.len(),
+                applied.changed.len(),
+                applied.unchanged
+            );
+            events(Event::Note { who: WHO.into(), text });
+        }
+        Err(mistakes) => {
+            for mistake in mistakes {
+                let text = format!("the new configuration is not in force: {mistake}");
+                events(Event::Warning { who: WHO.into(), text });
+            }
+        }
+    }
+    applied
+}
+
+/// Returns at the next signal to end.
+fn second<'a>(interrupt: &'a mut Signal, terminate: &'a mut Signal) -> impl Future<Output = ()> + 'a {
+    async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+}

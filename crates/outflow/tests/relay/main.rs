@@ -1,0 +1,7 @@
+//! The relay in process: who may publish and play, outputs changed while a show runs, another configuration put in force.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod access;
+mod outputs;
+mod reload;
+mod rig;
