@@ -9,6 +9,7 @@ pub mod env;
 pub mod error;
 pub mod filter;
 pub mod graph;
+pub mod hooks;
 pub mod hub;
 pub mod ingest;
 pub mod input;

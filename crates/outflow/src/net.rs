@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod dial;
 pub mod exchange;
+pub mod http_client;
 pub mod pump;
 pub mod tls;
 

@@ -7,6 +7,7 @@
 
 pub mod compare;
 pub mod flv;
+pub mod http;
 pub mod ingest;
 pub mod media;
 pub mod peers;
