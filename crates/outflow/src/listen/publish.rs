@@ -12,11 +12,12 @@ use super::Listener;
 use super::serve::{LAST_WORDS, part};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
+use crate::media::Intake;
 use crate::monitor::Event;
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::exchange::Exchange;
-use crate::registry::{Ask, Current, PublishSlot, Refusal, Taken, next_id};
+use crate::registry::{Admitted, Ask, Current, PublishSlot, Refusal, Taken, Ticket, next_id};
 use crate::stop::{Stop, stopper};
 
 /// A publisher that has been silent for this long may be replaced: its connection is probably dead.
@@ -37,7 +38,7 @@ pub(super) async fn publish(
     let id = request.stream_id;
     let seat = match listener.gate.publish(ask).await {
         // Before anybody's place is taken: a loop must not end the publisher that it comes from.
-        Ok(slot) if slot.feed.marks().iter().any(|mark| ask.connect.hops.contains(mark)) => {
+        Ok(Admitted { to: slot, .. }) if slot.feed.marks().iter().any(|mark| ask.connect.hops.contains(mark)) => {
             (slot.events)(Event::Warning {
                 who: slot.input.clone(),
                 text: format!(
@@ -47,10 +48,10 @@ pub(super) async fn publish(
             });
             Err(Refusal::new("NetStream.Publish.Denied", "a loop: it sends back what it was sent from here"))
         }
-        Ok(slot) => take(&slot, ask).map(|seat| (slot, seat)),
+        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).map(|seat| (slot, seat, ticket)),
         Err(refusal) => Err(refusal),
     };
-    let (slot, seat) = match seat {
+    let (slot, seat, ticket) = match seat {
         Ok(taken) => taken,
         Err(refusal) => {
             let _ = session.refuse_publish(id, refusal.code, &refusal.text);
@@ -58,6 +59,7 @@ pub(super) async fn publish(
         }
     };
     if session.accept_publish(id) {
+        let _stays = ticket.map(Ticket::begun);
         dial::prepare(connection.tcp(), slot.nodelay);
         slot.joined.notify_waiters();
         let left = run(&slot, connection, session, &seat, ask).await;

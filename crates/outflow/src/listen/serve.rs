@@ -17,7 +17,7 @@ use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::pump::{Order, ServerLink};
 use crate::net::tls;
-use crate::registry::Ask;
+use crate::registry::{Admitted, Ask, Ticket};
 use crate::wire::Form;
 
 /// From the first byte to publish or play.
@@ -127,8 +127,8 @@ async fn play(
     ask: &Ask,
 ) {
     let (id, peer) = (request.stream_id, ask.peer);
-    let offer = match listener.gate.play(ask).await {
-        Ok(offer) => offer,
+    let (offer, ticket) = match listener.gate.play(ask).await {
+        Ok(Admitted { to, ticket }) => (to, ticket),
         Err(refusal) => {
             let _ = session.refuse_play(id, refusal.code, &refusal.text);
             return part(connection, session).await;
@@ -147,6 +147,7 @@ async fn play(
     if !session.accept_play(id) {
         return;
     }
+    let _stays = ticket.map(Ticket::begun);
     let _way = offer.stream.goes_to(&ask.connect.hops);
     let order = Order {
         stream: offer.stream.clone(),

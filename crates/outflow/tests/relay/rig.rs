@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use outflow::config::{Config, Conflict, Limits, OutputRule, Pattern, StreamRule};
 use outflow::env::Env;
+use outflow::hooks::Caller;
 use outflow::listen::{Door, Port};
 use outflow::monitor::board::Board;
 use outflow::monitor::{self, Event};
@@ -37,7 +38,8 @@ impl Rig {
         let events: monitor::Sink = Arc::new(move |event| kept.lock().unwrap().push(event));
         let env = Env::new(Arc::new(SystemResolver), events.clone());
         let runtime = tokio::runtime::Handle::current();
-        let around = Around { env: env.clone(), events, board, runtime };
+        let hooks = Caller::new(Arc::new(SystemResolver), None, events.clone(), runtime.clone());
+        let around = Around { env: env.clone(), events, board, runtime, hooks };
         let relay = Relay::new(config.state_file.as_deref(), around).unwrap();
         let gate = Arc::new(RelayGate(relay.clone()));
         let door = Door { gate, tls: None, crowd: relay.crowd(), shown: "test".into() };
