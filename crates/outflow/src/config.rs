@@ -106,6 +106,16 @@ pub fn parse(text: &str, name: &str, world: &dyn World) -> Result<Loaded, Vec<Mi
     overlay::parse(text, name, world)
 }
 
+/// Reads the address that a flag gives; `None` is no port. The error is problem and mend.
+pub fn parse_address(text: &str, setting: overlay::Setting) -> Result<Option<Address>, (String, String)> {
+    let default = match setting {
+        overlay::Setting::Rtmps => values::DefaultPort::Rtmps,
+        overlay::Setting::Http => values::DefaultPort::Http,
+        _ => values::DefaultPort::Rtmp,
+    };
+    values::address(text, default)
+}
+
 /// What outputs get that say nothing themselves.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Defaults {

@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
         if shown == MASK {
             self.hidden.hide(entry.span.clone(), MASK);
         }
-        let problem = format!("`{shown}` is nothing that {} has", section.what);
+        let problem = format!("there is no `{shown}` in {}", section.what);
         let top = super::record::FILE.fields.iter().find(|field| field.name == entry.name);
         let elsewhere = || super::record::home_of(&entry.name);
         let hint = match (near, top) {

@@ -84,13 +84,15 @@ impl Reader<'_> {
             self.show(node);
             return (Vec::new(), true);
         }
-        if let Kind::List(list) = &node.kind {
-            if let Some(open) = list.iter().find(|node| is_none(node)) {
-                self.show(open);
-                let hint = "write publish_key = \"none\" alone, or the keys alone";
-                self.wrong(&open.span, "\"none\" lets anybody publish, and stands here beside keys", hint);
-                return (Vec::new(), true);
-            }
+        let open = match &node.kind {
+            Kind::List(list) => list.iter().find(|node| is_none(node)),
+            _ => None,
+        };
+        if let Some(open) = open {
+            self.show(open);
+            let hint = "write publish_key = \"none\" alone, or the keys alone";
+            self.wrong(&open.span, "\"none\" lets anybody publish, and stands here beside keys", hint);
+            return (Vec::new(), true);
         }
         (self.secret_list(node), false)
     }

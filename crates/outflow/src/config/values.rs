@@ -110,10 +110,8 @@ impl Reader<'_> {
                 }
             }
         }
-        if let (Kind::List(list), true) = (&node.kind, found.is_empty()) {
-            if list.is_empty() {
-                self.warn(&node.span, "the list is empty: it keeps nobody out", "leave it out, or name a network");
-            }
+        if matches!(&node.kind, Kind::List(list) if list.is_empty()) {
+            self.warn(&node.span, "the list is empty: it keeps nobody out", "leave it out, or name a network");
         }
         found
     }
