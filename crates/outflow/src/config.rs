@@ -9,6 +9,8 @@ pub mod overlay;
 pub mod pattern;
 mod reader;
 pub mod record;
+#[cfg(test)]
+mod reference_tests;
 mod rules;
 mod schema;
 mod secrets;

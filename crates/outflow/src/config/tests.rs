@@ -15,8 +15,8 @@ use super::*;
 /// A world of variables and files.
 #[derive(Default)]
 pub(super) struct Fake {
-    variables: BTreeMap<&'static str, &'static str>,
-    files: BTreeMap<&'static str, &'static str>,
+    pub(super) variables: BTreeMap<&'static str, &'static str>,
+    pub(super) files: BTreeMap<&'static str, &'static str>,
     mode: Option<u32>,
 }
 

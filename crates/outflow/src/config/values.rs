@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::document::{Kind, Node};
-use super::reader::{Reader, printable};
+use super::reader::{Reader, is_address, printable};
 use super::{Address, Network};
 use crate::options::{OptionSpec, Type, Value, value};
 
@@ -167,8 +167,11 @@ impl Reader<'_> {
             }
         };
         // An address of a page or an app may carry a token.
-        if !text.contains("://") && !text.contains('?') {
+        if !is_address(&text) {
             self.show(node);
+        } else if spec.ty != Type::Text {
+            self.unexpected(node, &wanted, &example(spec));
+            return None;
         }
         match value::parse(spec.ty, &text) {
             Ok(Value::List(list)) => self.list(node, spec, list),

@@ -34,12 +34,12 @@ fn check_below(before: &str, list: &[Wrong]) {
 #[test]
 fn syntax() {
     check(&[
-        ("drain = 3s\n", 1, 10, "invalid", "in quotes"),
+        ("drain = 3s\n", 1, 9, "must be quoted", "in quotes"),
         ("[listen]\nrtmp = 127.0.0.1:1935\n", 2, 13, "invalid float", "in quotes"),
         ("[api]\ntoken = s3cret\n", 2, 9, "", "in quotes"),
         ("[api]\ntoken = \"s3cret\n", 2, 16, "invalid basic string", "close the text"),
         ("[api]\ntoken = \u{201c}s3cret\u{201d}\n", 2, 9, "", "straight quotes"),
-        ("[api]\ntoken\n", 2, 1, "key with no value", "name = value"),
+        ("[api]\ntoken\n", 2, 6, "key with no value", "name = value"),
         ("[api]\ntoken =\n", 2, 8, "", "write a value"),
         ("[api]\ntoken = \"s3cret\"\ntoken = \"s3cret\"\n", 3, 1, "duplicate key", "keep one"),
         ("[listen\nrtmp = \":1\"\n", 1, 8, "unclosed table", "[listen]"),
@@ -55,7 +55,7 @@ fn names() {
         ("[listen]\ndrain = \"5s\"\n", 2, 1, "no `drain` in [listen]", "top of the file"),
         ("[listen]\ntoken = \"s3cret\"\n", 2, 1, "no `token` in [listen]", "[api]"),
         ("[api]\ntoken = { evn = \"s3cret\" }\n", 2, 11, "no `evn` in a secret", "`env`"),
-        ("[api]\ntoken = { s3cret = \"x\" }\n", 2, 11, "no `****` in a secret", "env, file, secret"),
+        ("[api]\ntoken = { live-s3cret-9 = \"x\" }\n", 2, 11, "no `****` in a secret", "env, file, secret"),
         ("[policy]\nkey = \"s3cret\"\n", 2, 1, "no `key` in the policy", "[[output]]"),
         ("[stream]\nname = \"live/a\"\n", 1, 2, "several", "[[stream]]"),
         ("output = [1]\n", 1, 11, "a number, where a table", "[[output]]"),
@@ -81,7 +81,7 @@ fn values() {
         ("[listen]\nrtmp = 1935", 2, 8, "a number, where a text", "in quotes"),
         ("[listen]\nrtmp = \"1935\"", 2, 8, "`1935` is no address", ":1935"),
         ("[listen]\nrtmp = \"relay.example:1935\"", 2, 8, "no address", "127.0.0.1:1935"),
-        ("[listen]\nrtmp = \"rtmp://:1935\"", 2, 8, "URL, where an address", ":1935"),
+        ("[listen]\nrtmp = \"rtmp://:1935\"", 2, 8, "a URL can't stand here", ":1935"),
         ("[listen]\nrtmp = \"127.0.0.1:99999\"", 2, 8, "port 99999 is above", "1935"),
         ("[limits]\nconnections = 0", 2, 15, "0 is too little", "1 or more"),
         ("[limits]\nstreams = \"many\"", 2, 11, "not a number", "k, m or g"),
@@ -112,6 +112,7 @@ fn values() {
         &[
             ("max_lag = \"2x\"", 1, 11, "unknown unit `x`", "250ms"),
             ("tracks = [\"vidoe\"]", 1, 10, "`vidoe` is no track", "\"video\""),
+            ("max_lag = \"rtmp://h/s3cret\"", 1, 11, "a text, where duration", "250ms"),
             ("chunk_size = 5", 1, 14, "5 is no chunk size", "128"),
             ("start = \"now\"", 1, 9, "`now` is none of", "`gop`"),
             ("retries = -1", 1, 11, "not a number", "0 or more"),
@@ -147,6 +148,8 @@ fn streams_and_urls() {
     let out = |stream: &str, url: &str| format!("[[output]]\nname = \"a\"\nstream = \"{stream}\"\nurl = \"{url}\"\n");
     for (stream, url, line, problem, hint) in [
         ("/live/a", "rtmp://h/a", 3, "without slashes at its ends", "\"live/a\""),
+        ("live/a?s3cret", "rtmp://h/a", 3, "what follows a ?", "live/*"),
+        ("rtmp://h/s3cret", "rtmp://h/a", 3, "a URL can't stand here", "live/*"),
         ("live/../a", "rtmp://h/a", 3, "`..` can't be part", "live/*"),
         ("live/a", "http://h/s3cret", 4, "not rtmp or rtmps", ""),
         ("live/a", "h/live/s3cret", 4, "no scheme", "rtmp://"),
