@@ -9,6 +9,8 @@ pub mod overlay;
 pub mod pattern;
 mod reader;
 pub mod record;
+#[cfg(test)]
+mod reference_tests;
 mod rules;
 mod schema;
 mod secrets;
@@ -104,6 +106,16 @@ pub fn load(path: &Path, world: &dyn World) -> Result<Loaded, Vec<Mistake>> {
 /// Reads the text of a file; `name` is what mistakes call it.
 pub fn parse(text: &str, name: &str, world: &dyn World) -> Result<Loaded, Vec<Mistake>> {
     overlay::parse(text, name, world)
+}
+
+/// Reads the address that a flag gives; `None` is no port. The error is problem and mend.
+pub fn parse_address(text: &str, setting: overlay::Setting) -> Result<Option<Address>, (String, String)> {
+    let default = match setting {
+        overlay::Setting::Rtmps => values::DefaultPort::Rtmps,
+        overlay::Setting::Http => values::DefaultPort::Http,
+        _ => values::DefaultPort::Rtmp,
+    };
+    values::address(text, default)
 }
 
 /// What outputs get that say nothing themselves.

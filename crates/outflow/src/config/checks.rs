@@ -88,7 +88,7 @@ fn listeners(draft: &Draft, reader: &mut Reader<'_>) {
     }
     if let Some(http) = listen.http.filter(|http| !http.is_loopback() && draft.config.api.token.is_none()) {
         let hint = format!(
-            "add [api] with token = {{ env = \"OUTFLOW_TOKEN\" }}, set OUTFLOW_API_TOKEN, or listen on 127.0.0.1:{}",
+            "add [api] with token = {{ env = \"API_TOKEN\" }}, set OUTFLOW_API_TOKEN, or listen on 127.0.0.1:{}",
             http.port
         );
         reader.wrong_at(draft.http.clone(), "other machines can reach the API, and it has no token", hint);

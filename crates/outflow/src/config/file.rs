@@ -216,7 +216,7 @@ impl Reader<'_> {
         let Some(spec) = spec else {
             match known::MENDED.iter().find(|(name, _)| *name == entry.name) {
                 Some((name, mend)) => {
-                    let problem = format!("`{name}` is nothing that {} has", section.what);
+                    let problem = format!("there is no `{name}` in {}", section.what);
                     self.wrong(&entry.span, problem, *mend);
                 }
                 None => self.unknown(entry, section, false),
@@ -224,7 +224,7 @@ impl Reader<'_> {
             return None;
         };
         if let Some(mend) = section.options.refused(spec.name) {
-            self.wrong(&entry.span, format!("`{}` is nothing that {} has", spec.name, section.what), mend);
+            self.wrong(&entry.span, format!("there is no `{}` in {}", spec.name, section.what), mend);
             return None;
         }
         if spec.ignored {

@@ -130,7 +130,8 @@ fn build(
         reader.keep_off(&broken);
         for error in broken {
             let mend = syntax::mend(text, &error.span, &error.problem);
-            reader.wrong(&error.span, error.problem, mend);
+            let problem = error.problem.strip_suffix(", expected nothing").unwrap_or(&error.problem);
+            reader.wrong(&error.span, problem, mend);
         }
     } else {
         checks::all(&mut draft, &mut reader);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::{Broken, Entry, Kind, Node};
 use super::mistake::{Hidden, MASK, Mistake, Place};
-use super::record::Section;
+use super::record::{self, Section};
 use super::syntax;
 use super::world::World;
 use crate::options::suggest::{did_you_mean, nearest};
@@ -133,7 +133,13 @@ impl<'a> Reader<'a> {
     pub(super) fn text<'n>(&mut self, node: &'n Node, example: &str) -> Option<&'n str> {
         match &node.kind {
             Kind::Text(text) => {
-                self.show(node);
+                if text.contains("://") {
+                    self.wrong(&node.span, "a URL can't stand here", format!("write {example}"));
+                    return None;
+                }
+                if !text.contains('?') {
+                    self.show(node);
+                }
                 Some(text)
             }
             _ => {
@@ -173,7 +179,7 @@ impl<'a> Reader<'a> {
     /// A text or a number, as text, that may be seen.
     pub(super) fn plain<'n>(&mut self, node: &'n Node, wanted: &str, example: &str) -> Option<&'n str> {
         match &node.kind {
-            Kind::Text(text) | Kind::Number(text) => {
+            Kind::Text(text) | Kind::Number(text) if !is_address(text) => {
                 self.show(node);
                 Some(text)
             }
@@ -228,6 +234,11 @@ impl<'a> Reader<'a> {
 
     /// A name that the section does not have.
     pub(super) fn unknown(&mut self, entry: &Entry, section: &Section, secret: bool) {
+        let lost = self.broken && section.what == record::FILE.what && record::home_of(&entry.name).is_some();
+        if lost {
+            // Its section is what is broken.
+            return;
+        }
         let own = || section.fields.iter().map(|field| field.name);
         let specs = section.options.specs();
         let names = || {
@@ -239,17 +250,17 @@ impl<'a> Reader<'a> {
         if shown == MASK {
             self.hidden.hide(entry.span.clone(), MASK);
         }
-        let problem = format!("`{shown}` is nothing that {} has", section.what);
-        let top = super::record::FILE.fields.iter().find(|field| field.name == entry.name);
-        let elsewhere = || super::record::home_of(&entry.name);
+        let problem = format!("there is no `{shown}` in {}", section.what);
+        let top = record::FILE.fields.iter().find(|field| field.name == entry.name);
+        let elsewhere = || record::home_of(&entry.name);
         let hint = match (near, top) {
-            (_, Some(field)) if section.what != super::record::FILE.what => {
+            (_, Some(field)) if section.what != record::FILE.what => {
                 format!("`{}` stands at the top of the file, before the first [section]", field.name)
             }
-            (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, _) if !secret && elsewhere().is_some() => {
+            _ if !secret && elsewhere().is_some() => {
                 format!("it is said in {}", elsewhere().unwrap_or_default())
             }
+            (Some(near), _) => format!("did you mean `{near}`?"),
             _ if specs.is_empty() => format!("it has {}", own().collect::<Vec<_>>().join(", ")),
             _ => format!("docs/outflow.reference.toml lists everything that {} has", section.what),
         };
@@ -288,8 +299,18 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// True for what may be a URL with a key in it, pasted in the wrong place.
+pub(super) fn is_address(text: &str) -> bool {
+    text.contains("://") || text.contains('?')
+}
+
 /// Control characters would play with the terminal, and a long text hides what matters.
 pub(super) fn printable(text: &str) -> String {
+    if is_address(text) { MASK.to_owned() } else { clean(text) }
+}
+
+/// The same for what holds no secret any more.
+pub(super) fn clean(text: &str) -> String {
     let mut shown: String =
         text.chars().take(80).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
     if shown.len() < text.len() && text.chars().nth(80).is_some() {

@@ -2,7 +2,7 @@
 
 use super::document::{Kind, Node};
 use super::file::{Draft, OutputAt};
-use super::reader::{Reader, printable};
+use super::reader::{Reader, is_address, printable};
 use super::record;
 use super::{Conflict, Defaults, Missing, OutputRule, Pattern, Pull, StreamRule};
 use crate::secret::Secret;
@@ -10,6 +10,14 @@ use crate::secret::Secret;
 impl Reader<'_> {
     fn pattern(&mut self, node: &Node) -> Option<Pattern> {
         let text = self.text(node, "\"live/show\", or \"live/*\"")?;
+        if is_address(text) {
+            self.wrong(
+                &node.span,
+                "a stream is app/name, without what follows a ?",
+                "write \"live/show\", or \"live/*\"",
+            );
+            return None;
+        }
         match Pattern::parse(text) {
             Ok(pattern) => {
                 if pattern.words().len() == 1 {
@@ -84,13 +92,15 @@ impl Reader<'_> {
             self.show(node);
             return (Vec::new(), true);
         }
-        if let Kind::List(list) = &node.kind {
-            if let Some(open) = list.iter().find(|node| is_none(node)) {
-                self.show(open);
-                let hint = "write publish_key = \"none\" alone, or the keys alone";
-                self.wrong(&open.span, "\"none\" lets anybody publish, and stands here beside keys", hint);
-                return (Vec::new(), true);
-            }
+        let open = match &node.kind {
+            Kind::List(list) => list.iter().find(|node| is_none(node)),
+            _ => None,
+        };
+        if let Some(open) = open {
+            self.show(open);
+            let hint = "write publish_key = \"none\" alone, or the keys alone";
+            self.wrong(&open.span, "\"none\" lets anybody publish, and stands here beside keys", hint);
+            return (Vec::new(), true);
         }
         (self.secret_list(node), false)
     }

@@ -93,9 +93,9 @@ impl Reader<'_> {
                 continue;
             }
             found = match entry.name.as_str() {
-                "env" => self.from_variable(&entry.value),
-                "file" => self.from_file(&entry.value),
-                _ => self.from_name(&entry.value),
+                "env" => self.in_variable(&entry.value),
+                "file" => self.in_file(&entry.value),
+                _ => self.by_name(&entry.value),
             };
         }
         if entries.is_empty() {
@@ -104,7 +104,7 @@ impl Reader<'_> {
         found
     }
 
-    fn from_variable(&mut self, node: &Node) -> Option<Secret> {
+    fn in_variable(&mut self, node: &Node) -> Option<Secret> {
         let Kind::Text(name) = &node.kind else {
             self.unexpected(node, "the name of a variable", "{ env = \"NAME\" }");
             return None;
@@ -130,7 +130,7 @@ impl Reader<'_> {
         self.checked(one_line(&text), &node.span, Some(&format!("the environment variable {shown}")))
     }
 
-    fn from_file(&mut self, node: &Node) -> Option<Secret> {
+    fn in_file(&mut self, node: &Node) -> Option<Secret> {
         let Kind::Text(name) = &node.kind else {
             self.unexpected(node, "a path", "{ file = \"PATH\" }");
             return None;
@@ -150,7 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    fn from_name(&mut self, node: &Node) -> Option<Secret> {
+    fn by_name(&mut self, node: &Node) -> Option<Secret> {
         let Kind::Text(name) = &node.kind else {
             self.unexpected(node, "a name in [secrets]", "{ secret = \"NAME\" }");
             return None;

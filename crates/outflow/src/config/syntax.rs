@@ -45,8 +45,15 @@ fn visible(line: &str) -> usize {
     }
     let name_end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
     let (name, after) = rest.split_at(name_end);
-    let Some(value) = after.trim_start().strip_prefix('=') else { return start };
-    if is_open(name) && !value.contains('=') {
+    let Some(value) = after.trim_start().strip_prefix('=') else {
+        let alone = after.trim().is_empty() && record::home_of(name).is_some();
+        return if alone { line.len() } else { start };
+    };
+    let plain = value.split('#').next().unwrap_or(value).trim();
+    let inner = plain.strip_prefix('"').unwrap_or(plain);
+    let inner = inner.strip_suffix('"').unwrap_or(inner);
+    let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '*' | '-' | '_' | '[' | ']');
+    if is_open(name) && inner.len() <= 48 && inner.chars().all(simple) {
         return line.len();
     }
     line.len() - value.len()

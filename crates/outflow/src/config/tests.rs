@@ -15,8 +15,8 @@ use super::*;
 /// A world of variables and files.
 #[derive(Default)]
 pub(super) struct Fake {
-    variables: BTreeMap<&'static str, &'static str>,
-    files: BTreeMap<&'static str, &'static str>,
+    pub(super) variables: BTreeMap<&'static str, &'static str>,
+    pub(super) files: BTreeMap<&'static str, &'static str>,
     mode: Option<u32>,
 }
 
@@ -323,4 +323,30 @@ proptest::proptest! {
             proptest::prop_assert!(!told(&mistakes).contains("s3cret"), "{}\n{text}", told(&mistakes));
         }
     }
+}
+
+#[test]
+fn the_first_file_is_right_and_its_key_is_its_own() {
+    use super::init::{Wish, starter};
+    let first = starter(&Wish::default(), "outflow.toml").unwrap();
+    let second = starter(&Wish::default(), "outflow.toml").unwrap();
+    assert!(first.text != second.text);
+    let Loaded { config, warnings } = good(first.text.expose());
+    assert_eq!(told(&warnings), "");
+    let key = config.streams[0].publish_keys[0].expose();
+    assert_eq!(key.len(), 24);
+    let say = first.say.expose();
+    assert!(say.contains("rtmp://127.0.0.1:1935/live\n") && say.contains(key), "{say}");
+    let with_outputs = first.text.expose().lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    });
+    assert_eq!(good(&with_outputs.collect::<String>()).config.outputs.len(), 2);
+
+    let address = |text| super::values::address(text, super::values::DefaultPort::Http).unwrap();
+    let wish = Wish { rtmp: address("192.0.2.1:19"), http: address(":80") };
+    let open = starter(&wish, "x.toml").unwrap();
+    let config = good(open.text.expose()).config;
+    assert!(config.api.token.is_some_and(|token| open.say.expose().contains(token.expose())));
+    assert!(open.say.expose().contains("rtmp://192.0.2.1:19/live\n"));
 }

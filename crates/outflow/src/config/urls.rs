@@ -5,23 +5,27 @@ use outflow_rtmp::url::{Host, RtmpUrl};
 
 use super::document::{Kind, Node};
 use super::mistake::MASK;
-use super::reader::{Reader, printable};
+use super::reader::{Reader, clean, printable};
 use super::template;
 use crate::node::MediaUrl;
-use crate::node::url::scheme_length;
 use crate::options::suggest::did_you_mean;
 use crate::secret::Secret;
 
+const RTMP: &[&str] = &["rtmp", "rtmps"];
+const HTTP: &[&str] = &["http", "https"];
+
 impl Reader<'_> {
     /// A URL as it is: its text, and whether it stands in the document itself.
-    fn raw_url(&mut self, node: &Node) -> Option<(Secret, bool)> {
+    /// One of another scheme is not quoted: nobody knows what of it is a key.
+    fn raw_url(&mut self, node: &Node, schemes: &[&str]) -> Option<(Secret, bool)> {
         let Kind::Text(text) = &node.kind else { return Some((self.secret(node)?, false)) };
-        if scheme_length(text).is_some() {
-            let shown = MediaUrl::output(text).shown;
+        let parsed = MediaUrl::output(text);
+        if parsed.scheme.as_deref().is_some_and(|scheme| schemes.contains(&scheme)) {
+            let shown = parsed.shown;
             if shown != *text {
                 self.literal.get_or_insert(node.span.clone());
             }
-            self.show_as(node, &printable(&shown));
+            self.show_as(node, &clean(&shown));
         }
         if text.is_empty() {
             self.wrong(&node.span, "the URL is empty", "write it");
@@ -32,7 +36,7 @@ impl Reader<'_> {
 
     /// The `rtmp://` or `rtmps://` URL of an output, which may have templates.
     pub(super) fn output_url(&mut self, node: &Node) -> Option<Secret> {
-        let (url, here) = self.raw_url(node)?;
+        let (url, here) = self.raw_url(node, RTMP)?;
         let raw = url.expose();
         self.templates(raw, node, here)?;
         let rest = raw.split_once("://").map_or("", |(_, rest)| rest);
@@ -47,7 +51,7 @@ impl Reader<'_> {
 
     /// The URL of a pull.
     pub(super) fn pull_url(&mut self, node: &Node) -> Option<Secret> {
-        let (url, _) = self.raw_url(node)?;
+        let (url, _) = self.raw_url(node, RTMP)?;
         if url.expose().contains("${") {
             self.wrong(&node.span, "templates are for outputs only", "write the URL of the one stream");
             return None;
@@ -58,7 +62,7 @@ impl Reader<'_> {
 
     /// The URL of a hook.
     pub(super) fn http_url(&mut self, node: &Node) -> Option<Secret> {
-        let (url, _) = self.raw_url(node)?;
+        let (url, _) = self.raw_url(node, HTTP)?;
         let parsed = MediaUrl::output(url.expose());
         let blank = url.expose().chars().any(|c| c.is_whitespace() || c.is_control());
         let hint = "write http://HOST:PORT/PATH or https://HOST/PATH";

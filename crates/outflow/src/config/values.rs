@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::document::{Kind, Node};
-use super::reader::{Reader, printable};
+use super::reader::{Reader, is_address, printable};
 use super::{Address, Network};
 use crate::options::{OptionSpec, Type, Value, value};
 
@@ -110,10 +110,8 @@ impl Reader<'_> {
                 }
             }
         }
-        if let (Kind::List(list), true) = (&node.kind, found.is_empty()) {
-            if list.is_empty() {
-                self.warn(&node.span, "the list is empty: it keeps nobody out", "leave it out, or name a network");
-            }
+        if matches!(&node.kind, Kind::List(list) if list.is_empty()) {
+            self.warn(&node.span, "the list is empty: it keeps nobody out", "leave it out, or name a network");
         }
         found
     }
@@ -169,8 +167,11 @@ impl Reader<'_> {
             }
         };
         // An address of a page or an app may carry a token.
-        if !text.contains("://") && !text.contains('?') {
+        if !is_address(&text) {
             self.show(node);
+        } else if spec.ty != Type::Text {
+            self.unexpected(node, &wanted, &example(spec));
+            return None;
         }
         match value::parse(spec.ty, &text) {
             Ok(Value::List(list)) => self.list(node, spec, list),
