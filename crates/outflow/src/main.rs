@@ -9,13 +9,14 @@ use outflow::cli::console::Console;
 use outflow::cli::environment::System;
 use outflow::cli::mistakes::{self, Paint};
 use outflow::cli::{self, Command};
-use outflow::config::init::Starter;
+use outflow::config::{self, init::Starter};
 use outflow::error::SpecError;
 use outflow::graph::run::{Surroundings, WORDS, run};
 use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
 use outflow::net::dial::SystemResolver;
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
@@ -39,8 +40,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Serve(serve)) => {
             complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
-            complain("outflow: serve is not there yet; --check and --init are\n");
-            ExitCode::FAILURE
+            start_serve(*serve)
         }
         Ok(Command::Graph { graph, program, warnings }) => start(*graph, &program, &warnings),
         Err(errors) => {
@@ -52,15 +52,7 @@ fn main() -> ExitCode {
 
 fn start(graph: Graph, program: &ProgramOptions, warnings: &[SpecError]) -> ExitCode {
     let board = Arc::new(Board::default());
-    // One thread: the pump shares it with everything that waits. Files, encoders and the console have their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (runtime, console) = match (runtime, Console::start(board.clone(), program)) {
-        (Ok(runtime), Ok(console)) => (runtime, console),
-        (Err(error), _) | (_, Err(error)) => {
-            complain(&format!("outflow: the system gives no threads or no events: {error}\n"));
-            return ExitCode::FAILURE;
-        }
-    };
+    let Some((runtime, console)) = runtime(&board, program) else { return ExitCode::FAILURE };
     for warning in warnings {
         console.say(mistakes::render_warning(warning, Paint::for_stderr()));
     }
@@ -72,6 +64,42 @@ fn start(graph: Graph, program: &ProgramOptions, warnings: &[SpecError]) -> Exit
     }
     let around = Surroundings { board, events: console.events(), resolver: Arc::new(SystemResolver) };
     let code = runtime.block_on(run(graph, program, around));
+    end(runtime, console, code)
+}
+
+fn start_serve(serve: cli::serve::Serve) -> ExitCode {
+    let board = Arc::new(Board::default());
+    let program = ProgramOptions { json: serve.json, logs: serve.logs, ..ProgramOptions::default() };
+    let Some((runtime, console)) = runtime(&board, &program) else { return ExitCode::FAILURE };
+    let (overrides, path) = (serve.overrides, serve.path);
+    let load: outflow::serve::Load = Arc::new(move || {
+        let loaded = config::read(&overrides, &config::world::System);
+        let loaded = loaded.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        Ok(loaded.config)
+    });
+    let look: Option<outflow::serve::Look> = path.map(|path| {
+        let look: outflow::serve::Look = Arc::new(move || std::fs::read(&path).ok());
+        look
+    });
+    let around = outflow::serve::Surroundings { board, events: console.events(), resolver: Arc::new(SystemResolver) };
+    let code =
+        runtime.block_on(outflow::serve::run(outflow::serve::Serve { config: serve.config, load, look }, around));
+    end(runtime, console, code)
+}
+
+/// One thread: the pump shares it with everything that waits. Files, encoders, the API and the console have their own.
+fn runtime(board: &Arc<Board>, program: &ProgramOptions) -> Option<(Runtime, Console)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match (runtime, Console::start(board.clone(), program)) {
+        (Ok(runtime), Ok(console)) => Some((runtime, console)),
+        (Err(error), _) | (_, Err(error)) => {
+            complain(&format!("outflow: the system gives no threads or no events: {error}\n"));
+            None
+        }
+    }
+}
+
+fn end(runtime: Runtime, console: Console, code: i32) -> ExitCode {
     console.finish();
     // Threads that are stuck in a file or a look-up are not waited for.
     runtime.shutdown_background();

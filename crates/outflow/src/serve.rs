@@ -36,6 +36,9 @@ const WHO: &str = "serve";
 /// Reads the configuration anew; the error tells each mistake.
 pub type Load = Arc<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>;
 
+/// Reads what the file holds now, if it can be read.
+pub type Look = Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>;
+
 /// What `serve` runs with.
 pub struct Serve {
     /// The configuration to begin with.
@@ -43,7 +46,7 @@ pub struct Serve {
     /// Reads it anew.
     pub load: Load,
     /// What the file holds now, to see changes by; `None` without a file.
-    pub look: Option<Arc<dyn Fn() -> Option<Vec<u8>> + Send + Sync>>,
+    pub look: Option<Look>,
 }
 
 /// Where a run reports to, and what it may use.
