@@ -86,9 +86,10 @@ impl<T: Item> Publisher<T> {
         self.hub.ring.lock().enter_at(seq, headers);
     }
 
-    /// Forgets the current group of pictures: joiners wait for the next entry point. Readers in it go on.
-    pub fn forget_entries(&mut self) {
-        self.hub.ring.lock().forget_entries();
+    /// The source has ended: joiners wait for the next entry point. Readers go on, and those with a `delay` for which the
+    /// source is still there may begin where they could have begun then.
+    pub fn close_entries(&mut self, now: Instant) {
+        self.hub.ring.lock().close_entries(now);
     }
 }
 

@@ -135,9 +135,11 @@ impl Cursor {
             match self.entry(ring, now) {
                 Some((seq, headers)) => self.begin(ring, now, seq, headers, &mut read),
                 None => {
-                    // A reader that came after the end waits for the stream's next life.
-                    read.ended = ring.finished || (ring.ended && !matches!(self.place, Place::New(_)) && self.begun);
                     read.due = self.next_due(ring, now);
+                    // A reader that came after the end waits for the stream's next life; one with a `delay` for what is
+                    // still to come due.
+                    let over = ring.finished || (ring.ended && !matches!(self.place, Place::New(_)) && self.begun);
+                    read.ended = over && read.due.is_none();
                     return read;
                 }
             }
@@ -194,7 +196,7 @@ impl Cursor {
         };
         let oldest = self.place == Place::New(Start::Oldest);
         let is_due = |seq| seq >= from && ring.slot(seq).is_some_and(|slot| slot.arrival + self.delay <= now);
-        let mut due = ring.entries.iter().filter(|entry| is_due(entry.seq));
+        let mut due = ring.entries.iter().filter(|entry| is_due(entry.seq) && entry.is_open(now, self.delay));
         let entry = if oldest { due.next() } else { due.next_back() }?;
         Some((entry.seq, entry.headers.clone()))
     }
@@ -205,7 +207,8 @@ impl Cursor {
             Place::Waiting(from) => from,
             _ => 0,
         };
-        let entry = ring.entries.iter().find(|entry| entry.seq >= from)?;
-        ring.slot(entry.seq).map(|slot| slot.arrival + self.delay).filter(|due| *due > now)
+        let entries = ring.entries.iter().filter(|entry| entry.seq >= from);
+        let mut dues = entries.filter_map(|entry| ring.slot(entry.seq)).map(|slot| slot.arrival + self.delay);
+        dues.find(|due| *due > now)
     }
 }

@@ -171,3 +171,30 @@ fn a_reader_that_waits_for_the_next_entry_point_takes_the_one_that_just_came() {
         "the newest, if connecting took longer than a group"
     );
 }
+
+#[test]
+fn a_delayed_reader_begins_with_a_source_that_has_ended_meanwhile_and_nobody_else_does() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(10_000));
+    let delay = Duration::from_millis(1_000);
+    let mut delayed = Cursor::since(0, seconds(4), delay);
+    fill(&mut publisher, &clock, 0..25, 10);
+    assert_eq!(read(&hub, &mut delayed, clock.at(250)).1.due, Some(clock.at(1_000)));
+    publisher.close_entries(clock.at(250));
+    publisher.finish();
+    // A joiner without a delay waits for the stream's next life.
+    let (items, result) = read(&hub, &mut Cursor::new(Start::Group, seconds(4), Duration::ZERO), clock.at(260));
+    assert!(items.is_empty() && !result.ended);
+    // For the delayed one the source ends a second later; until then nothing is lost and nothing is over.
+    let (items, result) = read(&hub, &mut delayed, clock.at(900));
+    assert!(items.is_empty() && !result.ended);
+    let (items, result) = read(&hub, &mut delayed, clock.at(1_000));
+    assert_eq!((items, result.ended), (vec![0], false));
+    let (items, result) = read(&hub, &mut delayed, clock.at(1_100));
+    assert_eq!((items, result.ended), ((1..=10).collect(), false));
+    let (items, result) = read(&hub, &mut delayed, clock.at(1_260));
+    assert_eq!((items, result.ended), ((11..25).collect(), true));
+    // Its time for new readers with the same delay is over too.
+    let mut late = Cursor::new(Start::Group, seconds(4), delay);
+    assert!(read(&hub, &mut late, clock.at(1_260)).0.is_empty());
+}
