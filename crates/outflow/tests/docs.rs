@@ -297,12 +297,13 @@ mod commands {
     struct Pretended;
 
     impl Environment for Pretended {
-        fn variable(&self, _name: &str) -> Option<String> {
-            Some("s3cret".into())
+        fn variable(&self, name: &str) -> Option<String> {
+            // Those of `serve` say where to listen and the like.
+            (!name.starts_with("OUTFLOW_")).then(|| "s3cret".into())
         }
 
-        fn read(&self, _path: &str) -> io::Result<String> {
-            Ok("s3cret".into())
+        fn read(&self, path: &str) -> io::Result<String> {
+            Ok(if path.ends_with(".toml") { String::new() } else { "s3cret".into() })
         }
 
         fn exists(&self, path: &str) -> bool {
@@ -375,6 +376,52 @@ mod commands {
     }
 
     #[test]
+    fn every_configuration_on_the_pages_is_taken() {
+        use outflow::config;
+
+        struct World;
+
+        impl config::world::World for World {
+            fn variable(&self, _name: &str) -> Option<String> {
+                Some("s3cret".into())
+            }
+
+            fn variables(&self) -> Vec<String> {
+                Vec::new()
+            }
+
+            fn read(&self, _path: &Path) -> io::Result<String> {
+                Ok("CERTIFICATE PRIVATE KEY".into())
+            }
+
+            fn mode(&self, _path: &Path) -> Option<u32> {
+                None
+            }
+        }
+
+        let mut count = 0;
+        for path in super::pages() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for block in text.split("```toml\n").skip(1) {
+                let block = block.split("```").next().unwrap();
+                // What shows the manifest of a crate is no configuration.
+                if block.contains("[dependencies") || block.contains("[package") {
+                    continue;
+                }
+                count += 1;
+                let name = path.display().to_string();
+                let told = match config::parse(block, &name, &World) {
+                    Ok(loaded) => loaded.warnings,
+                    Err(mistakes) => mistakes,
+                };
+                let told: String = told.iter().map(|mistake| format!("{mistake}\n")).collect();
+                assert_eq!(told, "", "{block}");
+            }
+        }
+        assert!(count >= 5, "{count} configurations found");
+    }
+
+    #[test]
     fn every_command_on_the_pages_is_taken() {
         // The pages are of a whole build.
         if outflow::encode::ENCODERS.is_empty() {
@@ -402,6 +449,7 @@ mod commands {
                     Ok(Command::Graph { warnings, .. }) => {
                         warnings.iter().map(|error| format!("\n  {error}")).collect()
                     }
+                    Ok(Command::Misconfigured(list)) => list.iter().map(|mistake| format!("\n  {mistake}")).collect(),
                     Ok(_) => String::new(),
                     Err(errors) if !have_ffmpeg && errors.to_string().contains("your own ffmpeg") => String::new(),
                     Err(errors) => format!("\n  {errors}"),
