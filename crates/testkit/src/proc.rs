@@ -227,12 +227,17 @@ impl Child {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
-        self.status("VmRSS:") * 1024
+        self.resident_if_there().expect("it has memory until it ends")
+    }
+
+    /// [`Child::resident`] of a process that may have ended.
+    pub fn resident_if_there(&self) -> Option<u64> {
+        Some(self.status("VmRSS:")? * 1024)
     }
 
     /// Threads.
     pub fn threads(&self) -> u64 {
-        self.status("Threads:")
+        self.status("Threads:").expect("it has threads until it ends")
     }
 
     /// Open file descriptors.
@@ -240,10 +245,9 @@ impl Child {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process is there").count()
     }
 
-    fn status(&self, name: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is there");
-        let line = status.lines().find(|line| line.starts_with(name)).expect("the line is there unless it has ended");
-        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    fn status(&self, name: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        status.lines().find(|line| line.starts_with(name))?.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// Process ids of its children and theirs.
