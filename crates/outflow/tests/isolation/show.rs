@@ -51,11 +51,11 @@ impl Load {
         (2 * RATE * seconds) as usize
     }
 
-    /// By how much memory may grow from before the first packet: the ring holds `max_lag` and always the present group,
-    /// each packet as it came and as RTMP; of each output there are the batch under way, a frame, and its buffers.
+    /// What the program may hold: itself; the ring, with `max_lag` and always the present group, each packet as it came and
+    /// as RTMP; of each output the batch under way, a frame, and its buffers.
     pub(crate) fn memory(&self) -> u64 {
         let ring = 2 * self.bytes_per_second() * (MAX_LAG + u64::from(GROUP));
-        ring + self.outputs as u64 * 250_000
+        15_000_000 + ring + self.outputs as u64 * 250_000
     }
 }
 
@@ -148,9 +148,8 @@ pub(crate) struct Seen {
     pub(crate) gap: Duration,
     /// The same at the one output of a program of its own that ran meanwhile: what the machine itself did.
     pub(crate) control: Duration,
-    /// How much the program's memory grew at most.
-    pub(crate) grown: u64,
-    most: u64,
+    /// The most memory that the program held.
+    pub(crate) most: u64,
     /// Of the machine, by the program and by the receivers.
     cpu: (Duration, Duration),
     took: Duration,
@@ -261,13 +260,13 @@ impl<'a> Run<'a> {
 
     /// Goes on to the end of the source and looks at everything.
     pub(crate) async fn finish(mut self) -> Seen {
-        let (mut least, mut most) = (u64::MAX, 0);
+        let mut most = 0;
         let mut cpu = Duration::ZERO;
         let limit = Duration::from_secs(u64::from(self.source.seconds)) + Duration::from_secs(30);
         // Up to the first end of a good output, and so of the source.
         while !self.receivers.state.look(|state| state.sessions.iter().any(|session| session.end.is_some())) {
             let Some(resident) = self.child.resident_if_there() else { break };
-            (least, most) = (least.min(resident), most.max(resident));
+            most = most.max(resident);
             cpu = self.child.cpu();
             assert!(self.begun.elapsed() < limit, "the source did not come to its end: {}", self.progress());
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -288,7 +287,7 @@ impl<'a> Run<'a> {
         }
         assert_eq!(got.len(), self.good, "a good output never was");
         let control = self.control.gap();
-        Seen { got, gap, control, grown: most - least, most, cpu, took, told }
+        Seen { got, gap, control, most, cpu, took, told }
     }
 
     fn progress(&self) -> String {
