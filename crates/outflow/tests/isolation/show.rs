@@ -51,11 +51,16 @@ impl Load {
         (2 * RATE * seconds) as usize
     }
 
-    /// What the program may hold: itself; the ring, with `max_lag` and always the present group, each packet as it came and
-    /// as RTMP; of each output the batch under way, a frame, and its buffers.
+    /// What the program may hold beyond what it holds without bad outputs: of each output the batch under way, a frame, and
+    /// its buffers. The stream's own ring is there in any case.
     pub(crate) fn memory(&self) -> u64 {
-        let ring = 2 * self.bytes_per_second() * (MAX_LAG + u64::from(GROUP));
-        15_000_000 + ring + self.outputs as u64 * 250_000
+        self.outputs as u64 * (64 * 1024 + self.bytes_per_second() / u64::from(RATE) + 40_000)
+    }
+
+    /// What it may hold at all: itself; the ring, with `max_lag` and always the present group, each packet as it came and as
+    /// RTMP; and the outputs.
+    pub(crate) fn whole_memory(&self) -> u64 {
+        15_000_000 + 2 * self.bytes_per_second() * (MAX_LAG + u64::from(GROUP)) + self.memory()
     }
 }
 
