@@ -118,6 +118,28 @@ fn a_joiners_burst_is_excused_until_it_has_caught_up() {
 }
 
 #[test]
+fn a_skip_excuses_nothing_and_takes_no_entry_point_that_is_too_old() {
+    let clock = Clock(Instant::now());
+    // Groups of 1 s, a limit of 0.4 s.
+    let (mut publisher, hub) = hub(small(400));
+    fill(&mut publisher, &clock, 0..10, 100);
+    let mut cursor = Cursor::new(Start::Group, Duration::from_millis(400), Duration::ZERO);
+    assert_eq!(read(&hub, &mut cursor, clock.at(90)).0.len(), 10);
+    fill(&mut publisher, &clock, 10..130, 100);
+    let mut out = Vec::new();
+    // 0.3 s old when the reader comes to it; 0.15 s later its next packet is too late, excused by nothing.
+    assert!(hub.read(&mut cursor, clock.at(1_300), 1, usize::MAX, &mut out).skip.is_some());
+    assert_eq!(out, [Numbered(100, 1)]);
+    fill(&mut publisher, &clock, 130..145, 100);
+    assert!(read(&hub, &mut cursor, clock.at(1_450)).0.is_empty(), "no entry point ahead");
+    fill(&mut publisher, &clock, 145..270, 100);
+    assert!(read(&hub, &mut cursor, clock.at(2_700)).0.is_empty(), "the newest is 0.7 s old");
+    fill(&mut publisher, &clock, 270..301, 100);
+    let (items, result) = read(&hub, &mut cursor, clock.at(3_010));
+    assert_eq!((items, result.skip.unwrap().items), (vec![300], 199));
+}
+
+#[test]
 fn a_delayed_reader_gets_each_item_when_it_is_due() {
     let clock = Clock(Instant::now());
     let (mut publisher, hub) = hub(small(5_000));
