@@ -110,6 +110,16 @@ fn the_table_of_modules_is_that_of_the_architecture_test() {
     }
 }
 
+#[test]
+fn the_example_for_contributors_is_the_one_that_is_built() {
+    let text = page("CONTRIBUTING.md");
+    let (_, section) = text.split_once("## Add an output").unwrap();
+    let shown = between(section, "```rust\n", "```\n");
+    let built = include_str!("../src/sink/example.rs");
+    let differs = shown.lines().zip(built.lines()).find(|(shown, built)| shown != built);
+    assert!(shown == built, "CONTRIBUTING.md shows another file than crates/outflow/src/sink/example.rs: {differs:?}");
+}
+
 /// Reads a block of hexadecimal bytes; `[N]` stands for N bytes that are not shown. Two spaces begin a remark.
 fn same_bytes(block: &str, made: &[u8]) {
     let mut at = 0;
