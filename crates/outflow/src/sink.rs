@@ -1,5 +1,10 @@
 //! Sinks: the record of each kind, and the registry that feeds parser, help and documentation.
 
+// The output that CONTRIBUTING.md shows: built with the tests, so that the page stays true.
+#[cfg(test)]
+pub mod example;
+#[cfg(test)]
+mod example_tests;
 pub mod file;
 pub mod null;
 pub mod rtmp_listen;

@@ -110,6 +110,40 @@ fn the_table_of_modules_is_that_of_the_architecture_test() {
     }
 }
 
+#[test]
+fn the_example_for_contributors_is_the_one_that_is_built() {
+    let text = page("CONTRIBUTING.md");
+    let (_, section) = text.split_once("## Add an output").unwrap();
+    let shown = between(section, "```rust\n", "```\n");
+    let built = include_str!("../src/sink/example.rs");
+    let differs = shown.lines().zip(built.lines()).find(|(shown, built)| shown != built);
+    assert!(shown == built, "CONTRIBUTING.md shows another file than crates/outflow/src/sink/example.rs: {differs:?}");
+}
+
+#[test]
+fn the_steps_for_contributors_fit_the_files_that_they_change() {
+    let text = page("CONTRIBUTING.md");
+    let (_, section) = text.split_once("## Add an output").unwrap();
+    let files = [include_str!("../src/sink.rs"), include_str!("sinks.rs")];
+    let (mut lines, mut added) = (0, Vec::new());
+    for block in section.split("```diff\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        for line in block.lines() {
+            let (sign, line) = line.split_at(1);
+            lines += 1;
+            match sign {
+                "+" => added.push(line),
+                _ => assert!(files.iter().any(|file| file.lines().any(|there| there == line)), "no such line: {line}"),
+            }
+        }
+    }
+    assert!(lines >= 6, "{lines} lines of steps");
+    // What a kind needs to be built, served and held to the contract; a row is right if that of `null` is.
+    assert!(added.contains(&"pub mod count;") && added.iter().any(|line| line.ends_with("&count::KIND];")), "{added:?}");
+    let row = added.iter().find(|line| line.contains("Row {")).expect("the contract needs a row");
+    let like_null = row.replace("\"count://\"", "\"null\"").replace("\"count\"", "\"null\"");
+    assert!(files[1].lines().any(|line| line == like_null), "a row of tests/sinks.rs looks otherwise: {row}");
+}
+
 /// Reads a block of hexadecimal bytes; `[N]` stands for N bytes that are not shown. Two spaces begin a remark.
 fn same_bytes(block: &str, made: &[u8]) {
     let mut at = 0;
