@@ -129,7 +129,7 @@ impl Watcher for Untold {
 impl Sink for FaultyLink {
     fn run(&mut self, job: SinkJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
-            let opened = match self.client.open(&*job.env.resolver, &Untold).await {
+            let opened = match self.client.open(&*job.env.resolver, &Untold, &[]).await {
                 Ok(opened) => opened,
                 Err(ended) => return ended,
             };
