@@ -10,6 +10,7 @@ pub mod program;
 mod repeats;
 mod report;
 mod scan;
+pub mod serve;
 mod shell;
 mod shown;
 mod split;
@@ -19,7 +20,10 @@ mod unfilled;
 mod words;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
+use crate::config::Mistake;
+use crate::config::init::Starter;
 use crate::encode::EncoderKind;
 use crate::error::{SpecError, SpecErrors};
 use crate::filter::FilterKind;
@@ -80,6 +84,24 @@ pub enum Command {
         /// What works but is hardly meant; print them first.
         warnings: Vec<SpecError>,
     },
+    /// Run the relay.
+    Serve(Box<serve::Serve>),
+    /// `serve --check`: the configuration is right. Print it, after the warnings.
+    Checked {
+        /// What to print.
+        text: String,
+        /// What works but is hardly meant.
+        warnings: Vec<Mistake>,
+    },
+    /// The configuration of `serve` is wrong: exit code 2.
+    Misconfigured(Vec<Mistake>),
+    /// `serve --init`: write a first file, which must not be there yet, and say what to do with it.
+    Init {
+        /// The file.
+        path: PathBuf,
+        /// What to write and to say.
+        starter: Starter,
+    },
     /// Print this text: help, completions or the man page.
     Help(String),
     /// Print the version.
@@ -97,6 +119,11 @@ pub fn parse_with(
     environment: &dyn Environment,
     registries: &Registries,
 ) -> Result<Command, SpecErrors> {
+    if args.first().is_some_and(|word| word == "serve") {
+        let words = args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+        let words = words.ok_or_else(|| SpecError::new("a word is no UTF-8 text").hint("rename the file"))?;
+        return serve::serve(&words, environment).map_err(SpecErrors::from);
+    }
     if let Some(command) = subcommand(args, registries) {
         return command.map_err(SpecErrors::from);
     }
@@ -172,7 +199,7 @@ fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Comma
             Err(SpecError::new("it takes no further words").hint("write outflow man, or outflow help NAME"))
         }
         "man" => shell::man(registries),
-        "serve" | "check" | "probe" | "top" => {
+        "check" | "probe" | "top" => {
             Err(SpecError::new("this comes with the relay").hint("for now outflow runs graphs: outflow -i URL -o URL"))
         }
         _ => return None,

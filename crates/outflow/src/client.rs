@@ -20,7 +20,7 @@ use dialogue::Failure;
 use settings::Settings;
 
 /// Redirects followed in one attempt.
-const HOPS: u32 = 3;
+const REDIRECTS: u32 = 3;
 
 /// One server, dialled again and again.
 pub struct Client {
@@ -60,11 +60,17 @@ impl Client {
         Self { settings, lookup: Lookup::default() }
     }
 
-    /// Connects and asks, wherever the server sends us. Sets no deadlines; may be dropped at any time.
-    pub async fn open(&mut self, resolver: &dyn Resolver, watcher: &dyn Watcher) -> Result<Opened, Ended> {
+    /// Connects and asks, wherever the server sends us; `hops` tell it of loops. Sets no deadlines; may be dropped at any
+    /// time.
+    pub async fn open(
+        &mut self,
+        resolver: &dyn Resolver,
+        watcher: &dyn Watcher,
+        hops: &[String],
+    ) -> Result<Opened, Ended> {
         let mut destination = self.settings.destination.clone();
         let mut home: Option<Vec<SocketAddr>> = None;
-        for hops in 0..=HOPS {
+        for redirects in 0..=REDIRECTS {
             let peer = destination.shown();
             watcher.enter(State::Resolving);
             let mut addresses = self.lookup.resolve(resolver, &destination.host, destination.port).await?;
@@ -82,7 +88,7 @@ impl Client {
                 true => tls::connect(tcp, self.trust()?, &destination.host, &peer).await?,
             };
             watcher.enter(State::Handshaking);
-            let session = ClientSession::new(self.settings.session(&destination, hops));
+            let session = ClientSession::new(self.settings.session(&destination, redirects, hops));
             match dialogue::open(&mut connection, session, watcher, &self.settings.words).await {
                 Ok(granted) => {
                     let dialogue::Granted { session, accepted, asked, early } = granted;

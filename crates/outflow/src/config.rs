@@ -1,15 +1,39 @@
 //! The configuration of `serve` as plain typed data: what a TOML file, the environment and flags are made into.
 
+mod checks;
+mod document;
+mod file;
+pub mod init;
+pub mod mistake;
+pub mod overlay;
 pub mod pattern;
+mod reader;
+pub mod record;
+#[cfg(test)]
+mod reference_tests;
+mod rules;
+mod schema;
+mod secrets;
+mod syntax;
+pub mod template;
+#[cfg(test)]
+mod tests;
+mod urls;
+mod values;
+pub mod world;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::options::Value;
 use crate::secret::Secret;
+pub use mistake::{Mistake, Place};
+pub use overlay::{Overrides, read};
 pub use pattern::{Pattern, StreamId};
+pub use schema::schema;
+use world::World;
 
 /// Everything that `serve` is told. Holds secrets as [`Secret`] only, so `Debug` may be printed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,12 +53,94 @@ pub struct Config {
     pub streams: Vec<StreamRule>,
     /// Outputs.
     pub outputs: Vec<OutputRule>,
+    /// What outputs get that say nothing themselves. Those of the file have it in their options already; those of the
+    /// API and of hooks get it from [`Config::defaults_for`].
+    pub policy: Defaults,
     /// Secrets that the API may name (`{"secret": "NAME"}`) but never sees.
     pub secrets: BTreeMap<String, Secret>,
     /// Where changes made through the API are kept.
     pub state_file: Option<PathBuf>,
     /// How long a stop may take to send the rest.
     pub drain: Duration,
+}
+
+impl Config {
+    /// What holds where nothing is said: RTMP and the API on loopback, any stream.
+    pub fn initial() -> Self {
+        let here = |port| Some(Address { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port });
+        Self {
+            listen: Listen { rtmp: here(1935), rtmps: None, http: here(1937) },
+            drain: Duration::from_secs(5),
+            ..Self::default()
+        }
+    }
+
+    /// The first rule that fits every stream of this pattern.
+    pub fn rule_for(&self, stream: &Pattern) -> Option<&StreamRule> {
+        self.streams.iter().find(|rule| rule.name.covers(stream))
+    }
+
+    /// What an output of these streams gets that says nothing itself: of the stream's policy, then of `[policy]`.
+    pub fn defaults_for(&self, stream: &Pattern) -> Defaults {
+        match self.rule_for(stream) {
+            Some(rule) => rule.policy.over(&self.policy),
+            None => self.policy.clone(),
+        }
+    }
+}
+
+/// A configuration that was read, and what of it is hardly meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What works, but is hardly meant.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Reads a file, without flags and `OUTFLOW_*`: see [`read`] for all of it. Mistakes come all at once.
+pub fn load(path: &Path, world: &dyn World) -> Result<Loaded, Vec<Mistake>> {
+    overlay::load(path, &Overrides::default(), world)
+}
+
+/// Reads the text of a file; `name` is what mistakes call it.
+pub fn parse(text: &str, name: &str, world: &dyn World) -> Result<Loaded, Vec<Mistake>> {
+    overlay::parse(text, name, world)
+}
+
+/// Reads the address that a flag gives; `None` is no port. The error is problem and mend.
+pub fn parse_address(text: &str, setting: overlay::Setting) -> Result<Option<Address>, (String, String)> {
+    let default = match setting {
+        overlay::Setting::Rtmps => values::DefaultPort::Rtmps,
+        overlay::Setting::Http => values::DefaultPort::Http,
+        _ => values::DefaultPort::Rtmp,
+    };
+    values::address(text, default)
+}
+
+/// What outputs get that say nothing themselves.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Defaults {
+    /// Whether they start by themselves.
+    pub auto_start: Option<bool>,
+    /// Whether they stop with the broadcast.
+    pub auto_stop: Option<bool>,
+    /// Options of the push's record.
+    pub options: Vec<(&'static str, Value)>,
+}
+
+impl Defaults {
+    /// These, and where they say nothing the others.
+    pub fn over(&self, others: &Self) -> Self {
+        let mut options = self.options.clone();
+        let more = others.options.iter().filter(|(name, _)| !self.options.iter().any(|(own, _)| own == name));
+        options.extend(more.cloned());
+        Self {
+            auto_start: self.auto_start.or(others.auto_start),
+            auto_stop: self.auto_stop.or(others.auto_stop),
+            options,
+        }
+    }
 }
 
 /// Where `serve` listens.
@@ -62,6 +168,15 @@ pub struct Address {
     pub ip: Option<IpAddr>,
     /// The port; 0 lets the system choose.
     pub port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.ip {
+            Some(ip) => SocketAddr::new(ip, self.port).fmt(f),
+            None => write!(f, ":{}", self.port),
+        }
+    }
 }
 
 impl Address {
@@ -192,6 +307,8 @@ pub struct StreamRule {
     pub pull: Option<Pull>,
     /// Options of listening outputs (`start`, `max_lag`, `latency`, `delay`, `tracks`, `chunk_size`) for its players.
     pub players: Vec<(&'static str, Value)>,
+    /// What its outputs get that say nothing themselves, before [`Config::policy`].
+    pub policy: Defaults,
     /// Hooks of its own, instead of the global ones.
     pub hooks: Option<Hooks>,
 }

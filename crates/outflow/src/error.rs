@@ -58,6 +58,8 @@ pub enum Reason {
     NotFound,
     /// The name is in use at the peer.
     Busy,
+    /// The stream would come back to where it was: this program or another has sent it already.
+    Loop,
     /// The peer closed without a word shortly after publish: mostly a wrong key.
     ClosedAfterPublish,
     /// The peer broke the protocol.
@@ -90,6 +92,7 @@ impl Reason {
             Reason::Refused => "refused",
             Reason::NotFound => "not_found",
             Reason::Busy => "busy",
+            Reason::Loop => "loop",
             Reason::ClosedAfterPublish => "closed_after_publish",
             Reason::Protocol => "protocol",
             Reason::Media => "media",

@@ -29,6 +29,8 @@ use crate::stop::{Stop, Stopper, stopper};
 
 /// The port where a URL names none.
 const PORT: u16 = 1935;
+/// The same for `rtmps://`.
+const TLS_PORT: u16 = 1936;
 /// Connections served at once by one listener.
 const MOST: usize = 8192;
 
@@ -103,8 +105,14 @@ impl Listeners {
     }
 
     /// Binds the port of this URL, or joins the words that already share it. `shown` names the word in the report.
-    pub async fn claim(&self, url: &RtmpUrl, shown: &str, resolver: &dyn Resolver) -> Result<Claim, Ended> {
-        let port = url.port().unwrap_or(PORT);
+    pub async fn claim(
+        &self,
+        url: &RtmpUrl,
+        shown: &str,
+        tls: Option<Arc<Identity>>,
+        resolver: &dyn Resolver,
+    ) -> Result<Claim, Ended> {
+        let port = url.port().unwrap_or(if tls.is_some() { TLS_PORT } else { PORT });
         let addresses = match url.host() {
             Host::Any => {
                 vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))]
@@ -127,8 +135,7 @@ impl Listeners {
                 Ok(socket) => {
                     let registry = Arc::<Registry>::default();
                     let address_bound = socket.local_addr().unwrap_or(address);
-                    let listener =
-                        self.listener(address_bound, registry.clone(), registry, None, Crowd::of(MOST, MOST));
+                    let listener = self.listener(address_bound, registry.clone(), registry, tls, Crowd::of(MOST, MOST));
                     let claim = listener.claim(shown);
                     bound.insert(address, listener.clone());
                     // It accepts as long as the program runs.

@@ -1,6 +1,7 @@
 //! The program: reads its words, runs the graph, and alone decides the exit code.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use outflow::cli::console::Console;
 use outflow::cli::environment::System;
 use outflow::cli::mistakes::{self, Paint};
 use outflow::cli::{self, Command};
+use outflow::config::init::Starter;
 use outflow::error::SpecError;
 use outflow::graph::run::{Surroundings, WORDS, run};
 use outflow::graph::{Graph, ProgramOptions};
@@ -26,6 +28,20 @@ fn main() -> ExitCode {
     match cli::parse(&args, &System) {
         Ok(Command::Help(text)) => print(&text),
         Ok(Command::Version) => print(&format!("outflow {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Init { path, starter }) => write_first_file(&path, &starter),
+        Ok(Command::Checked { text, warnings }) => {
+            complain(&mistakes::render_doubts(&warnings, Paint::for_stderr()));
+            print(&text)
+        }
+        Ok(Command::Misconfigured(list)) => {
+            complain(&mistakes::render_config(&list, Paint::for_stderr()));
+            ExitCode::from(u8::try_from(WORDS).unwrap_or(2))
+        }
+        Ok(Command::Serve(serve)) => {
+            complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
+            complain("outflow: serve is not there yet; --check and --init are\n");
+            ExitCode::FAILURE
+        }
         Ok(Command::Graph { graph, program, warnings }) => start(*graph, &program, &warnings),
         Err(errors) => {
             complain(&mistakes::render(&errors, Paint::for_stderr()));
@@ -60,6 +76,26 @@ fn start(graph: Graph, program: &ProgramOptions, warnings: &[SpecError]) -> Exit
     // Threads that are stuck in a file or a look-up are not waited for.
     runtime.shutdown_background();
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Writes what `serve --init` made. A file that is there already is somebody's work and is left alone.
+fn write_first_file(path: &Path, starter: &Starter) -> ExitCode {
+    let mut how = std::fs::OpenOptions::new();
+    how.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
+    match how.open(path).and_then(|mut file| file.write_all(starter.text.expose().as_bytes())) {
+        Ok(()) => print(starter.say.expose()),
+        Err(error) => {
+            let hint = if error.kind() == std::io::ErrorKind::AlreadyExists {
+                "it is left as it is; name another one with --init=FILE"
+            } else {
+                "name another one with --init=FILE"
+            };
+            complain(&format!("outflow: {} can't be written: {error}\n  {hint}\n", path.display()));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn print(text: &str) -> ExitCode {

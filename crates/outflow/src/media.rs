@@ -76,6 +76,17 @@ pub trait Intake: Send + Sync {
 
     /// The source ended: `clean` = the broadcast is over (outputs close), else it may return (outputs wait).
     fn end(&self, clean: bool);
+
+    /// The marks of the streams that packets get into from here, in this and in other programs: see [`Intake::came_by`].
+    fn marks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The source that has begun came by this way: the marks of the streams, in this and in other programs, that it came
+    /// through. Forgotten at its end.
+    fn came_by(&self, hops: &[String]) {
+        let _ = hops;
+    }
 }
 
 /// A shared [`Intake`].

@@ -66,10 +66,30 @@ impl Refusal {
 /// asks waits for it.
 pub trait Gate: Send + Sync {
     /// Who takes this publisher.
-    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PublishSlot>, Refusal>>;
+    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PublishSlot>, Refusal>>;
 
     /// What this player gets.
-    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PlayOffer>, Refusal>>;
+    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PlayOffer>, Refusal>>;
+}
+
+/// A yes.
+pub struct Admitted<T> {
+    /// To what.
+    pub to: Arc<T>,
+    /// Something that wants to know how long the peer stays.
+    pub ticket: Option<Box<dyn Ticket>>,
+}
+
+impl<T> From<Arc<T>> for Admitted<T> {
+    fn from(to: Arc<T>) -> Self {
+        Self { to, ticket: None }
+    }
+}
+
+/// Wants to know how long a peer stays.
+pub trait Ticket: Send {
+    /// The peer was told yes. What is given back is dropped when it has left.
+    fn begun(self: Box<Self>) -> Box<dyn Send>;
 }
 
 /// A path below a listener: `live`, `live/name`, `app/instance/name`. Without query, without slashes at the ends.
@@ -188,7 +208,7 @@ pub struct Registry {
 }
 
 impl Gate for Registry {
-    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PublishSlot>, Refusal>> {
+    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PublishSlot>, Refusal>> {
         Box::pin(std::future::ready(match self.publisher(&ask.path()) {
             None => Err(Refusal::new("NetStream.Publish.Denied", "nothing takes a publisher under this name")),
             Some(slot) if slot.key.as_ref().is_some_and(|key| !presents(key, ask.app(), ask.name.expose())) => {
@@ -198,17 +218,17 @@ impl Gate for Registry {
                 });
                 Err(Refusal::new("NetStream.Publish.Denied", "the key is missing or wrong"))
             }
-            Some(slot) => Ok(slot),
+            Some(slot) => Ok(slot.into()),
         }))
     }
 
-    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PlayOffer>, Refusal>> {
+    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PlayOffer>, Refusal>> {
         Box::pin(std::future::ready(match self.player(&ask.path()) {
             None => Err(Refusal::new("NetStream.Play.StreamNotFound", "nothing plays under this name")),
             Some(offer) if offer.key.as_ref().is_some_and(|key| !presents(key, ask.app(), ask.name.expose())) => {
                 Err(Refusal::new("NetStream.Play.Failed", "the key is missing or wrong"))
             }
-            Some(offer) => Ok(offer),
+            Some(offer) => Ok(offer.into()),
         }))
     }
 }

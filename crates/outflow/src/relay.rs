@@ -3,6 +3,7 @@
 mod apply;
 mod core;
 mod gate;
+mod hooked;
 mod outputs;
 mod plan;
 mod rates;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use self::core::Core;
 use crate::config::{Config, StreamId};
 use crate::env::Env;
+use crate::hooks::Caller;
 use crate::listen::Crowd;
 use crate::monitor::board::Board;
 use crate::monitor::{self};
@@ -161,6 +163,8 @@ pub struct Around {
     pub board: Arc<Board>,
     /// Where tasks run: that of the pumps.
     pub runtime: Handle,
+    /// Asks and tells the outside.
+    pub hooks: Caller,
 }
 
 /// The relay. Cheap to share; every method may be called from any thread and returns at once.

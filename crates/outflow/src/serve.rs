@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Ended, Origin, Reason, Retry};
+use crate::hooks::Caller;
 use crate::listen::{Door, Port};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event};
@@ -66,7 +67,9 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     });
     system::raise_descriptors(&events);
     let env = Env::new(around.resolver.clone(), events.clone());
-    let around = Around { env: env.clone(), events: events.clone(), board, runtime: Handle::current() };
+    let runtime = Handle::current();
+    let hooks = Caller::new(around.resolver.clone(), None, events.clone(), runtime.clone());
+    let around = Around { env: env.clone(), events: events.clone(), board, runtime, hooks };
     let failed = |text: String| {
         let reason = Ended::new(Origin::Config, Retry::Never, Reason::File, text);
         events(Event::Failure { who: WHO.into(), reason });

@@ -2,6 +2,7 @@
 //! needs, and lets any number of outputs read on the other.
 
 mod headers;
+mod mark;
 mod pace;
 mod reader;
 
@@ -19,6 +20,8 @@ use crate::media::{Intake, Kind, Packet, StreamInfo};
 use crate::monitor::InputStats;
 use crate::wire::{Message, Shared};
 use headers::Headers;
+pub use mark::GoesTo;
+use mark::Way;
 use pace::Pace;
 pub use reader::Reader;
 
@@ -54,8 +57,11 @@ impl Default for StreamConfig {
 
 /// The readers' side: cheap to share.
 pub struct Stream {
-    /// A name for logs.
+    /// Its name for logs, which no other stream of the program has.
     pub name: String,
+    mark: String,
+    /// How its source came here, and where its players take it.
+    way: Mutex<Way>,
     hub: Arc<Hub<Shared>>,
     input: watch::Sender<InputState>,
     pace: Option<Arc<Pace>>,
@@ -103,8 +109,11 @@ impl Stream {
         };
         let (publisher, hub) = hub(keep);
         let pace = config.free.then(|| Arc::new(Pace::default()));
+        let name = name.into();
         let stream = Arc::new(Stream {
-            name: name.into(),
+            mark: mark::mark(&name),
+            way: Mutex::default(),
+            name,
             hub,
             input: watch::Sender::new(InputState::default()),
             pace,
@@ -129,6 +138,21 @@ impl Stream {
     /// The packets, for connections that read on their own.
     pub fn hub(&self) -> &Arc<Hub<Shared>> {
         &self.hub
+    }
+
+    /// Tells it apart from every other stream, in whatever program.
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// The way of what leaves here: the marks of the streams that it came through, this one last.
+    pub fn hops(&self) -> Vec<String> {
+        self.way.lock().up_to(&self.mark)
+    }
+
+    /// A player takes the stream to those with these marks, for as long as the answer lives.
+    pub fn goes_to(self: &Arc<Self>, marks: &[String]) -> Option<GoesTo> {
+        GoesTo::new(self, marks)
     }
 
     /// What the input is doing, and every change of it.
@@ -197,6 +221,7 @@ impl Intake for Writer {
         inner.headers.clear();
         inner.publisher.reopen();
         inner.publisher.forget_entries();
+        self.stream.way.lock().forget_source();
         self.stream.input.send_modify(|state| {
             *state = InputState { gone_since: state.gone_since, ..InputState::default() };
         });
@@ -229,11 +254,20 @@ impl Intake for Writer {
         if clean {
             inner.publisher.finish();
         }
+        self.stream.way.lock().forget_source();
         self.stream.input.send_modify(|state| {
             state.ready = false;
             state.ended = clean;
             state.gone_since = (!clean).then(Instant::now);
         });
+    }
+
+    fn marks(&self) -> Vec<String> {
+        self.stream.way.lock().from_here(&self.stream.mark)
+    }
+
+    fn came_by(&self, hops: &[String]) {
+        self.stream.way.lock().came_by(hops);
     }
 }
 

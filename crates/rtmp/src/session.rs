@@ -11,6 +11,7 @@
 //! session's `chunk_size()` and message stream, on chunk streams other than 2, 3 and 8, and counted with `note_sent`.
 mod client;
 mod flow;
+pub mod hops;
 mod link;
 mod media;
 mod names;

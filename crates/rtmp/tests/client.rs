@@ -126,6 +126,7 @@ fn every_option_is_seen_in_the_bytes() {
         conn: parse_conn("B:1 S:x O:1 NN:n:2 O:0").unwrap(),
         fourcc_list: vec!["hvc1".into(), "av01".into()],
         caps_ex: 3,
+        hops: vec!["a:1".into(), "no mark".into(), "b:2".into()],
         buffer_ms: 500,
         start: 4.0,
         window_ack_size: 0,
@@ -142,6 +143,7 @@ fn every_option_is_seen_in_the_bytes() {
         ["my program", "http://swf", "http://page", "rtmp://h/live", "live"]
     );
     assert_eq!(connect.object.get_f64("capsEx"), Some(3.0));
+    assert_eq!(text("outflowHops"), "a:1 b:2");
     let list = Value::StrictArray(vec!["hvc1".into(), "av01".into()]);
     assert_eq!(connect.object.get("fourCcList"), Some(&list));
     let arguments = [Value::Boolean(true), "x".into(), Value::object([("n", Value::Number(2.0))])];

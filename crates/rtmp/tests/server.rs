@@ -215,6 +215,11 @@ fn what_connect_may_hold() {
     assert_eq!(request.fourcc_list, ["hvc1", "av01"]);
     assert_eq!(request.video_fourcc_info, [("*".to_owned(), 4)]);
     assert!(request.audio_fourcc_info.is_empty());
+    assert!(request.hops.is_empty());
+    let hops = |value| connect_request(Value::object([("app", text("a")), ("outflowHops", value)])).hops;
+    assert_eq!(hops(text("a:1 b:2")), ["a:1", "b:2"]);
+    assert!(hops(text("a/1 \u{7f}")).is_empty() && hops(Value::Number(1.0)).is_empty());
+    assert_eq!(hops(Value::from("m ".repeat(1000))).len(), 32);
     let shown = format!("{:?}", ServerEvent::Connect(Box::new(request)));
     assert!(!shown.contains("\"a\""), "{shown}");
 

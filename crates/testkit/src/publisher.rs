@@ -33,7 +33,7 @@ impl Target {
         Self { address: address.into(), app: app.into(), name: name.into(), tls: scheme == "rtmps" }
     }
 
-    pub(crate) async fn dial(&self, authority: Option<&Authority>) -> io::Result<Box<dyn Io>> {
+    pub async fn dial(&self, authority: Option<&Authority>) -> io::Result<Box<dyn Io>> {
         let stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;
         if !self.tls {

@@ -61,6 +61,15 @@ impl Authority {
         Identity { config: Arc::new(config) }
     }
 
+    /// A certificate for these names as PEM texts: the chain, and its key.
+    pub fn pem(&self, names: &[&str]) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(names).expect("legal names");
+        let certificate = params.signed_by(&key, &self.issuer).expect("signs");
+        (certificate.pem() + &self.issuer.pem(), key.serialize_pem())
+    }
+
     /// A client that trusts this authority alone.
     pub fn connector(&self) -> TlsConnector {
         let mut roots = rustls::RootCertStore::empty();

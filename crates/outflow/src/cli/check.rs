@@ -178,7 +178,7 @@ fn plain(reader: &mut Reader<'_>, index: usize, head: &str, direction: Direction
 }
 
 /// No kind takes this URL: problem and mend.
-pub(super) fn unknown_scheme(url: &MediaUrl, direction: Direction, listens: bool) -> (String, String) {
+pub(super) fn unknown_scheme(url: &MediaUrl, direction: Direction) -> (String, String) {
     let known = match direction {
         Direction::Source => &["rtmp", "rtmps", "file", "http", "https", "srt", "udp", "rtsp"][..],
         Direction::Sink => &["rtmp", "rtmps", "file"][..],
@@ -190,10 +190,6 @@ pub(super) fn unknown_scheme(url: &MediaUrl, direction: Direction, listens: bool
         };
         return ("nothing here can use it".into(), hint.into());
     };
-    if listens && scheme == "rtmps" {
-        let mend = "listen on rtmp://, and put a TLS proxy before it where the way there is not your own";
-        return ("rtmps:// is not offered for words that listen".into(), mend.into());
-    }
     if matches!(scheme, "rtmpt" | "rtmpe" | "rtmpte" | "rtmpts" | "rtmfp") {
         return (format!("{scheme}:// is not offered"), "use rtmp:// or rtmps://".into());
     }

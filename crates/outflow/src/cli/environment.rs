@@ -1,6 +1,9 @@
 //! What words may ask of the world outside: variables, small files, descriptors. A trait, so that tests have their own.
 
 use std::io::{self, Read};
+use std::path::Path;
+
+use crate::config::world::{self, World};
 
 /// More than any key or word file needs; keeps `file@/dev/zero` from filling memory.
 const LARGEST: u64 = 64 * 1024;
@@ -15,6 +18,18 @@ pub trait Environment {
     fn exists(&self, path: &str) -> bool;
     /// True if it is a directory.
     fn is_directory(&self, path: &str) -> bool;
+    /// The names of all environment variables.
+    fn variables(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// A configuration, whole.
+    fn read_large(&self, path: &Path) -> io::Result<String> {
+        self.read(&path.to_string_lossy())
+    }
+    /// The permissions of a file (`0o600`), where it is there and the system has them.
+    fn mode(&self, _path: &Path) -> Option<u32> {
+        None
+    }
 }
 
 /// The real surroundings.
@@ -41,5 +56,17 @@ impl Environment for System {
 
     fn is_directory(&self, path: &str) -> bool {
         std::path::Path::new(path).is_dir()
+    }
+
+    fn variables(&self) -> Vec<String> {
+        world::System.variables()
+    }
+
+    fn read_large(&self, path: &Path) -> io::Result<String> {
+        World::read(&world::System, path)
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        world::System.mode(path)
     }
 }

@@ -10,7 +10,7 @@ use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, Type, known, value};
 
 /// The topics that are no names.
-const TOPICS: &[&str] = &["sources", "filters", "outputs", "options"];
+const TOPICS: &[&str] = &["sources", "filters", "outputs", "options", "serve"];
 
 /// What `outflow` says without words.
 pub(super) const USAGE: &str = "\
@@ -25,7 +25,10 @@ What an encoder publishes here, sent to two services:
 A file, in real time, again and again:
     outflow -i FILE.mp4:loop -o rtmp://HOST/APP/KEY
 
-More: outflow help [sources|filters|outputs|options] [NAME], outflow completions SHELL, outflow man
+The relay: one port for many streams, changed while it runs; its first file and what goes into OBS:
+    outflow serve --init
+
+More: outflow help [sources|filters|outputs|options|serve] [NAME], outflow completions SHELL, outflow man
 ";
 
 /// `outflow help [TOPIC] [NAME]`: the last word decides.
@@ -42,6 +45,7 @@ pub(super) fn help(registries: &Registries, words: &[String]) -> Result<String, 
         "filters" | "encoders" => return Ok(list_of(&sections, "filter") + &list_of(&sections, "encoder")),
         "outputs" | "sinks" => return Ok(list_of(&sections, "output")),
         "options" => return Ok(program_options() + &every_word()),
+        "serve" => return Ok(super::serve::help()),
         _ => {}
     }
     let wanted = words.first().filter(|_| words.len() == 2).map(String::as_str);
@@ -94,7 +98,7 @@ fn overview(registries: &Registries) -> String {
     let sections = sections(registries);
     let mut text = format!("{USAGE}\n");
     text.push_str(
-        "Usage: outflow [OPTIONS] WORD...\n\n\
+        "Usage: outflow [OPTIONS] WORD...\n       outflow serve [--config FILE]\n\n\
          Words: a source (-i URL, src=URL, or a name), filters and encoders by name, outputs (-o URL, dst=URL).\n\
          Options follow their word after `:` (put :gpac: between a URL and its options): name=value, name, !name.\n\
          Each track goes to the next word that takes it, else to all outputs of its session; a new source after an\n\

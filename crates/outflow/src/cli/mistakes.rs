@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::config::{Mistake, Place};
 use crate::error::{SpecError, SpecErrors};
 
 /// How many mistakes are told at most: the first ones mended, the rest is mostly gone.
@@ -87,6 +88,46 @@ fn render_one(error: &SpecError, sort: &str, paint: Paint, colour: fn(Paint, &st
         let _ = writeln!(text, "{:indent$}{carets}", "");
     }
     if let Some(hint) = &error.hint {
+        let _ = writeln!(text, "  {hint}");
+    }
+    text
+}
+
+/// Every mistake of a configuration.
+pub fn render_config(mistakes: &[Mistake], paint: Paint) -> String {
+    let mut text = String::new();
+    for mistake in mistakes.iter().take(MOST) {
+        text.push_str(&render_mistake(mistake, "", paint, Paint::bad));
+    }
+    if mistakes.len() > MOST {
+        let _ = writeln!(text, "outflow: and {} more", mistakes.len() - MOST);
+    }
+    text
+}
+
+/// What works in a configuration, but is hardly meant.
+pub fn render_doubts(warnings: &[Mistake], paint: Paint) -> String {
+    warnings.iter().map(|warning| render_mistake(warning, "warning: ", paint, Paint::doubtful)).collect()
+}
+
+fn render_mistake(mistake: &Mistake, sort: &str, paint: Paint, colour: fn(Paint, &str) -> String) -> String {
+    let mut text = String::from("outflow: ");
+    let problem = colour(paint, &mistake.problem);
+    match &mistake.place {
+        Place::Line { file, line, column, quote, indent, width } => {
+            let _ = writeln!(text, "{file}:{line}:{column}: {sort}{problem}");
+            if !quote.trim().is_empty() {
+                let number = line.to_string();
+                let gap = number.len();
+                let carets = colour(paint, &"^".repeat(*width));
+                let _ = writeln!(text, "  {number} | {quote}\n  {:gap$} | {:indent$}{carets}", "", "");
+            }
+        }
+        Place::Named(name) => {
+            let _ = writeln!(text, "{name}: {sort}{problem}");
+        }
+    }
+    if let Some(hint) = &mistake.hint {
         let _ = writeln!(text, "  {hint}");
     }
     text

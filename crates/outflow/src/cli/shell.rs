@@ -1,10 +1,11 @@
 //! Shell completions and the man page, from the same records as the parser.
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, ValueHint};
 use clap_complete::Shell;
 
 use super::Registries;
 use super::program::{OPTIONS, Takes};
+use super::serve::FLAGS;
 use crate::error::SpecError;
 use crate::options::suggest::did_you_mean;
 
@@ -47,10 +48,21 @@ fn command(registries: &Registries) -> clap::Command {
             Takes::Maybe(value) => arg.value_name(value).num_args(0..=1).require_equals(true),
         });
     }
-    let topics = || clap::builder::PossibleValuesParser::new(["sources", "filters", "outputs", "options"]);
+    let topics = || clap::builder::PossibleValuesParser::new(["sources", "filters", "outputs", "options", "serve"]);
     let shells = clap::builder::PossibleValuesParser::new(SHELLS.iter().map(|(name, _)| *name));
+    let mut serve = clap::Command::new("serve").about("the relay: many streams on one port").disable_help_flag(true);
+    for flag in FLAGS {
+        let arg = Arg::new(flag.name).long(flag.name).help(flag.help);
+        serve = serve.arg(match flag.value {
+            "" => arg.action(ArgAction::SetTrue),
+            "[=FILE]" => arg.value_name("FILE").value_hint(ValueHint::FilePath).num_args(0..=1).require_equals(true),
+            "FILE" => arg.value_name("FILE").value_hint(ValueHint::FilePath),
+            value => arg.value_name(value),
+        });
+    }
     command
         .disable_help_subcommand(true)
+        .subcommand(serve)
         .subcommand(
             clap::Command::new("help")
                 .about("tells about words and options")

@@ -171,7 +171,7 @@ impl Reader<'_> {
             }
         };
         if found.is_none() {
-            let (problem, hint) = check::unknown_scheme(url, direction, listens);
+            let (problem, hint) = check::unknown_scheme(url, direction);
             let head = if url.scheme.is_some() { word.head.clone() } else { shown::path(&word.head) };
             self.fail(word.index, head, problem, hint);
         }

@@ -125,13 +125,14 @@ fn url_error(node: &Node, error: &outflow_rtmp::Error) -> SpecError {
 }
 
 impl Settings {
-    /// What the session is to ask of this destination. `hops` redirects led to it.
-    pub fn session(&self, destination: &Destination, hops: u32) -> ClientConfig {
+    /// What the session is to ask of this destination. So many `redirects` led to it; `hops` are the marks of the streams
+    /// that what we send came through, or that what we play goes to.
+    pub fn session(&self, destination: &Destination, redirects: u32, hops: &[String]) -> ClientConfig {
         let mut random = [0; 1528];
         // The handshake's random bytes only tell connections apart.
         let _ = getrandom::fill(&mut random);
         let Target { app, name, tc_url } = &destination.target;
-        let ours = self.tc_url.as_ref().filter(|_| hops == 0).map(Secret::expose);
+        let ours = self.tc_url.as_ref().filter(|_| redirects == 0).map(Secret::expose);
         let mut config = ClientConfig::new(self.role, app, name, ours.unwrap_or(tc_url), random);
         if let Some(flash_ver) = &self.flash_ver {
             config.flash_ver.clone_from(flash_ver);
@@ -141,6 +142,7 @@ impl Settings {
         config.conn.clone_from(&self.conn);
         config.chunk_size = self.chunk_size;
         config.start = self.play.start;
+        config.hops = hops.to_vec();
         config.buffer_ms = self.play.buffer_ms;
         config.subscribe = self.play.subscribe.as_ref().map(|name| name.expose().into());
         config

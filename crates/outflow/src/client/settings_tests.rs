@@ -61,7 +61,9 @@ fn what_can_be_seen_to_be_wrong_is_refused_at_once() {
 #[test]
 fn url_and_options_make_the_request() {
     let plain = settings("rtmp://h/live/k?token=a:b", &[]);
-    let config = plain.session(&plain.destination, 0);
+    let config = plain.session(&plain.destination, 0, &[]);
+    assert!(config.hops.is_empty());
+    assert_eq!(plain.session(&plain.destination, 0, &["a:1".into()]).hops, ["a:1"]);
     assert_eq!((config.app.expose(), config.name.expose()), ("live", "k?token=a:b"));
     assert_eq!(config.tc_url.expose(), "rtmp://h/live");
     assert_eq!((plain.destination.port, plain.destination.tls), (1935, false));
@@ -81,14 +83,14 @@ fn url_and_options_make_the_request() {
             ("bind", "127.0.0.1"),
         ],
     );
-    let config = all.session(&all.destination, 0);
+    let config = all.session(&all.destination, 0, &[]);
     assert_eq!((config.name.expose(), config.tc_url.expose()), ("K", "rtmp://other/live"));
     assert_eq!((config.flash_ver.as_str(), config.page_url.as_str()), ("FMLE/9", "http://page"));
     assert_eq!((config.swf_url.as_str(), config.conn.len(), config.chunk_size), ("http://swf", 2, 8192));
     assert!(!all.dial.nodelay && all.dial.bind.is_some());
     assert_eq!(all.destination.shown(), "[::1]:1936");
     // The server that a redirect names has a tcUrl of its own.
-    assert_ne!(all.session(&all.destination, 1).tc_url.expose(), "rtmp://other/live");
+    assert_ne!(all.session(&all.destination, 1, &[]).tc_url.expose(), "rtmp://other/live");
 
     let overridden = settings("rtmp://h/a/b", &[("rtmp_app", "app"), ("rtmp_playpath", "path")]);
     assert_eq!((&*overridden.destination.target.app, &*overridden.destination.target.name), ("app", "path"));
@@ -134,7 +136,7 @@ fn redirects_keep_the_name_and_stay_outside() {
 fn what_a_player_asks_for_is_what_ffmpeg_asks_for() {
     let config = |typed: &[(&str, &str)]| {
         let settings = read(&node("rtmp://h/live/name", rtmp::PULL, typed), Role::Play).unwrap();
-        let config = settings.session(&settings.destination, 0);
+        let config = settings.session(&settings.destination, 0, &[]);
         let subscribe = config.subscribe.as_ref().map(|name| name.expose().to_owned());
         (config.start, config.buffer_ms, subscribe)
     };

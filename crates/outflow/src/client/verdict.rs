@@ -3,6 +3,7 @@
 use std::io;
 
 use outflow_rtmp::session::Stage;
+use outflow_rtmp::session::hops::LOOP;
 use outflow_rtmp::url::{RtmpUrl, Target};
 
 use crate::error::{Ended, Origin, Reason, Retry};
@@ -62,6 +63,10 @@ pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> En
         (true, true) => "it gave no reason".to_owned(),
         _ => format!("{code}{description}"),
     };
+    if description.starts_with(LOOP) {
+        let text = format!("it would run in a circle: take one of the outputs on the way out ({said})");
+        return Ended::new(Origin::Config, Retry::Slow, Reason::Loop, text);
+    }
     if code.ends_with(".BadName") {
         let text = format!("the stream name is in use at the server, or not allowed ({said})");
         return Ended::new(Origin::Peer, Retry::Backoff, Reason::Busy, text);
@@ -164,6 +169,8 @@ mod tests {
         assert_eq!(class(Stage::Over, "NetConnection.Connect.Closed", ""), (Reason::Disconnected, Retry::Backoff));
         assert_eq!(class(Stage::Over, "NetStream.Publish.Denied", ""), (Reason::Refused, Retry::Slow));
         assert_eq!(class(Stage::Over, "NetStream.Publish.BadName", ""), (Reason::Busy, Retry::Backoff));
+        assert_eq!(class(publish, "NetStream.Publish.Denied", "a loop: x"), (Reason::Loop, Retry::Slow));
+        assert_eq!(class(Stage::Play, "NetStream.Play.Failed", "a loop: x"), (Reason::Loop, Retry::Slow));
         assert!(refused(Stage::Connect, "", "", &words).text.contains("gave no reason"));
         assert!(
             refused(Stage::Connect, "NetConnection.Connect.Rejected", "[ code=403 need auth; authmod=adobe ]", &words)

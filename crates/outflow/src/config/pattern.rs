@@ -82,6 +82,30 @@ impl Pattern {
         self.is_exact().then(|| StreamId::parse(&self.0.join("/"))).flatten()
     }
 
+    /// The words between its slashes.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+
+    /// True if it fits every stream that the other fits.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(own, word)| own == "*" || own == word)
+    }
+
+    /// A stream that both fit, if there is one. What is free in both is called `any`.
+    pub fn common(&self, other: &Self) -> Option<StreamId> {
+        if self.0.len() != other.0.len() {
+            return None;
+        }
+        let word = |(own, word): (&String, &String)| match (own.as_str(), word.as_str()) {
+            ("*", "*") => Some("any".to_owned()),
+            ("*", word) | (word, "*") => Some(word.to_owned()),
+            (own, word) => (own == word).then(|| own.to_owned()),
+        };
+        let words: Option<Vec<String>> = self.0.iter().zip(&other.0).map(word).collect();
+        StreamId::parse(&words?.join("/"))
+    }
+
     /// True if it fits this stream.
     pub fn fits(&self, id: &StreamId) -> bool {
         let words: Vec<&str> = id.app.split('/').chain((!id.name.is_empty()).then_some(id.name.as_str())).collect();
@@ -137,5 +161,17 @@ mod tests {
         );
         assert!(Pattern::parse("live/").is_err() && Pattern::parse("a/..").unwrap_err().contains(".."));
         assert_eq!(Pattern::parse("live/*").unwrap().exact(), None);
+    }
+
+    #[test]
+    fn patterns_are_compared() {
+        let pattern = |text: &str| Pattern::parse(text).unwrap();
+        assert!(pattern("live/*").covers(&pattern("live/a")) && pattern("*/*").covers(&pattern("live/*")));
+        assert!(!pattern("live/a").covers(&pattern("live/*")) && !pattern("*").covers(&pattern("*/*")));
+        let common = |a: &str, b: &str| pattern(a).common(&pattern(b)).map(|id| id.to_string());
+        assert_eq!(common("live/*", "*/a").as_deref(), Some("live/a"));
+        assert_eq!(common("live/*", "live/*").as_deref(), Some("live/any"));
+        assert_eq!(common("live/a", "live/b"), None);
+        assert_eq!(common("live", "live/*"), None);
     }
 }

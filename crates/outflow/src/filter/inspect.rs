@@ -134,6 +134,14 @@ impl Intake for Inspect {
         self.state.lock().finish();
         self.next.end(clean);
     }
+
+    fn marks(&self) -> Vec<String> {
+        self.next.marks()
+    }
+
+    fn came_by(&self, hops: &[String]) {
+        self.next.came_by(hops);
+    }
 }
 
 impl Drop for Inspect {

@@ -49,6 +49,14 @@ impl Intake for Fan {
             taker.end(clean);
         }
     }
+
+    fn marks(&self) -> Vec<String> {
+        self.takers.iter().flat_map(|(_, taker)| taker.marks()).collect()
+    }
+
+    fn came_by(&self, hops: &[String]) {
+        self.takers.iter().for_each(|(_, taker)| taker.came_by(hops));
+    }
 }
 
 /// How long, by arrival, packets of one lane wait for another lane that brings none.
@@ -179,6 +187,14 @@ impl Intake for IntoLane {
     fn end(&self, clean: bool) {
         self.merge.end(self.number, clean);
     }
+
+    fn marks(&self) -> Vec<String> {
+        self.merge.next.marks()
+    }
+
+    fn came_by(&self, hops: &[String]) {
+        self.merge.next.came_by(hops);
+    }
 }
 
 struct Head {
@@ -198,6 +214,10 @@ impl Intake for Head {
     fn end(&self, clean: bool) {
         let lanes = self.merge.state.lock().lanes.len();
         (0..lanes).for_each(|number| self.merge.end(number, clean));
+    }
+
+    fn marks(&self) -> Vec<String> {
+        self.merge.next.marks()
     }
 }
 

@@ -33,14 +33,14 @@ impl Plumbing {
         for id in graph.ids().filter(|id| graph.get(*id).role.is_source()) {
             plumbing.stats.insert(id, Arc::default());
         }
-        for stream in &graph.streams {
+        for (number, stream) in graph.streams.iter().enumerate() {
             let option = |id: &NodeId, name| graph.get(*id).node.options.duration(name).unwrap_or_default();
             let keep = stream.sinks.iter().map(|id| option(id, "max_lag") + option(id, "delay")).max();
             let free = graph.sessions[stream.session].pace == Pace::Free;
             let config = StreamConfig { free, keep: keep.unwrap_or_default(), ..StreamConfig::default() };
             let first = stream.inputs.first().map(|input| origin(graph, input.node));
             let stats = first.and_then(|id| plumbing.stats.get(&id).cloned()).unwrap_or_default();
-            let (writer, shared) = Stream::new("stream", config, stats);
+            let (writer, shared) = Stream::new(format!("stream {}", number + 1), config, stats);
             plumbing.streams.push(shared);
             let mut producers: Vec<NodeId> = stream.inputs.iter().map(|input| input.node).collect();
             producers.dedup();

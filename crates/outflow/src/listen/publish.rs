@@ -12,11 +12,12 @@ use super::Listener;
 use super::serve::{LAST_WORDS, part};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
+use crate::media::Intake;
 use crate::monitor::Event;
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::exchange::Exchange;
-use crate::registry::{Ask, Current, PublishSlot, Refusal, Taken, next_id};
+use crate::registry::{Admitted, Ask, Current, PublishSlot, Refusal, Taken, Ticket, next_id};
 use crate::stop::{Stop, stopper};
 
 /// A publisher that has been silent for this long may be replaced: its connection is probably dead.
@@ -36,10 +37,21 @@ pub(super) async fn publish(
 ) {
     let id = request.stream_id;
     let seat = match listener.gate.publish(ask).await {
-        Ok(slot) => take(&slot, ask).map(|seat| (slot, seat)),
+        // Before anybody's place is taken: a loop must not end the publisher that it comes from.
+        Ok(Admitted { to: slot, .. }) if slot.feed.marks().iter().any(|mark| ask.connect.hops.contains(mark)) => {
+            (slot.events)(Event::Warning {
+                who: slot.input.clone(),
+                text: format!(
+                    "a publisher from {} was refused: it brings back what this input sent out",
+                    ask.peer.ip()
+                ),
+            });
+            Err(Refusal::new("NetStream.Publish.Denied", "a loop: it sends back what it was sent from here"))
+        }
+        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).map(|seat| (slot, seat, ticket)),
         Err(refusal) => Err(refusal),
     };
-    let (slot, seat) = match seat {
+    let (slot, seat, ticket) = match seat {
         Ok(taken) => taken,
         Err(refusal) => {
             let _ = session.refuse_publish(id, refusal.code, &refusal.text);
@@ -47,6 +59,7 @@ pub(super) async fn publish(
         }
     };
     if session.accept_publish(id) {
+        let _stays = ticket.map(Ticket::begun);
         dial::prepare(connection.tcp(), slot.nodelay);
         slot.joined.notify_waiters();
         let left = run(&slot, connection, session, &seat, ask).await;
@@ -120,9 +133,11 @@ async fn run(
     let mut publisher = Publisher {
         exchange: Exchange::new(connection),
         session,
-        ingest: Some(Ingest::new(seat.feed.clone())),
+        ingest: None,
         last_ping: Instant::now(),
+        hops: &ask.connect.hops,
     };
+    publisher.begin(seat);
     let reason = tokio::select! {
         reason = publisher.run(seat) => reason,
         () = seat.stop.stopped() => match seat.was_taken() {
@@ -156,14 +171,21 @@ async fn see_off(mut exchange: Exchange, mut session: ServerSession) {
     let _ = tokio::time::timeout(LAST_WORDS, leaving).await;
 }
 
-struct Publisher {
+struct Publisher<'a> {
     exchange: Exchange,
     session: ServerSession,
     ingest: Option<Ingest>,
     last_ping: Instant,
+    /// The marks of the streams that it comes from.
+    hops: &'a [String],
 }
 
-impl Publisher {
+impl Publisher<'_> {
+    fn begin(&mut self, seat: &Seat) {
+        self.ingest = Some(Ingest::new(seat.feed.clone()));
+        seat.feed.came_by(self.hops);
+    }
+
     async fn run(&mut self, seat: &Seat) -> Ended {
         let mut buffer = vec![0; READ_BYTES];
         let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -237,7 +259,7 @@ impl Publisher {
                         ),
                     };
                     if fits && answered {
-                        self.ingest = Some(Ingest::new(seat.feed.clone()));
+                        self.begin(seat);
                     }
                 }
                 ServerEvent::Play(request) => {

@@ -17,7 +17,7 @@ use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::pump::{Order, ServerLink};
 use crate::net::tls;
-use crate::registry::Ask;
+use crate::registry::{Admitted, Ask, Ticket};
 use crate::wire::Form;
 
 /// From the first byte to publish or play.
@@ -127,18 +127,28 @@ async fn play(
     ask: &Ask,
 ) {
     let (id, peer) = (request.stream_id, ask.peer);
-    let offer = match listener.gate.play(ask).await {
-        Ok(offer) => offer,
+    let (offer, ticket) = match listener.gate.play(ask).await {
+        Ok(Admitted { to, ticket }) => (to, ticket),
         Err(refusal) => {
             let _ = session.refuse_play(id, refusal.code, &refusal.text);
             return part(connection, session).await;
         }
     };
+    if offer.stream.hops().iter().any(|mark| ask.connect.hops.contains(mark)) {
+        (offer.events)(Event::Warning {
+            who: offer.output.clone(),
+            text: format!("a player from {} was refused: it would bring the stream back into itself", peer.ip()),
+        });
+        let _ = session.refuse_play(id, "NetStream.Play.Failed", "a loop: it would play what comes from itself");
+        return part(connection, session).await;
+    }
     dial::prepare(connection.tcp(), offer.nodelay);
     session.set_chunk_size(offer.chunk_size);
     if !session.accept_play(id) {
         return;
     }
+    let _stays = ticket.map(Ticket::begun);
+    let _way = offer.stream.goes_to(&ask.connect.hops);
     let order = Order {
         stream: offer.stream.clone(),
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
@@ -71,28 +72,56 @@ pub fn server_config(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, Stri
 pub struct Identity {
     chain: PathBuf,
     key: PathBuf,
-    current: Mutex<Arc<ServerConfig>>,
+    current: Mutex<Current>,
 }
+
+struct Current {
+    config: Arc<ServerConfig>,
+    /// When the files were changed that it was read from.
+    changed: [Option<SystemTime>; 2],
+    looked: Instant,
+}
+
+/// The files of a certificate are looked at no oftener than this.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Identity {
     /// Reads both files. The error says what is wrong with them.
     pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, String> {
-        let current = Mutex::new(server_config(chain, key)?);
+        let changed = [chain, key].map(changed);
+        let current = Mutex::new(Current { config: server_config(chain, key)?, changed, looked: Instant::now() });
         Ok(Arc::new(Self { chain: chain.to_owned(), key: key.to_owned(), current }))
     }
 
     /// Reads them again: connections that come from now on see what they hold. With files that are wrong, or half
     /// renewed, the old certificate stays.
     pub fn reload(&self) -> Result<(), String> {
-        let fresh = server_config(&self.chain, &self.key)?;
-        *self.current.lock() = fresh;
+        let changed = [&self.chain, &self.key].map(|file| changed(file));
+        let config = server_config(&self.chain, &self.key)?;
+        let mut current = self.current.lock();
+        (current.config, current.changed) = (config, changed);
         Ok(())
     }
 
-    /// What a connection that comes now is shown.
+    /// What a connection that comes now is shown: files that were renewed meanwhile are read again.
     pub fn current(&self) -> Arc<ServerConfig> {
-        self.current.lock().clone()
+        let mut current = self.current.lock();
+        if current.looked.elapsed() < LOOK {
+            return current.config.clone();
+        }
+        current.looked = Instant::now();
+        let known = current.changed;
+        drop(current);
+        if [&self.chain, &self.key].map(|file| changed(file)) != known {
+            // Half renewed: the old one stays, and the next connection looks again.
+            let _ = self.reload();
+        }
+        self.current.lock().config.clone()
     }
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    std::fs::metadata(file).and_then(|about| about.modified()).ok()
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

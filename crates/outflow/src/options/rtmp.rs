@@ -47,6 +47,11 @@ const BUFFER: OptionSpec =
 const SUBSCRIBE: OptionSpec =
     OptionSpec::new("rtmp_subscribe", Type::Secret, "", "the live stream name to subscribe to (FCSubscribe)");
 const CA: OptionSpec = OptionSpec::new("ca", Type::Text, "", "PEM file of further certificates to trust");
+const CERT: OptionSpec =
+    OptionSpec::new("cert", Type::Text, "", "PEM file of the certificate chain that an rtmps:// listener shows")
+        .alias(&["cert_file"]);
+const CERT_KEY: OptionSpec =
+    OptionSpec::new("cert_key", Type::Text, "", "PEM file of the private key of `cert`").alias(&["key_file"]);
 const RETRY: OptionSpec =
     OptionSpec::new("retry", Type::Duration, "1s", "wait before the first retry, 100ms at least; it doubles each time");
 const RETRY_MAX: OptionSpec = OptionSpec::new("retry_max", Type::Duration, "10s", "longest wait between retries");
@@ -76,7 +81,7 @@ const DIALLING: &[OptionSpec] =
 /// Of words that play from a server.
 const PLAYING: &[OptionSpec] = &[RTMP_LIVE, BUFFER, SUBSCRIBE];
 /// Of words that listen.
-const LISTENING: &[OptionSpec] = &[PEER_TIMEOUT];
+const LISTENING: &[OptionSpec] = &[PEER_TIMEOUT, CERT, CERT_KEY];
 /// Of outputs of either direction.
 const OUTPUT: &[OptionSpec] = &[CHUNK_SIZE, MAX_LAG, LATENCY, DELAY, GRACE, TRACKS];
 

@@ -100,6 +100,16 @@ impl Intake for Taken {
         }
     }
 
+    fn marks(&self) -> Vec<String> {
+        self.feed.marks()
+    }
+
+    fn came_by(&self, hops: &[String]) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.feed.came_by(hops);
+        }
+    }
+
     fn end(&self, clean: bool) {
         if !self.closed.load(Ordering::Acquire) {
             self.feed.end(clean);

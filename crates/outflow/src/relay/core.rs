@@ -75,7 +75,10 @@ impl Core {
             }
             self.pull(id, relay);
         }
-        self.streams.get_mut(id).ok_or(Fault::NotFound)
+        let live = self.streams.get_mut(id).ok_or(Fault::NotFound)?;
+        // Whoever asks is about to use it.
+        live.needed = Instant::now();
+        Ok(live)
     }
 
     /// Starts the pull that the stream's rule asks for; ends one that it does not ask for any more.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{Around, Fault, Relay};
 use crate::config::{Missing, Network, StreamId, StreamRule};
+use crate::hooks::Action;
 use crate::monitor::{self, Event};
 use crate::net::BoxFuture;
-use crate::registry::{Ask, Gate, PlayOffer, PublishSlot, Refusal};
+use crate::registry::{Admitted, Ask, Gate, PlayOffer, PublishSlot, Refusal};
 use crate::secret::Secret;
 
 const DENIED: &str = "NetStream.Publish.Denied";
@@ -18,23 +19,31 @@ const NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
 pub struct RelayGate(pub Arc<Relay>);
 
 impl Gate for RelayGate {
-    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PublishSlot>, Refusal>> {
+    fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PublishSlot>, Refusal>> {
         Box::pin(async move {
             let (id, rule) = self.0.publisher_of(ask)?;
             if rule.pull.is_some() {
                 return Err(self.0.deny(ask, &id, "this stream is pulled from elsewhere"));
             }
+            let ticket = match self.0.ask_hook(ask, &id, &rule, Action::Publish).await {
+                Ok(ticket) => ticket,
+                Err(text) => return Err(self.0.deny(ask, &id, &text)),
+            };
             let mut core = self.0.core.lock();
             match core.stream(&id, &self.0) {
-                Ok(live) => Ok(live.slot.clone()),
+                Ok(live) => Ok(Admitted { to: live.slot.clone(), ticket }),
                 Err(fault) => Err(self.0.full(ask, &fault, DENIED)),
             }
         })
     }
 
-    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Arc<PlayOffer>, Refusal>> {
+    fn play<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PlayOffer>, Refusal>> {
         Box::pin(async move {
             let (id, rule) = self.0.player_of(ask)?;
+            let ticket = match self.0.ask_hook(ask, &id, &rule, Action::Play).await {
+                Ok(ticket) => ticket,
+                Err(text) => return Err(Refusal::new(NO_PLAY, text)),
+            };
             let mut core = self.0.core.lock();
             let there = core.streams.get(&id).is_some_and(super::Live::is_there);
             if !there && rule.missing == Missing::Refuse {
@@ -46,7 +55,7 @@ impl Gate for RelayGate {
                     let fault = Fault::Limit(format!("{id} has {most} players (limits.players_per_stream)"));
                     Err(self.0.full(ask, &fault, NO_PLAY))
                 }
-                Ok(live) => Ok(live.offer.clone()),
+                Ok(live) => Ok(Admitted { to: live.offer.clone(), ticket }),
                 Err(fault) => Err(self.0.full(ask, &fault, NO_PLAY)),
             }
         })

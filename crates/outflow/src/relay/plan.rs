@@ -53,8 +53,8 @@ impl Plan {
             id,
             name: rule.name.clone(),
             stream: stream.clone(),
-            url: filled(&rule.url, stream),
-            key: rule.key.as_ref().map(|key| filled(key, stream)),
+            url: rule.url_for(stream),
+            key: rule.key_for(stream),
             options: rule.options.clone(),
             groups: rule.groups.clone(),
             auto_start: rule.auto_start,
@@ -155,11 +155,6 @@ impl Destination {
         let name = self.key.as_ref().map_or("", |key| key.expose());
         here && StreamId::of_peer(&self.path, name).as_ref() == Some(stream)
     }
-}
-
-/// `${app}` and `${name}` filled in. The parts of a [`StreamId`] hold nothing that leads elsewhere.
-fn filled(template: &Secret, stream: &StreamId) -> Secret {
-    Secret::new(template.expose().replace("${app}", &stream.app).replace("${name}", &stream.name))
 }
 
 /// A mistake in a word, as the fault of a request.

@@ -9,7 +9,7 @@ use super::plan::{Origin, Plan, typed};
 use super::show;
 use super::view::OutputView;
 use super::{Command, Fault, KeyText, NewOutput, OutputPatch, Relay};
-use crate::config::StreamId;
+use crate::config::{Pattern, StreamId};
 use crate::node::MediaUrl;
 use crate::secret::Secret;
 
@@ -222,6 +222,10 @@ impl Core {
             }
         };
         let mut options = BTreeMap::new();
+        // What the file says for all outputs of the stream, before what the request says for this one.
+        if let Ok(pattern) = Pattern::parse(&stream.to_string()) {
+            options.extend(self.config.defaults_for(&pattern).options);
+        }
         for (name, value) in &new.options {
             let (name, value) = typed(name, value)?;
             options.insert(name, value);

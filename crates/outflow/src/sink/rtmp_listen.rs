@@ -10,10 +10,11 @@ use tokio::sync::Notify;
 use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
 use crate::error::{Ended, SpecError};
 use crate::hub::Start;
-use crate::listen::word::{address, first_peer, nobody_came};
+use crate::listen::word::{address, first_peer, identity, nobody_came};
 use crate::listen::{Claim, Route};
 use crate::monitor::{OutputStats, State};
 use crate::net::pump::Tracks;
+use crate::net::tls::Identity;
 use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PlayOffer, Target};
@@ -25,7 +26,7 @@ pub const KIND: SinkKind = SinkKind {
     name: "rtmp_listen",
     summary: "waits for RTMP players and serves each on its own: `-o rtmp://HOST:PORT/app:gpac:rtmp_listen=1`",
     options: rtmp::LISTEN_OUTPUT,
-    accepts: |url, listening| listening && url.scheme.as_deref() == Some("rtmp"),
+    accepts: |url, listening| listening && url.is_rtmp(),
     live: true,
     open,
 };
@@ -36,16 +37,18 @@ struct RtmpListen {
     options: Options,
     tracks: Tracks,
     path: Path,
+    tls: Option<Arc<Identity>>,
     claim: Option<Claim>,
 }
 
 fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let (url, shown, path) = address(node)?;
+    let tls = identity(node)?;
     let tracks = match node.options.list("tracks") {
         Some(names) => Tracks::parse(&names).map_err(|problem| node.option_error("tracks", problem))?,
         None => Tracks::All,
     };
-    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), tracks, path, claim: None }))
+    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), tracks, path, tls, claim: None }))
 }
 
 /// Returns when the stream is over for good and the last player has gone.
@@ -87,7 +90,7 @@ impl Sink for RtmpListen {
 
     fn prepare<'a>(&'a mut self, env: &'a Env) -> BoxFuture<'a, Result<(), Ended>> {
         Box::pin(async {
-            self.claim = Some(env.listeners.claim(&self.url, &self.shown, &*env.resolver).await?);
+            self.claim = Some(env.listeners.claim(&self.url, &self.shown, self.tls.clone(), &*env.resolver).await?);
             Ok(())
         })
     }

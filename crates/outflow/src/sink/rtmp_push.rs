@@ -60,11 +60,12 @@ impl Sink for RtmpPush {
             let told = Told(&job);
             // Taken now: a key frame that comes while we connect is one to begin with.
             let mark = job.stream.hub().next_entry(Instant::now(), FRESH);
+            let hops = job.stream.hops();
             let opened = tokio::select! {
                 biased;
                 // While nothing is published there is nobody to say good-bye to.
                 () = job.stop.stopped() => return Ended::stopped(),
-                opened = self.client.open(&*job.env.resolver, &told) => opened,
+                opened = self.client.open(&*job.env.resolver, &told, &hops) => opened,
             };
             match opened {
                 Ok(opened) => self.send(&job, opened, mark).await,

@@ -11,7 +11,8 @@ use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
 use crate::env::Env;
 use crate::error::{Ended, SpecError};
 use crate::listen::Claim;
-use crate::listen::word::{address, first_peer, nobody_came};
+use crate::listen::word::{address, first_peer, identity, nobody_came};
+use crate::net::tls::Identity;
 use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PublishSlot, Target};
@@ -22,7 +23,7 @@ pub const KIND: SourceKind = SourceKind {
     name: "rtmp_listen",
     summary: "waits for an RTMP publisher (OBS, FFmpeg, GStreamer ...): `-i rtmp://HOST:PORT/app/name:gpac:rtmp_listen=1`",
     options: rtmp::LISTEN_INPUT,
-    accepts: |url, listening| listening && url.scheme.as_deref() == Some("rtmp"),
+    accepts: |url, listening| listening && url.is_rtmp(),
     produces: Produces::Encoded,
     may_run_free: false,
     open,
@@ -34,11 +35,13 @@ struct RtmpListen {
     path: Path,
     key: Option<Secret>,
     options: Options,
+    tls: Option<Arc<Identity>>,
     claim: Option<Claim>,
 }
 
 fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
     let (url, shown, path) = address(node)?;
+    let tls = identity(node)?;
     let key = node.options.secret("publish_key");
     if key.is_none() && !is_loopback(&url) {
         return Err(node
@@ -46,7 +49,7 @@ fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
             .hint("add `publish_key=env@NAME` (the key OBS & co. must present), or say `publish_key=none` aloud"));
     }
     let key = key.filter(|key| !key.matches("none"));
-    Ok(Box::new(RtmpListen { url, shown, path, key, options: node.options.clone(), claim: None }))
+    Ok(Box::new(RtmpListen { url, shown, path, key, options: node.options.clone(), tls, claim: None }))
 }
 
 fn is_loopback(url: &RtmpUrl) -> bool {
@@ -61,7 +64,7 @@ fn is_loopback(url: &RtmpUrl) -> bool {
 impl Source for RtmpListen {
     fn prepare<'a>(&'a mut self, env: &'a Env) -> BoxFuture<'a, Result<(), Ended>> {
         Box::pin(async {
-            self.claim = Some(env.listeners.claim(&self.url, &self.shown, &*env.resolver).await?);
+            self.claim = Some(env.listeners.claim(&self.url, &self.shown, self.tls.clone(), &*env.resolver).await?);
             Ok(())
         })
     }

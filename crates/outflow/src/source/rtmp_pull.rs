@@ -66,11 +66,12 @@ impl Source for RtmpPull {
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
             let deadlines = Deadlines::new(&job, self.connect, self.patience.stage);
+            let hops = job.feed.marks();
             let opened = tokio::select! {
                 biased;
                 // While nothing plays there is nobody to say good-bye to.
                 () = job.stop.stopped() => return Ended::stopped(),
-                opened = self.client.open(&*job.env.resolver, &deadlines) => opened,
+                opened = self.client.open(&*job.env.resolver, &deadlines, &hops) => opened,
                 ended = deadlines.passed() => return ended,
             };
             match opened {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use outflow::config::{Address, Api, Config, Pattern, StreamRule};
 use outflow::env::Env;
+use outflow::hooks::Caller;
 use outflow::http::{self, Feed, Handle, Parts, Reload};
 use outflow::listen::{Door, Port};
 use outflow::monitor::board::Board;
@@ -56,7 +57,8 @@ impl Rig {
         let events: monitor::Sink = feed.sink(Arc::new(|_| {}));
         let env = Env::new(Arc::new(SystemResolver), events.clone());
         let runtime = tokio::runtime::Handle::current();
-        let around = Around { env: env.clone(), events, board: Arc::<Board>::default(), runtime };
+        let hooks = Caller::new(env.resolver.clone(), None, events.clone(), runtime.clone());
+        let around = Around { env: env.clone(), events, board: Arc::<Board>::default(), runtime, hooks };
         let relay = Relay::new(None, around).unwrap();
         let gate = Arc::new(RelayGate(relay.clone()));
         let door = Door { gate, tls: None, crowd: relay.crowd(), shown: "test".into() };

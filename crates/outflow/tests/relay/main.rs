@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod hooked;
 mod outputs;
 mod reload;
 mod rig;
+mod tls;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use outflow::config::{Config, Conflict, Limits, OutputRule, Pattern, StreamRule};
 use outflow::env::Env;
+use outflow::hooks::Caller;
 use outflow::listen::{Door, Port};
 use outflow::monitor::board::Board;
 use outflow::monitor::{self, Event};
 use outflow::net::dial::SystemResolver;
+use outflow::net::tls::Identity;
 use outflow::relay::view::OutputView;
 use outflow::relay::{Around, NewOutput, Relay, RelayGate};
 use outflow::secret::Secret;
@@ -21,6 +23,7 @@ use outflow_testkit::wait::until;
 pub(crate) struct Rig {
     pub(crate) relay: Arc<Relay>,
     pub(crate) port: Port,
+    env: Env,
     pub(crate) events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -35,14 +38,22 @@ impl Rig {
         let events: monitor::Sink = Arc::new(move |event| kept.lock().unwrap().push(event));
         let env = Env::new(Arc::new(SystemResolver), events.clone());
         let runtime = tokio::runtime::Handle::current();
-        let around = Around { env: env.clone(), events, board, runtime };
+        let hooks = Caller::new(Arc::new(SystemResolver), None, events.clone(), runtime.clone());
+        let around = Around { env: env.clone(), events, board, runtime, hooks };
         let relay = Relay::new(config.state_file.as_deref(), around).unwrap();
         let gate = Arc::new(RelayGate(relay.clone()));
         let door = Door { gate, tls: None, crowd: relay.crowd(), shown: "test".into() };
         let port = env.listeners.open(&[([127, 0, 0, 1], port).into()], door).unwrap();
         relay.listens_on(port.address, false);
         relay.begin(config).unwrap();
-        Self { relay, port, events: seen }
+        Self { relay, port, env, events: seen }
+    }
+
+    /// Another port of the same relay, through TLS.
+    pub(crate) fn open_tls(&self, identity: Arc<Identity>) -> Port {
+        let gate = Arc::new(RelayGate(self.relay.clone()));
+        let door = Door { gate, tls: Some(identity), crowd: self.relay.crowd(), shown: "test".into() };
+        self.env.listeners.open(&[([127, 0, 0, 1], 0).into()], door).unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -118,12 +118,6 @@ fn urls() {
         ("-i in.flv -o rtmp:///live/k", "rtmp:///live/****", "no host to dial", "rtmp_listen=1"),
         ("-i in.flv -o rtpm://h/live/k", "rtpm://h/live/****", "nothing here takes rtpm://", "rtmp://"),
         ("-i in.flv -o rtmpt://h/live/k", "rtmpt://h/live/****", "rtmpt:// is not offered", "rtmps://"),
-        (
-            "-i in.flv -o rtmps://:1936/live:listen",
-            "rtmps://:1936/live",
-            "not offered for words that listen",
-            "TLS proxy",
-        ),
         ("-i in.flv -o srt://h:9000", "srt://h:9000", "nothing here takes srt://", "rtmp, rtmps"),
         ("-i in.flv -o rtmp:/h/live/k", "****", "not quite a URL", "rtmp://HOST"),
         ("-i in.flv -o live.example.com/app/k", "live.example.com/****", "without its scheme", "rtmp://HOST"),

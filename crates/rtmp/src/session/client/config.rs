@@ -52,6 +52,8 @@ pub struct ClientConfig {
     pub fourcc_list: Vec<String>,
     /// Enhanced RTMP v2 `capsEx`: 1 reconnect, 2 multitrack, 4 ModEx, 8 nanosecond offsets.
     pub caps_ex: u32,
+    /// Marks of the relays that the stream has come through, the oldest first: see [`hops`](crate::session::hops).
+    pub hops: Vec<String>,
 }
 
 impl ClientConfig {
@@ -80,6 +82,7 @@ impl ClientConfig {
             digest: false,
             fourcc_list: Vec::new(),
             caps_ex: 0,
+            hops: Vec::new(),
         }
     }
 }

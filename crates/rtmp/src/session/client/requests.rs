@@ -4,6 +4,7 @@ use crate::amf0::Value;
 use crate::command::Command;
 use crate::message::{Control, UserControl};
 use crate::secret::Secret;
+use crate::session::hops;
 use crate::session::names::clean;
 
 /// Status codes that mean no, whatever level they come with.
@@ -51,6 +52,10 @@ impl ClientSession {
             ("pageUrl", config.page_url.as_str()),
         ];
         object.extend(texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, text.into())));
+        let hops = hops::write(&config.hops);
+        if !hops.is_empty() {
+            object.push((hops::PROPERTY, hops.into()));
+        }
         if config.role == Role::Play {
             // What Flash Player says of itself; some servers pick codecs by it.
             object.push(("fpad", Value::Boolean(false)));

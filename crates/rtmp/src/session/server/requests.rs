@@ -6,6 +6,7 @@ use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::secret::Secret;
+use crate::session::hops;
 
 /// A connect command (Adobe RTMP 1.0 §7.2.1.1).
 ///
@@ -32,6 +33,8 @@ pub struct ConnectRequest {
     pub audio_fourcc_info: Vec<(String, u32)>,
     /// Enhanced RTMP v2: 1 reconnect | 2 multitrack | 4 ModEx | 8 nanosecond offsets.
     pub caps_ex: u32,
+    /// Marks of the relays that the stream has come through: see [`hops`](crate::session::hops). Empty for most clients.
+    pub hops: Vec<String>,
     /// What followed the connect object.
     pub args: Vec<Value>,
 }
@@ -65,6 +68,7 @@ impl ConnectRequest {
             video_fourcc_info: fourcc_info(object.get("videoFourCcInfoMap")),
             audio_fourcc_info: fourcc_info(object.get("audioFourCcInfoMap")),
             caps_ex: flags(object.get_f64("capsEx")),
+            hops: hops::read(object.get_str(hops::PROPERTY).unwrap_or_default()),
             args: command.arguments.clone(),
         })
     }
