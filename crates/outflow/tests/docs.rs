@@ -213,7 +213,7 @@ fn every_name_in_json_is_on_the_page_for_operators() {
     let text = page("docs/operating.md");
     let section = between(&text, "### JSON events", "\n## ");
     let shown = ticked(section);
-    let code = include_str!("../src/cli/json.rs").split("#[cfg(test)]").next().unwrap();
+    let code = include_str!("../src/monitor/json.rs").split("#[cfg(test)]").next().unwrap();
     let names: Vec<&str> = code.split('"').skip(1).step_by(2).filter(|name| is_name(name)).collect();
     assert!(names.len() > 50, "{names:?}");
     let missing: Vec<&str> = names.into_iter().filter(|name| !shown.contains(name)).collect();
