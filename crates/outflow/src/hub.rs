@@ -142,6 +142,18 @@ impl<T: Item> Hub<T> {
         self.ring.lock().next_entry(now, fresh)
     }
 
+    /// The same for a reader that comes from another stream, of which it has read what arrived up to `read`: an entry
+    /// point from before that would bring back a time that its peer has seen.
+    pub fn entry_after(&self, read: Option<Instant>, now: Instant, fresh: Duration) -> u64 {
+        let ring = self.ring.lock();
+        let entry = ring.next_entry(now, fresh);
+        let arrival = ring.slot(entry).map(|slot| slot.arrival);
+        match arrival.zip(read) {
+            Some((arrival, read)) if arrival <= read => ring.head(),
+            _ => entry,
+        }
+    }
+
     /// Items published since the start.
     pub fn head(&self) -> u64 {
         self.ring.lock().head()

@@ -89,6 +89,11 @@ impl Cursor {
         Self { place: Place::Waiting(mark), ..Self::new(Start::Next, max_lag, delay) }
     }
 
+    /// A reader with the limits of this one, of another hub: it begins like one of [`Cursor::since`].
+    pub fn elsewhere(&self, mark: u64) -> Self {
+        Self::since(mark, self.max_lag, self.delay)
+    }
+
     /// True once it has begun to read.
     pub fn has_begun(&self) -> bool {
         matches!(self.place, Place::At(_))
