@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::hooks::Caller;
+use crate::http;
 use crate::listen::{Door, Port};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event};
@@ -20,6 +21,7 @@ use crate::net::dial::Resolver;
 use crate::net::tls::Identity;
 use crate::relay::view::Applied;
 use crate::relay::{Around, Relay, RelayGate};
+use crate::stop::stopper;
 
 /// Everything went as it should.
 pub const OK: i32 = 0;
@@ -63,9 +65,11 @@ pub struct Surroundings {
 /// failure was an event.
 pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     let (board, out) = (around.board.clone(), around.events.clone());
-    let seen = board.clone();
+    let (seen, feed) = (board.clone(), Arc::<http::Feed>::default());
+    let fed = feed.clone();
     let events: monitor::Sink = Arc::new(move |event| {
         seen.on(&event);
+        fed.push(&event);
         out(event);
     });
     system::raise_descriptors(&events);
@@ -84,7 +88,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
             return FAILED;
         }
     };
-    let server = match Server::open(&serve, relay, &env, &events) {
+    let server = match Server::open(&serve, relay, feed, &env, &events) {
         Ok(server) => server,
         Err(ended) => {
             events(Event::Failure { who: WHO.into(), reason: ended });
@@ -101,13 +105,21 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
 struct Server {
     relay: Arc<Relay>,
     ports: Vec<Port>,
+    api: Option<http::Bound>,
+    feed: Arc<http::Feed>,
     identity: Option<Arc<Identity>>,
     events: monitor::Sink,
 }
 
 impl Server {
     /// Binds every port, or none.
-    fn open(serve: &Serve, relay: Arc<Relay>, env: &Env, events: &monitor::Sink) -> Result<Self, Ended> {
+    fn open(
+        serve: &Serve,
+        relay: Arc<Relay>,
+        feed: Arc<http::Feed>,
+        env: &Env,
+        events: &monitor::Sink,
+    ) -> Result<Self, Ended> {
         let listen = &serve.config.listen;
         let identity = match &serve.config.tls {
             Some(tls) => Some(
@@ -138,10 +150,29 @@ impl Server {
             relay.listens_on(port.address, through_tls);
             ports.push(port);
         }
-        Ok(Self { relay, ports, identity, events: events.clone() })
+        let api = match listen.http {
+            Some(address) => Some(http::bind(address, &serve.config.api)?),
+            None => None,
+        };
+        Ok(Self { relay, ports, api, feed, identity, events: events.clone() })
     }
 
-    async fn run(self, serve: Serve) -> i32 {
+    async fn run(mut self, serve: Serve) -> i32 {
+        let (end_of_api, stop) = stopper();
+        let mut api = None;
+        if let Some(bound) = self.api.take() {
+            match bound.start(self.parts(&serve.load), stop) {
+                Ok(handle) => {
+                    let (address, serves) = (handle.address, "API".to_owned());
+                    (self.events)(Event::Listening { address, serves });
+                    api = Some(handle);
+                }
+                Err(reason) => {
+                    (self.events)(Event::Failure { who: WHO.into(), reason });
+                    return FAILED;
+                }
+            }
+        }
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
             (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
         else {
@@ -168,10 +199,26 @@ impl Server {
         }
         system::stopping();
         self.ports.iter().for_each(Port::close);
+        // The API answers until the end, and says that the relay is not ready.
         tokio::select! {
-            () = self.relay.drain() => OK,
-            () = second(&mut interrupt, &mut terminate) => OK,
+            () = self.relay.drain() => {}
+            () = second(&mut interrupt, &mut terminate) => {}
         }
+        end_of_api.stop();
+        if let Some(mut api) = api {
+            // Bounded by the API's own limits; nobody waits on this thread any more.
+            api.join();
+        }
+        OK
+    }
+
+    /// What the API is made of.
+    fn parts(&self, load: &Load) -> http::Parts {
+        let (relay, load) = (self.relay.clone(), load.clone());
+        let (identity, events) = (self.identity.clone(), self.events.clone());
+        let again = relay.clone();
+        let reload = Arc::new(move || reload(&again, &load, identity.as_deref(), &events));
+        http::Parts { relay, feed: self.feed.clone(), reload }
     }
 
     /// Puts what the file says now in force; with a mistake in it nothing changes.

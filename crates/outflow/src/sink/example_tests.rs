@@ -45,6 +45,7 @@ async fn the_example_for_contributors_tells_how_much_came() {
             }
         }),
         name: "c".into(),
+        switches: Default::default(),
         env: Env::new(Arc::new(SystemResolver), Arc::new(|_| {})),
     };
     let (progress, stats) = (job.progress.clone(), job.stats.clone());
@@ -54,7 +55,15 @@ async fn the_example_for_contributors_tells_how_much_came() {
         let flags = Flags { keyframe: true, ..Flags::default() };
         for dts in 0.. {
             let body = b"\x17\x01key".as_slice().into();
-            writer.push(Packet { kind: Kind::Video, track: 0, dts: dts * 40, cts: 0, flags, body, arrival: Instant::now() });
+            writer.push(Packet {
+                kind: Kind::Video,
+                track: 0,
+                dts: dts * 40,
+                cts: 0,
+                flags,
+                body,
+                arrival: Instant::now(),
+            });
             if tokio::time::timeout(Duration::from_millis(20), changed.notified()).await.is_ok() {
                 break;
             }
