@@ -24,6 +24,7 @@ use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::monitor::Event;
 use crate::node::{MediaUrl, Node};
 use crate::options::{OptionSpec, Type};
+use crate::stop::stopper;
 
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("ffmpeg", Type::Text, "ffmpeg", "the program to run: a path, or a name that is looked up in PATH"),
@@ -115,8 +116,13 @@ impl FfmpegSource {
         let (sender, pieces) = sync_channel(PIECES);
         let fate = Arc::new(Mutex::new(None));
         let mut media = Some(Pieces::new(pieces, stop.clone()));
-        let player = play::on_thread(job, STYLE, Box::new(move || open_stream(media.take())));
-        let copier = child.copy(sender, self.timeout, PIECE, stop, fate.clone());
+        let (done, unread) = stopper();
+        let player = async {
+            let ended = play::on_thread(job, STYLE, Box::new(move || open_stream(media.take()))).await;
+            done.stop();
+            ended
+        };
+        let copier = child.copy(sender, self.timeout, PIECE, stop, unread, fate.clone());
         // Both end when either does: the player drops its end of the channel, the copier its own.
         let (ended, left) = tokio::join!(player, copier);
         let fate = fate.lock().take();
