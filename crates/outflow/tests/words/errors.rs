@@ -407,3 +407,14 @@ fn words_that_are_no_text() {
     let errors = outflow::cli::parse_with(&args, &crate::registry::World, &crate::registry::registries()).unwrap_err();
     assert!(errors.list[0].problem.contains("UTF-8"));
 }
+
+#[test]
+fn options_of_the_program_alone_are_no_request_for_help() {
+    for line in ["-runfor=500", "-graph", "-args=/run/empty", "-stats -json", "-y"] {
+        let errors = mistakes(line);
+        assert_eq!(errors.len(), 1, "{line}: {errors:#?}");
+        assert!(errors[0].problem.contains("nothing would run"), "{line}: {}", errors[0]);
+        assert!(errors[0].hint.as_deref().unwrap_or_default().contains("-i URL -o URL"), "{line}");
+    }
+    assert!(matches!(parse_words::<&str>(&[]), Ok(outflow::cli::Command::Help(_))), "an empty line asks for help");
+}
