@@ -105,6 +105,7 @@ impl FfmpegSource {
     /// Runs with `own` as the program that guards the child.
     async fn run_with(&mut self, own: PathBuf, job: SourceJob) -> Ended {
         let (name, stop, shown) = (job.name.clone(), job.stop.clone(), self.command.shown().to_owned());
+        let events = job.events.clone();
         let child = match Child::start(&own, &self.command, job.realtime) {
             Ok(child) => child,
             Err(error) => {
@@ -126,20 +127,30 @@ impl FfmpegSource {
         // Both end when either does: the player drops its end of the channel, the copier its own.
         let (ended, left) = tokio::join!(player, copier);
         let fate = fate.lock().take();
-        self.verdict(&name, ended, fate, &left)
+        let words = self.command.mask(&fault::last_words(&left.said));
+        let ended = self.verdict(&name, ended, fate, &left, &words);
+        if ended.is_clean() && !words.is_empty() {
+            // It says only errors, and gives 0 also where it lost the end of its input.
+            let text = format!("ffmpeg ended as if all were well, but had said: {words}");
+            events(Event::Warning { who: name, text });
+        }
+        ended
     }
 
     /// What the run's ending is, from what the player met, how the child ended, and what it left.
-    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, left: &Left) -> Ended {
+    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, left: &Left, words: &str) -> Ended {
         if ended.reason == Reason::Stopped {
             return ended;
         }
-        let words = self.command.mask(&fault::last_words(&left.said));
         let said = if words.is_empty() { String::new() } else { format!("; it said: {words}") };
-        if let Some(Fate::Exited(status)) = &fate
-            && !left.gave
-            && let Some(fault) = fault::find(&left.said, status.code(), self.command.is_here())
-        {
+        // Its file header and metadata alone are no media.
+        let nothing = !left.gave || ended.text == play::NO_MEDIA;
+        let code = match &fate {
+            Some(Fate::Exited(status)) => status.code(),
+            Some(Fate::Done) if !words.is_empty() => Some(0),
+            _ => None,
+        };
+        if nothing && let Some(fault) = fault::find(&left.said, code, self.command.is_here()) {
             // Its name is told before the text.
             let shown = self.command.shown();
             let what = if shown.rsplit('/').next() == Some(name) { "it" } else { shown };
@@ -153,6 +164,7 @@ impl FfmpegSource {
             Some(Fate::Done) if ended.is_clean() => return ended,
             Some(Fate::Hung) => format!("ffmpeg gave nothing for {} s and was ended", self.timeout.as_secs()),
             Some(Fate::Exited(status)) => format!("ffmpeg ended: {status}"),
+            Some(Fate::Done) if nothing => "ffmpeg ended without any media".to_owned(),
             // It ended well, but what it wrote was not; or we ended it, since that could not be read.
             Some(Fate::Done | Fate::Unread) | None => format!("what ffmpeg wrote is no media: {}", ended.text),
             Some(Fate::Lost(error)) => format!("the pipe from ffmpeg broke: {error}"),
