@@ -261,6 +261,16 @@ fn errors_that_ffmpeg_ended_well_with_are_warnings() {
     assert!(said.ends_with("Some(0)"), "{said}");
 }
 
+#[test]
+fn an_output_that_never_was_live_names_what_its_input_met() {
+    // A port that nobody listens on: it is bound, and given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let said = program(&["-runfor=700", "-i", &format!("rtmp://127.0.0.1:{port}/live/x"), "-o", "null"]);
+    let line = said.lines().find(|line| line.contains("never was live")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("its input 127.0.0.1 gave nothing: ") && line.contains("refused"), "{said}");
+    assert!(said.ends_with("Some(1)"), "{said}");
+}
+
 /// True once a process is gone (a zombie is gone too).
 fn is_gone(pid: u32) -> bool {
     !matches!(std::fs::read_to_string(format!("/proc/{pid}/stat")), Ok(stat) if !stat.contains(") Z "))
