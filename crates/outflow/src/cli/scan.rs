@@ -87,6 +87,10 @@ pub(super) fn scan(args: &[OsString], environment: &dyn Environment) -> Scan {
     let mut after_url = false;
     while let Some(word) = words.next() {
         if words.index > MOST_WORDS {
+    // Without them the rest reads otherwise than it was typed: its mistakes would be none.
+    if !scan.errors.is_empty() {
+        return scan;
+    }
             scan.errors.push(SpecError::new(format!("there are more than {MOST_WORDS} words")));
             break;
         }

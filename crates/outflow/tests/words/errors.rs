@@ -418,3 +418,16 @@ fn options_of_the_program_alone_are_no_request_for_help() {
     }
     assert!(matches!(parse_words::<&str>(&[]), Ok(outflow::cli::Command::Help(_))), "an empty line asks for help");
 }
+
+#[test]
+fn a_word_that_is_no_text_is_one_mistake() {
+    use std::os::unix::ffi::OsStringExt;
+    for bad in [b"rtmp://h/live/k\xff".to_vec(), b"\xff".to_vec()] {
+        let mut words: Vec<std::ffi::OsString> = ["-i", "in.flv", "-o"].map(Into::into).into();
+        words.push(std::ffi::OsString::from_vec(bad));
+        let errors = outflow::cli::parse_with(&words, &crate::registry::World, &crate::registry::registries());
+        let errors = errors.unwrap_err().list;
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert!(errors[0].problem.contains("not UTF-8") && errors[0].word_index == 4, "{errors:?}");
+    }
+}
