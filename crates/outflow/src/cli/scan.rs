@@ -97,7 +97,10 @@ pub(super) fn scan(args: &[OsString], environment: &dyn Environment) -> Scan {
         let count = scan.items.len();
         scan_word(&mut scan, &mut words, environment, word, after_url);
         if scan.items.len() > count {
-            after_url = matches!(scan.items.last(), Some(Item::Url { .. }));
+            after_url = match scan.items.last() {
+                Some(Item::Url { text, direction, .. }) => !is_whole(text, *direction, environment),
+                _ => false,
+            };
         }
     }
     scan
@@ -106,6 +109,16 @@ pub(super) fn scan(args: &[OsString], environment: &dyn Environment) -> Scan {
 fn scan_word(scan: &mut Scan, words: &mut Words, environment: &dyn Environment, word: String, after_url: bool) {
     let index = words.index;
     let direction = |name: &str| match name {
+/// True for a URL that stands there whole: no shell can have cut it, so that what follows is no piece of a key.
+fn is_whole(text: &str, direction: Direction, environment: &dyn Environment) -> bool {
+    if text.contains("://") || text.contains(['?', '&', ';', '=', '@', '#']) {
+        return false;
+    }
+    let head = text.split(':').next().unwrap_or(text);
+    let here = || direction == Direction::Source && [head, text].iter().any(|path| environment.exists(path));
+    matches!(head, "null" | "-" | "pipe") || here()
+}
+
         "i" | "src" => Some(Direction::Source),
         "o" | "dst" => Some(Direction::Sink),
         _ => None,

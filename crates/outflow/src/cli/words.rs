@@ -138,7 +138,7 @@ impl Reader<'_> {
             head,
             separator: cut.separator,
             pieces: cut.pieces(),
-            clear: cut.escaped() || indirect,
+            clear: cut.escaped() || indirect || holds_no_key(cut.head),
             url: Some(url),
         };
         let role = self.role_of_url(&word, direction)?;
@@ -305,6 +305,11 @@ impl Reader<'_> {
         node.name = named.clone().unwrap_or_else(|| base_name(&node, role));
         Some(Declared { node, named: named.is_some(), role, id: typed.id, takes: typed.takes })
     }
+}
+
+/// True for words in the place of a URL that are whole: what follows them after `:` can't be the rest of a key.
+fn holds_no_key(head: &str) -> bool {
+    matches!(head, "null" | "-")
 }
 
 /// The name of a word that was given none: the host, the file, or the kind.

@@ -431,3 +431,20 @@ fn a_word_that_is_no_text_is_one_mistake() {
         assert!(errors[0].problem.contains("not UTF-8") && errors[0].word_index == 4, "{errors:?}");
     }
 }
+
+#[test]
+fn what_can_be_no_piece_of_a_key_is_named() {
+    check(&[
+        // A file that is there, and `null`, were not cut by any shell.
+        ("-i in.flv resample -o null", "resample", "no word that is known", "inspect"),
+        ("-i in.flv:loop resample -o null", "resample", "no word that is known", "inspect"),
+        ("-i in.flv -o null resample", "resample", "no word that is known", "inspect"),
+        ("-i in.flv -o null -resample", "-resample", "not an option", "outflow help"),
+        ("-i in.flv -o null:rtmp_listen=1", "null:rtmp_listen=****", "not an option of null", "outflow help null"),
+        ("-i in.flv -o -", "-", "nothing here can use it", ".flv"),
+        // A URL may have been, and so may the value of an option.
+        ("-i in.flv -o rtmp://h/live/k resample", "****", "no word that is known", "quotes"),
+        ("-i rtmp://h/live/k resample -o null", "****", "no word that is known", "quotes"),
+        ("-i in.flv -o null:name=x resample", "****", "no word that is known", "quotes"),
+    ]);
+}
