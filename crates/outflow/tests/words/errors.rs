@@ -448,3 +448,14 @@ fn what_can_be_no_piece_of_a_key_is_named() {
         ("-i in.flv -o null:name=x resample", "****", "no word that is known", "quotes"),
     ]);
 }
+
+#[test]
+fn mistakes_name_the_words_that_were_typed() {
+    check(&[
+        ("-i in.flv -o null --null:bogus=x", "--null:bogus=****", "no word and no program option", ""),
+        ("-i in.flv -o null --null@bogus=x", "--null@bogus=****", "no word and no program option", ""),
+        ("-i in.flv -o null --file:loop=maybe", "--file:loop=maybe", "", ""),
+        ("-i in.flv -o null @9", "@9", "no word follows the link", "before the word"),
+        ("-i in.flv -o null @#video", "@#video", "no word follows the link", "before the word"),
+    ]);
+}
