@@ -80,8 +80,8 @@ impl Writer {
             };
         }
         let first = run.packets.first().map_or(0, |message| message.packet.dts);
-        if run.switched {
-            self.time.take_over(first);
+        if let (true, Some(entry)) = (run.switched, run.packets.first()) {
+            self.time.take_over(&entry.packet);
         }
         if run.switched || !self.time.has_begun() {
             self.floor = first;
@@ -97,7 +97,7 @@ impl Writer {
             let packet = &message.packet;
             // Audio from before the first picture has no place in the file.
             if packet.dts >= self.floor
-                && let Some(time) = self.time.time(packet.kind, packet.dts)
+                && let Some(time) = self.time.time(packet)
             {
                 self.tag(packet, time);
                 self.waiting.push(message.clone());
