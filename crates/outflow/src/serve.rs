@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::hooks::Caller;
+use crate::http::{self, Feed, Parts};
 use crate::listen::{Door, Port};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event};
@@ -20,6 +21,7 @@ use crate::net::dial::Resolver;
 use crate::net::tls::Identity;
 use crate::relay::view::Applied;
 use crate::relay::{Around, Relay, RelayGate};
+use crate::stop::stopper;
 
 /// Everything went as it should.
 pub const OK: i32 = 0;
@@ -63,11 +65,11 @@ pub struct Surroundings {
 /// failure was an event.
 pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     let (board, out) = (around.board.clone(), around.events.clone());
-    let seen = board.clone();
-    let events: monitor::Sink = Arc::new(move |event| {
+    let (seen, feed) = (board.clone(), Arc::<Feed>::default());
+    let events: monitor::Sink = feed.sink(Arc::new(move |event| {
         seen.on(&event);
         out(event);
-    });
+    }));
     system::raise_descriptors(&events);
     let env = Env::new(around.resolver.clone(), events.clone());
     let runtime = Handle::current();
@@ -84,7 +86,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
             return FAILED;
         }
     };
-    let server = match Server::open(&serve, relay, &env, &events) {
+    let mut server = match Server::open(&serve, relay, &env, &events) {
         Ok(server) => server,
         Err(ended) => {
             events(Event::Failure { who: WHO.into(), reason: ended });
@@ -95,12 +97,30 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         mistakes.into_iter().for_each(failed);
         return CONFIG;
     }
-    server.run(serve).await
+    let (api_end, stop) = stopper();
+    let api = match server.api.take().map(|api| api.start(server.parts(feed, &serve), stop)).transpose() {
+        Ok(api) => api,
+        Err(ended) => {
+            events(Event::Failure { who: WHO.into(), reason: ended });
+            return FAILED;
+        }
+    };
+    if let Some(api) = &api {
+        events(Event::Listening { address: api.address, serves: "API".into() });
+    }
+    let code = server.run(serve).await;
+    // It tells of the end to its end.
+    api_end.stop();
+    if let Some(mut api) = api {
+        let _ = tokio::task::spawn_blocking(move || api.join()).await;
+    }
+    code
 }
 
 struct Server {
     relay: Arc<Relay>,
     ports: Vec<Port>,
+    api: Option<http::Bound>,
     identity: Option<Arc<Identity>>,
     events: monitor::Sink,
 }
@@ -138,7 +158,16 @@ impl Server {
             relay.listens_on(port.address, through_tls);
             ports.push(port);
         }
-        Ok(Self { relay, ports, identity, events: events.clone() })
+        let api = listen.http.map(|address| http::bind(address, &serve.config.api)).transpose()?;
+        Ok(Self { relay, ports, api, identity, events: events.clone() })
+    }
+
+    /// What the API is made of.
+    fn parts(&self, feed: Arc<Feed>, serve: &Serve) -> Parts {
+        let (relay, load, identity) = (self.relay.clone(), serve.load.clone(), self.identity.clone());
+        let events = self.events.clone();
+        let again = move || reload(&relay, &load, identity.as_deref(), &events);
+        Parts { relay: self.relay.clone(), feed, reload: Arc::new(again) }
     }
 
     async fn run(self, serve: Serve) -> i32 {
