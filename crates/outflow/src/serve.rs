@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::hooks::Caller;
-use crate::http;
+use crate::http::{self, Feed, Parts};
 use crate::listen::{Door, Port};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event};
@@ -65,13 +65,11 @@ pub struct Surroundings {
 /// failure was an event.
 pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     let (board, out) = (around.board.clone(), around.events.clone());
-    let (seen, feed) = (board.clone(), Arc::<http::Feed>::default());
-    let fed = feed.clone();
-    let events: monitor::Sink = Arc::new(move |event| {
+    let (seen, feed) = (board.clone(), Arc::<Feed>::default());
+    let events: monitor::Sink = feed.sink(Arc::new(move |event| {
         seen.on(&event);
-        fed.push(&event);
         out(event);
-    });
+    }));
     system::raise_descriptors(&events);
     let env = Env::new(around.resolver.clone(), events.clone());
     let runtime = Handle::current();
@@ -88,7 +86,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
             return FAILED;
         }
     };
-    let server = match Server::open(&serve, relay, feed, &env, &events) {
+    let mut server = match Server::open(&serve, relay, &env, &events) {
         Ok(server) => server,
         Err(ended) => {
             events(Event::Failure { who: WHO.into(), reason: ended });
@@ -99,27 +97,37 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         mistakes.into_iter().for_each(failed);
         return CONFIG;
     }
-    server.run(serve).await
+    let (api_end, stop) = stopper();
+    let api = match server.api.take().map(|api| api.start(server.parts(feed, &serve), stop)).transpose() {
+        Ok(api) => api,
+        Err(ended) => {
+            events(Event::Failure { who: WHO.into(), reason: ended });
+            return FAILED;
+        }
+    };
+    if let Some(api) = &api {
+        events(Event::Listening { address: api.address, serves: "API".into() });
+    }
+    let code = server.run(serve).await;
+    // It tells of the end to its end.
+    api_end.stop();
+    if let Some(mut api) = api {
+        let _ = tokio::task::spawn_blocking(move || api.join()).await;
+    }
+    code
 }
 
 struct Server {
     relay: Arc<Relay>,
     ports: Vec<Port>,
     api: Option<http::Bound>,
-    feed: Arc<http::Feed>,
     identity: Option<Arc<Identity>>,
     events: monitor::Sink,
 }
 
 impl Server {
     /// Binds every port, or none.
-    fn open(
-        serve: &Serve,
-        relay: Arc<Relay>,
-        feed: Arc<http::Feed>,
-        env: &Env,
-        events: &monitor::Sink,
-    ) -> Result<Self, Ended> {
+    fn open(serve: &Serve, relay: Arc<Relay>, env: &Env, events: &monitor::Sink) -> Result<Self, Ended> {
         let listen = &serve.config.listen;
         let identity = match &serve.config.tls {
             Some(tls) => Some(
@@ -150,29 +158,19 @@ impl Server {
             relay.listens_on(port.address, through_tls);
             ports.push(port);
         }
-        let api = match listen.http {
-            Some(address) => Some(http::bind(address, &serve.config.api)?),
-            None => None,
-        };
-        Ok(Self { relay, ports, api, feed, identity, events: events.clone() })
+        let api = listen.http.map(|address| http::bind(address, &serve.config.api)).transpose()?;
+        Ok(Self { relay, ports, api, identity, events: events.clone() })
     }
 
-    async fn run(mut self, serve: Serve) -> i32 {
-        let (end_of_api, stop) = stopper();
-        let mut api = None;
-        if let Some(bound) = self.api.take() {
-            match bound.start(self.parts(&serve.load), stop) {
-                Ok(handle) => {
-                    let (address, serves) = (handle.address, "API".to_owned());
-                    (self.events)(Event::Listening { address, serves });
-                    api = Some(handle);
-                }
-                Err(reason) => {
-                    (self.events)(Event::Failure { who: WHO.into(), reason });
-                    return FAILED;
-                }
-            }
-        }
+    /// What the API is made of.
+    fn parts(&self, feed: Arc<Feed>, serve: &Serve) -> Parts {
+        let (relay, load, identity) = (self.relay.clone(), serve.load.clone(), self.identity.clone());
+        let events = self.events.clone();
+        let again = move || reload(&relay, &load, identity.as_deref(), &events);
+        Parts { relay: self.relay.clone(), feed, reload: Arc::new(again) }
+    }
+
+    async fn run(self, serve: Serve) -> i32 {
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
             (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
         else {
@@ -199,26 +197,10 @@ impl Server {
         }
         system::stopping();
         self.ports.iter().for_each(Port::close);
-        // The API answers until the end, and says that the relay is not ready.
         tokio::select! {
-            () = self.relay.drain() => {}
-            () = second(&mut interrupt, &mut terminate) => {}
+            () = self.relay.drain() => OK,
+            () = second(&mut interrupt, &mut terminate) => OK,
         }
-        end_of_api.stop();
-        if let Some(mut api) = api {
-            // Bounded by the API's own limits; nobody waits on this thread any more.
-            api.join();
-        }
-        OK
-    }
-
-    /// What the API is made of.
-    fn parts(&self, load: &Load) -> http::Parts {
-        let (relay, load) = (self.relay.clone(), load.clone());
-        let (identity, events) = (self.identity.clone(), self.events.clone());
-        let again = relay.clone();
-        let reload = Arc::new(move || reload(&again, &load, identity.as_deref(), &events));
-        http::Parts { relay, feed: self.feed.clone(), reload }
     }
 
     /// Puts what the file says now in force; with a mistake in it nothing changes.
