@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 pub use crowd::Crowd;
 
-use crate::error::Ended;
+use crate::error::{Ended, Origin, Reason, Retry};
 use crate::monitor::{self, Event};
 use crate::net::bind::{bind_here, cannot_bind};
 use crate::net::dial::Resolver;
@@ -147,7 +147,7 @@ impl Listeners {
                     return Ok(claim);
                 }
                 // A word before has the port, at an address that holds this one or is held by it.
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                     let own = bound.iter().find(|(own, _)| {
                         own.port() == address.port() && (own.ip().is_unspecified() || address.ip().is_unspecified())
                     });

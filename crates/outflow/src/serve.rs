@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -164,10 +165,17 @@ impl Server {
 
     /// What the API is made of.
     fn parts(&self, feed: Arc<Feed>, serve: &Serve) -> Parts {
+        Parts { relay: self.relay.clone(), feed, reload: self.reload(serve) }
+    }
+
+    /// Reads the file and puts it in force; one at a time. It may wait for a disk: not to be called where media runs.
+    fn reload(&self, serve: &Serve) -> http::Reload {
         let (relay, load, identity) = (self.relay.clone(), serve.load.clone(), self.identity.clone());
-        let events = self.events.clone();
-        let again = move || reload(&relay, &load, identity.as_deref(), &events);
-        Parts { relay: self.relay.clone(), feed, reload: Arc::new(again) }
+        let (events, one) = (self.events.clone(), Mutex::new(()));
+        Arc::new(move || {
+            let _one = one.lock();
+            reload(&relay, &load, identity.as_deref(), &events)
+        })
     }
 
     async fn run(self, serve: Serve) -> i32 {
@@ -176,22 +184,18 @@ impl Server {
         else {
             return FAILED;
         };
-        let mut look = tokio::time::interval(LOOK);
-        let mut seen = serve.look.as_ref().and_then(|look| look());
+        let reload = self.reload(&serve);
+        if let Some(look) = serve.look {
+            tokio::spawn(watch(look, reload.clone()));
+        }
         let _watchdog = system::ready(&self.events);
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 _ = hangup.recv() => {
-                    let _ = self.reload(&serve.load);
-                }
-                _ = look.tick() => {
-                    let Some(now) = serve.look.as_ref().and_then(|look| look()) else { continue };
-                    if seen.as_ref() != Some(&now) {
-                        seen = Some(now);
-                        let _ = self.reload(&serve.load);
-                    }
+                    let reload = reload.clone();
+                    tokio::task::spawn_blocking(move || reload());
                 }
             }
         }
@@ -202,10 +206,26 @@ impl Server {
             () = second(&mut interrupt, &mut terminate) => OK,
         }
     }
+}
 
-    /// Puts what the file says now in force; with a mistake in it nothing changes.
-    fn reload(&self, load: &Load) -> Result<Applied, Vec<String>> {
-        reload(&self.relay, load, self.identity.as_deref(), &self.events)
+/// Reloads when the file has changed. A disk that hangs holds nobody up but this.
+async fn watch(look: Look, reload: http::Reload) {
+    let read = || {
+        let look = look.clone();
+        tokio::task::spawn_blocking(move || look())
+    };
+    let mut seen = read().await.ok().flatten();
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A file that is away for a moment is being written.
+        let Ok(Some(now)) = read().await else { continue };
+        if seen.as_ref() != Some(&now) {
+            seen = Some(now);
+            let reload = reload.clone();
+            let _ = tokio::task::spawn_blocking(move || reload()).await;
+        }
     }
 }
 
