@@ -7,6 +7,7 @@ mod serve;
 pub mod word;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 
 pub use crowd::Crowd;
 
-use crate::error::Ended;
+use crate::error::{Ended, Origin, Reason, Retry};
 use crate::monitor::{self, Event};
 use crate::net::bind::{bind_here, cannot_bind};
 use crate::net::dial::Resolver;
