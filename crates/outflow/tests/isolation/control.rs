@@ -8,6 +8,8 @@ use outflow_testkit::ingest::{Behaviour, Ingest, Setup};
 use outflow_testkit::media::made_up;
 use outflow_testkit::proc::{Child, Command};
 
+use crate::show::in_memory;
+
 /// A program with one output, and its receiver.
 pub(crate) struct Control {
     receiver: Ingest,
@@ -19,9 +21,7 @@ pub(crate) struct Control {
 impl Control {
     /// Starts it, for so long.
     pub(crate) async fn start(seconds: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("control.flv");
-        std::fs::write(&file, flv::write(&made_up(seconds * 25, 50, 2000))).unwrap();
+        let (folder, file) = in_memory("control.flv", &flv::write(&made_up(seconds * 25, 50, 2000)));
         let aside = Aside::start();
         let receiver = aside.run(Setup::new([Behaviour::Good]).without_bodies().start()).await;
         let child =
