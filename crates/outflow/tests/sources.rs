@@ -274,7 +274,7 @@ fn an_output_that_never_was_live_names_what_its_input_met() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let said = program(&["-runfor=700", "-i", &format!("rtmp://127.0.0.1:{port}/live/x"), "-o", "null"]);
     let line = said.lines().find(|line| line.contains("never was live")).unwrap_or_else(|| panic!("{said}"));
-    assert!(line.contains("its input 127.0.0.1 gave nothing: ") && line.contains("refused"), "{said}");
+    assert!(line.contains("its input 127.0.0.1 failed: ") && line.contains("refused"), "{said}");
     assert!(said.ends_with("Some(1)"), "{said}");
 }
 
