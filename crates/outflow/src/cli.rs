@@ -4,7 +4,6 @@ mod check;
 pub mod console;
 pub mod environment;
 mod help;
-mod json;
 mod lines;
 pub mod mistakes;
 pub mod program;

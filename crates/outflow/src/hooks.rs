@@ -207,7 +207,7 @@ impl Caller {
 fn meanwhile(hook: &Hook, kind: Kind) -> &'static str {
     match (kind, hook.allow_on_failure) {
         (Kind::Tell, _) => "",
-        (Kind::Ask, true) => "; who would need its word is let in (allow_on_failure)",
+        (Kind::Ask, true) => "; who would need its word is let in (on_failure is allow)",
         (Kind::Ask, false) => "; who needs its word is refused",
     }
 }

@@ -86,9 +86,10 @@ impl<T: Item> Publisher<T> {
         self.hub.ring.lock().enter_at(seq, headers);
     }
 
-    /// Forgets the current group of pictures: joiners wait for the next entry point. Readers in it go on.
-    pub fn forget_entries(&mut self) {
-        self.hub.ring.lock().forget_entries();
+    /// The source has ended: joiners wait for the next entry point. Readers go on, and those with a `delay` for which the
+    /// source is still there may begin where they could have begun then.
+    pub fn close_entries(&mut self, now: Instant) {
+        self.hub.ring.lock().close_entries(now);
     }
 }
 
@@ -139,6 +140,18 @@ impl<T: Item> Hub<T> {
     /// (it is what called the reader into being), else at the head. For [`Cursor::since`].
     pub fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {
         self.ring.lock().next_entry(now, fresh)
+    }
+
+    /// The same for a reader that comes from another stream, of which it has read what arrived up to `read`: an entry
+    /// point from before that would bring back a time that its peer has seen.
+    pub fn entry_after(&self, read: Option<Instant>, now: Instant, fresh: Duration) -> u64 {
+        let ring = self.ring.lock();
+        let entry = ring.next_entry(now, fresh);
+        let arrival = ring.slot(entry).map(|slot| slot.arrival);
+        match arrival.zip(read) {
+            Some((arrival, read)) if arrival <= read => ring.head(),
+            _ => entry,
+        }
     }
 
     /// Items published since the start.

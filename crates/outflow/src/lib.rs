@@ -10,6 +10,7 @@ pub mod error;
 pub mod filter;
 pub mod graph;
 pub mod hooks;
+pub mod http;
 pub mod hub;
 pub mod ingest;
 pub mod input;

@@ -7,7 +7,6 @@ mod serve;
 pub mod word;
 
 use std::collections::HashMap;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,8 +18,9 @@ use tokio::sync::Notify;
 
 pub use crowd::Crowd;
 
-use crate::error::{Ended, Origin, Reason, Retry};
+use crate::error::Ended;
 use crate::monitor::{self, Event};
+use crate::net::bind::{bind_here, cannot_bind};
 use crate::net::dial::Resolver;
 use crate::net::pump::Pumps;
 use crate::net::tls::Identity;
@@ -31,8 +31,6 @@ use crate::stop::{Stop, Stopper, stopper};
 const PORT: u16 = 1935;
 /// The same for `rtmps://`.
 const TLS_PORT: u16 = 1936;
-/// Connections waiting to be accepted.
-const BACKLOG: i32 = 1024;
 /// Connections served at once by one listener.
 const MOST: usize = 8192;
 
@@ -133,7 +131,7 @@ impl Listeners {
             {
                 return Ok(listener.claim(shown));
             }
-            match bind(address) {
+            match bind_here(address) {
                 Ok(socket) => {
                     let registry = Arc::<Registry>::default();
                     let address_bound = socket.local_addr().unwrap_or(address);
@@ -159,7 +157,7 @@ impl Listeners {
     pub fn open(&self, addresses: &[SocketAddr], door: Door) -> Result<Port, Ended> {
         let mut failed = None;
         for address in addresses {
-            match bind(*address) {
+            match bind_here(*address) {
                 Ok(socket) => {
                     let (stopper, stop) = stopper();
                     let address = socket.local_addr().unwrap_or(*address);
@@ -241,35 +239,6 @@ impl Drop for Route {
     fn drop(&mut self) {
         self.listener.registry.remove(self.id);
     }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-    if address.is_ipv6() {
-        // `rtmp://:1935` means every address of both families.
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-fn cannot_bind(address: &str, error: &io::Error) -> Ended {
-    let text = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("can't listen on {address}: another program has this port; choose another, or end that program")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("can't listen on {address}: not permitted (ports below 1024 need privileges); choose another port")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            format!("can't listen on {address}: this machine has no such address")
-        }
-        _ => format!("can't listen on {address}: {error}"),
-    };
-    Ended::new(Origin::Config, Retry::Never, Reason::Bind, text)
 }
 
 async fn accept(listener: Arc<Listener>, socket: TcpListener, stop: Stop) {

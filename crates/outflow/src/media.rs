@@ -1,6 +1,7 @@
 //! Media as it travels through the program: packets of FLV/E-RTMP bodies, raw pictures and samples.
 
 pub mod classify;
+pub mod continuity;
 pub mod metadata;
 pub mod pace;
 pub mod raw;

@@ -1,6 +1,7 @@
 //! Everything that can be observed, declared once as data: the only source of logs, `-json`, status lines and metrics.
 
 pub mod board;
+pub mod json;
 pub mod log;
 
 use std::sync::atomic::{AtomicU64, Ordering};

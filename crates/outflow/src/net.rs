@@ -1,9 +1,11 @@
 //! The only module with sockets: looking up names, connecting, TLS, and the connections that everything else is given.
 
+pub mod bind;
 pub mod connection;
 pub mod dial;
 pub mod exchange;
 pub mod http_client;
+pub mod http_server;
 pub mod pump;
 pub mod tls;
 

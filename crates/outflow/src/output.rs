@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::error::Ended;
 use crate::monitor::{self, OutputStats, State};
-use crate::sink::{BoxFuture, Env, Progress, Sink, SinkJob};
+use crate::sink::{BoxFuture, Env, Progress, Sink, SinkJob, Switches};
 use crate::stop::{Stop, Stopper, stopper};
 use crate::stream::{InputState, Stream};
 use policy::Policy;
@@ -74,6 +74,8 @@ pub struct Outcome {
 
 /// A running output. Dropping it asks the output to stop.
 pub struct OutputHandle {
+    /// What it sends; `None` where that can't be changed.
+    source: Option<watch::Sender<Arc<Stream>>>,
     status: Arc<Mutex<Status>>,
     stopper: Stopper,
     retry: Arc<Notify>,
@@ -90,6 +92,22 @@ impl OutputHandle {
     /// Cuts a backoff short.
     pub fn retry_now(&self) {
         self.retry.notify_one();
+    }
+
+    /// Sends another stream from its next key frame on, over the connection that is there: time goes on from where it is,
+    /// and the new stream's headers come first. Until that key frame the old stream is sent, if it goes on. An output that
+    /// is not connected begins with the new stream. From now on it is the new stream's input that counts: where none is
+    /// there the connection is kept for `grace`.
+    ///
+    /// False if that is not possible: players have chosen the stream of a listening output themselves.
+    pub fn switch(&self, stream: Arc<Stream>) -> bool {
+        let Some(source) = &self.source else { return false };
+        source.send_if_modified(|present| {
+            let other = !Arc::ptr_eq(present, &stream);
+            *present = stream;
+            other
+        });
+        true
     }
 
     /// What it is doing.
@@ -126,7 +144,11 @@ pub fn spawn(spec: OutputSpec) -> OutputHandle {
     let look = policy.stall.map_or(LOOK, |stall| (stall / 4).min(LOOK)).max(Duration::from_millis(1));
     let machine = Machine::new(policy, now, seed());
     let status = Arc::new(Mutex::new(status_of(&machine)));
+    let (source, switched) = watch::channel(stream.clone());
+    let serves = sink.role() == crate::sink::Role::Serve;
     let supervisor = Supervisor {
+        switched,
+        _source: source.clone(),
         input: stream.state(),
         input_is_gone: false,
         status: status.clone(),
@@ -143,7 +165,7 @@ pub fn spawn(spec: OutputSpec) -> OutputHandle {
         let _ending = ending;
         supervisor.run(sink).await
     });
-    OutputHandle { status, stopper, retry, over, task }
+    OutputHandle { source: (!serves).then_some(source), status, stopper, retry, over, task }
 }
 
 /// How often a running attempt's counters are looked at.
@@ -180,6 +202,10 @@ struct Job {
 struct Supervisor {
     machine: Machine,
     job: Job,
+    /// The stream that is to be sent.
+    switched: watch::Receiver<Arc<Stream>>,
+    /// Kept, so that the handle may go.
+    _source: watch::Sender<Arc<Stream>>,
     input: watch::Receiver<InputState>,
     /// The stream itself is gone: its input can't change any more.
     input_is_gone: bool,
@@ -234,10 +260,26 @@ impl Supervisor {
         })
     }
 
+    /// Goes on with the stream that was chosen, and feeds the state of its input.
+    fn switch(&mut self) -> Actions {
+        self.job.stream = self.switched.borrow_and_update().clone();
+        self.input = self.job.stream.state();
+        self.input_is_gone = false;
+        let text = format!("goes on with {} from its next key frame", self.job.stream.name);
+        (self.job.events)(monitor::Event::Note { who: self.job.name.clone(), text });
+        let InputState { ended, finished, .. } = *self.input.borrow_and_update();
+        if ended && !finished {
+            // Its last broadcast is over, not the one that is being sent: the next may come within the grace.
+            return self.on(Event::InputGone(Instant::now()));
+        }
+        self.input_event()
+    }
+
     /// Waits for the next thing that may happen whether there is an attempt or not, and feeds it.
     async fn outside(&mut self) -> Actions {
         enum Happened {
             Input(bool),
+            Switch,
             Stop,
             Retry,
             Due,
@@ -246,6 +288,7 @@ impl Supervisor {
         let happened = tokio::select! {
             () = self.stop.stopped(), if !self.stopped => Happened::Stop,
             changed = self.input.changed(), if !self.input_is_gone => Happened::Input(changed.is_ok()),
+            Ok(()) = self.switched.changed() => Happened::Switch,
             () = self.retry.notified() => Happened::Retry,
             () = at(due) => Happened::Due,
         };
@@ -258,6 +301,7 @@ impl Supervisor {
                 self.input_is_gone = !there;
                 self.input_event()
             }
+            Happened::Switch => self.switch(),
             Happened::Retry => self.on(Event::RetryNow),
             Happened::Due => self.on(Event::Due),
         }
@@ -270,6 +314,8 @@ impl Supervisor {
         let progress = Progress::default();
         let job = SinkJob {
             stream: self.job.stream.clone(),
+            // A clone of what we have seen ourselves: a switch of this instant is told to both.
+            switches: Switches::new(self.switched.clone()),
             progress: progress.clone(),
             stats: self.job.stats.clone(),
             stop,

@@ -256,8 +256,11 @@ impl Relay {
                 handle.ended().await;
             }
         };
-        if tokio::time::timeout(drain + LAST_CALL, gone).await.is_err() {
+        tokio::pin!(gone);
+        if tokio::time::timeout(drain, &mut gone).await.is_err() {
+            // With a `delay`, or stuck: it says good-bye now, and leaves the rest unsent.
             handles.iter().for_each(|handle| handle.stop());
+            let _ = tokio::time::timeout(drain + LAST_CALL, gone).await;
         }
         let players = async {
             while self.core.lock().streams.values().any(|live| live.offer.players.count() > 0) {

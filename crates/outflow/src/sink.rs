@@ -1,5 +1,10 @@
 //! Sinks: the record of each kind, and the registry that feeds parser, help and documentation.
 
+// The output that CONTRIBUTING.md shows: built with the tests, so that the page stays true.
+#[cfg(test)]
+pub mod example;
+#[cfg(test)]
+mod example_tests;
 pub mod file;
 pub mod null;
 pub mod rtmp_listen;
@@ -10,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use crate::env::Env;
 use crate::error::{Ended, SpecError};
@@ -54,6 +59,8 @@ pub enum Role {
 pub struct SinkJob {
     /// The stream to send.
     pub stream: Arc<Stream>,
+    /// Tells when it is to be another. [`Role::Serve`] is never told.
+    pub switches: Switches,
     /// Where it tells how far it has come.
     pub progress: Progress,
     /// Its counters. The supervisor counts attempts; the bytes counted here are what it sees of a stall.
@@ -66,6 +73,28 @@ pub struct SinkJob {
     pub name: String,
     /// The shared parts of the program.
     pub env: Env,
+}
+
+/// Tells a run that its output sends another stream from now on: see [`crate::output::OutputHandle::switch`]. A sink that
+/// reads with a taker need not look; each clone is told.
+#[derive(Clone, Default)]
+pub struct Switches(Option<watch::Receiver<Arc<Stream>>>);
+
+impl Switches {
+    pub(crate) fn new(stream: watch::Receiver<Arc<Stream>>) -> Self {
+        Self(Some(stream))
+    }
+
+    /// The stream to go on with, each time that another is chosen; the latest, if several were. May be dropped and called
+    /// again without loss. The one made by default never tells.
+    pub async fn next(&mut self) -> Arc<Stream> {
+        if let Some(stream) = &mut self.0
+            && stream.changed().await.is_ok()
+        {
+            return stream.borrow_and_update().clone();
+        }
+        std::future::pending().await
+    }
 }
 
 /// One sink.

@@ -220,7 +220,7 @@ impl Intake for Writer {
         inner.first_audio = None;
         inner.headers.clear();
         inner.publisher.reopen();
-        inner.publisher.forget_entries();
+        inner.publisher.close_entries(Instant::now());
         self.stream.way.lock().forget_source();
         self.stream.input.send_modify(|state| {
             *state = InputState { gone_since: state.gone_since, ..InputState::default() };
@@ -250,7 +250,7 @@ impl Intake for Writer {
         for packet in rest {
             inner.publish(packet, &self.stream, &self.stats);
         }
-        inner.publisher.forget_entries();
+        inner.publisher.close_entries(Instant::now());
         if clean {
             inner.publisher.finish();
         }

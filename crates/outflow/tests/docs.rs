@@ -110,6 +110,40 @@ fn the_table_of_modules_is_that_of_the_architecture_test() {
     }
 }
 
+#[test]
+fn the_example_for_contributors_is_the_one_that_is_built() {
+    let text = page("CONTRIBUTING.md");
+    let (_, section) = text.split_once("## Add an output").unwrap();
+    let shown = between(section, "```rust\n", "```\n");
+    let built = include_str!("../src/sink/example.rs");
+    let differs = shown.lines().zip(built.lines()).find(|(shown, built)| shown != built);
+    assert!(shown == built, "CONTRIBUTING.md shows another file than crates/outflow/src/sink/example.rs: {differs:?}");
+}
+
+#[test]
+fn the_steps_for_contributors_fit_the_files_that_they_change() {
+    let text = page("CONTRIBUTING.md");
+    let (_, section) = text.split_once("## Add an output").unwrap();
+    let files = [include_str!("../src/sink.rs"), include_str!("sinks.rs")];
+    let (mut lines, mut added) = (0, Vec::new());
+    for block in section.split("```diff\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        for line in block.lines() {
+            let (sign, line) = line.split_at(1);
+            lines += 1;
+            match sign {
+                "+" => added.push(line),
+                _ => assert!(files.iter().any(|file| file.lines().any(|there| there == line)), "no such line: {line}"),
+            }
+        }
+    }
+    assert!(lines >= 6, "{lines} lines of steps");
+    // What a kind needs to be built, served and held to the contract; a row is right if that of `null` is.
+    assert!(added.contains(&"pub mod count;") && added.iter().any(|line| line.ends_with("&count::KIND];")), "{added:?}");
+    let row = added.iter().find(|line| line.contains("Row {")).expect("the contract needs a row");
+    let like_null = row.replace("\"count://\"", "\"null\"").replace("\"count\"", "\"null\"");
+    assert!(files[1].lines().any(|line| line == like_null), "a row of tests/sinks.rs looks otherwise: {row}");
+}
+
 /// Reads a block of hexadecimal bytes; `[N]` stands for N bytes that are not shown. Two spaces begin a remark.
 fn same_bytes(block: &str, made: &[u8]) {
     let mut at = 0;
@@ -179,7 +213,7 @@ fn every_name_in_json_is_on_the_page_for_operators() {
     let text = page("docs/operating.md");
     let section = between(&text, "### JSON events", "\n## ");
     let shown = ticked(section);
-    let code = include_str!("../src/cli/json.rs").split("#[cfg(test)]").next().unwrap();
+    let code = include_str!("../src/monitor/json.rs").split("#[cfg(test)]").next().unwrap();
     let names: Vec<&str> = code.split('"').skip(1).step_by(2).filter(|name| is_name(name)).collect();
     assert!(names.len() > 50, "{names:?}");
     let missing: Vec<&str> = names.into_iter().filter(|name| !shown.contains(name)).collect();
@@ -297,12 +331,13 @@ mod commands {
     struct Pretended;
 
     impl Environment for Pretended {
-        fn variable(&self, _name: &str) -> Option<String> {
-            Some("s3cret".into())
+        fn variable(&self, name: &str) -> Option<String> {
+            // Those of `serve` say where to listen and the like.
+            (!name.starts_with("OUTFLOW_")).then(|| "s3cret".into())
         }
 
-        fn read(&self, _path: &str) -> io::Result<String> {
-            Ok("s3cret".into())
+        fn read(&self, path: &str) -> io::Result<String> {
+            Ok(if path.ends_with(".toml") { String::new() } else { "s3cret".into() })
         }
 
         fn exists(&self, path: &str) -> bool {
@@ -375,6 +410,52 @@ mod commands {
     }
 
     #[test]
+    fn every_configuration_on_the_pages_is_taken() {
+        use outflow::config;
+
+        struct World;
+
+        impl config::world::World for World {
+            fn variable(&self, _name: &str) -> Option<String> {
+                Some("s3cret".into())
+            }
+
+            fn variables(&self) -> Vec<String> {
+                Vec::new()
+            }
+
+            fn read(&self, _path: &Path) -> io::Result<String> {
+                Ok("CERTIFICATE PRIVATE KEY".into())
+            }
+
+            fn mode(&self, _path: &Path) -> Option<u32> {
+                None
+            }
+        }
+
+        let mut count = 0;
+        for path in super::pages() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for block in text.split("```toml\n").skip(1) {
+                let block = block.split("```").next().unwrap();
+                // What shows the manifest of a crate is no configuration.
+                if block.contains("[dependencies") || block.contains("[package") {
+                    continue;
+                }
+                count += 1;
+                let name = path.display().to_string();
+                let told = match config::parse(block, &name, &World) {
+                    Ok(loaded) => loaded.warnings,
+                    Err(mistakes) => mistakes,
+                };
+                let told: String = told.iter().map(|mistake| format!("{mistake}\n")).collect();
+                assert_eq!(told, "", "{block}");
+            }
+        }
+        assert!(count >= 5, "{count} configurations found");
+    }
+
+    #[test]
     fn every_command_on_the_pages_is_taken() {
         // The pages are of a whole build.
         if outflow::encode::ENCODERS.is_empty() {
@@ -402,6 +483,7 @@ mod commands {
                     Ok(Command::Graph { warnings, .. }) => {
                         warnings.iter().map(|error| format!("\n  {error}")).collect()
                     }
+                    Ok(Command::Misconfigured(list)) => list.iter().map(|mistake| format!("\n  {mistake}")).collect(),
                     Ok(_) => String::new(),
                     Err(errors) if !have_ffmpeg && errors.to_string().contains("your own ffmpeg") => String::new(),
                     Err(errors) => format!("\n  {errors}"),

@@ -136,6 +136,7 @@ impl Bench {
         let stats = Arc::<OutputStats>::default();
         let seen = self.events.clone();
         let job = SinkJob {
+            switches: Default::default(),
             stream: self.stream.clone(),
             progress: Progress::default(),
             stats: stats.clone(),
@@ -280,6 +281,7 @@ async fn a_failure_says_whether_to_try_again() {
         let mut sink = open(kind, row, &word(&place));
         let (_stopper, stop) = stopper();
         let job = SinkJob {
+            switches: Default::default(),
             stream: bench.stream.clone(),
             progress: Progress::default(),
             stats: Arc::default(),

@@ -152,6 +152,27 @@ fn a_child_that_babbles_is_ended() {
 }
 
 #[test]
+fn a_child_that_writes_zeros_or_empty_tags_is_ended() {
+    let flv = data("tiny.flv").display().to_string();
+    let begin = format!("head -c 13 {flv}");
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    // Audio tags without a body, each well formed.
+    std::fs::write(&empty, b"\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\x0b".repeat(100_001)).unwrap();
+    let empty = format!("{begin}; cat {}; exec sleep 600", empty.display());
+    for (script, media, said) in [
+        (format!("{begin}; exec cat /dev/zero"), false, "no type that FLV has"),
+        (format!("cat {flv}; exec cat /dev/zero"), true, "no type that FLV has"),
+        (empty, false, "have nothing in them"),
+    ] {
+        let (ended, count, _) = with_script(&script, WORD, "60s");
+        assert_eq!((ended.reason, ended.retry), (Reason::Child, Retry::Backoff), "{script}: {ended:?}");
+        assert!(ended.text.contains(said) && ended.text.contains("byte "), "{script}: {}", ended.text);
+        assert_eq!(count > 0, media, "{script}");
+    }
+}
+
+#[test]
 fn a_child_that_hangs_is_ended() {
     // The exec makes the sleeper the child itself, which holds the pipe.
     let (ended, _, took) = with_script("echo what it said >&2; exec sleep 600", WORD, "300ms");

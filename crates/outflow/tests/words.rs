@@ -13,6 +13,8 @@ mod options;
 mod registry;
 #[path = "words/secrets.rs"]
 mod secrets;
+#[path = "words/serve.rs"]
+mod serve;
 
 use std::ffi::OsString;
 

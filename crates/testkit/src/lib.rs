@@ -5,6 +5,8 @@
 //! and a message that says what was awaited.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code: a failed expectation ends the test
 
+pub mod aside;
+pub mod chaos;
 pub mod compare;
 pub mod flv;
 pub mod http;
@@ -15,8 +17,10 @@ pub mod player;
 pub mod proc;
 pub mod proxy;
 pub mod publisher;
+pub mod random;
 pub mod resolver;
 pub mod tls;
+pub mod tun;
 pub mod wait;
 pub mod wire;
 

@@ -141,8 +141,8 @@ impl Received {
                     self.media_messages += 1;
                     self.key_frames += usize::from(crate::flv::is_key_frame(message.kind, &message.body));
                 }
-                let length = message.body.len();
-                self.arrivals.push(Arrival { at: Instant::now(), message, length });
+                let (length, digest) = (message.body.len(), crate::flv::digest(&message.body));
+                self.arrivals.push(Arrival { at: Instant::now(), message, length, digest });
             }
             kind::COMMAND if message.name().as_deref() == Some("onStatus") => {
                 let info = message.values().and_then(|values| values.into_iter().nth(3));

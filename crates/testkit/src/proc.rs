@@ -13,8 +13,8 @@ use crate::wait::{DEADLINE, Watched};
 
 /// Lines kept of each stream; older ones are dropped.
 const KEPT: usize = 2000;
-/// Longer lines are cut.
-const LINE: usize = 4000;
+/// Longer lines are cut: one of figures has 300 bytes for each output.
+const LINE: usize = 40_000;
 
 /// What a child has said.
 #[derive(Debug, Default)]
@@ -242,9 +242,27 @@ impl Child {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process is there");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a VmRSS line");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("kilobytes") * 1024
+        self.resident_if_there().expect("it has memory until it ends")
+    }
+
+    /// [`Child::resident`] of a process that may have ended.
+    pub fn resident_if_there(&self) -> Option<u64> {
+        Some(self.status("VmRSS:")? * 1024)
+    }
+
+    /// Threads.
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:").expect("it has threads until it ends")
+    }
+
+    /// Open file descriptors.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process is there").count()
+    }
+
+    fn status(&self, name: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        status.lines().find(|line| line.starts_with(name))?.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// Process ids of its children and theirs.
@@ -297,7 +315,13 @@ mod tests {
             Command::new("sh").args(["-c", "echo one; echo two >&2; read x; exit 3"]).stdin(Stdio::piped()).start();
         assert_eq!(child.wait_for_line("one").await, "one");
         assert_eq!(child.wait_for_line("two").await, "two");
-        assert!(child.resident() > 0 && child.cpu() < Duration::from_secs(5) && child.is_running());
+        assert!(
+            child.threads() == 1
+                && child.descriptors() >= 3
+                && child.resident() > 0
+                && child.cpu() < Duration::from_secs(5)
+                && child.is_running()
+        );
         drop(child.child.stdin.take());
         assert_eq!(child.wait_exit().await, 3);
     }

@@ -1,4 +1,4 @@
-//! A TCP proxy that makes the link bad: delay, rate cap, freeze, cut, half-close, reset.
+//! A TCP proxy that makes the link bad: delay, rate cap, freeze, wrong bytes, cut, half-close.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::random::Random;
+
 /// How one direction behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Way {
@@ -21,6 +23,8 @@ pub struct Way {
     pub bytes_per_second: Option<u64>,
     /// Nothing is read or written.
     pub frozen: bool,
+    /// One byte in so many is changed, each by chance; `None` for none.
+    pub corrupt: Option<u64>,
 }
 
 /// Both directions, and what ends the connections.
@@ -32,8 +36,8 @@ pub struct Link {
     pub down: Way,
     /// Raised by [`Proxy::cut`].
     cuts: u32,
-    /// Raised by [`Proxy::half_close`].
-    half_closes: u32,
+    /// Raised by [`Proxy::half_close`] and [`Proxy::half_close_down`].
+    half_closes: [u32; 2],
 }
 
 /// A running proxy; it and its connections end when this is dropped.
@@ -48,6 +52,11 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a free port and carries every connection to `target`.
     pub async fn start(target: SocketAddr) -> Self {
+        Self::start_seeded(target, 0).await
+    }
+
+    /// [`Proxy::start`] with a seed for the places of wrong bytes.
+    pub async fn start_seeded(target: SocketAddr, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("has an address");
         let (link, orders) = watch::channel(Link::default());
@@ -55,9 +64,11 @@ impl Proxy {
         let counters = Arc::clone(&carried);
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
+            let mut random = Random::new(seed);
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                connections.spawn(carry(client, target, orders.clone(), Arc::clone(&counters)));
+                let random = Random::new(random.number());
+                connections.spawn(carry(client, target, orders.clone(), Arc::clone(&counters), random));
             }
         });
         Self { address, link, carried, accepting }
@@ -80,7 +91,17 @@ impl Proxy {
 
     /// Sends FIN to the target and goes on carrying the other direction.
     pub fn half_close(&self) {
-        self.set(|link| link.half_closes += 1);
+        self.set(|link| link.half_closes[0] += 1);
+    }
+
+    /// Sends FIN to who dialled and goes on carrying what he says.
+    pub fn half_close_down(&self) {
+        self.set(|link| link.half_closes[1] += 1);
+    }
+
+    /// Lets bytes pass unhurt from now on.
+    pub fn heal(&self) {
+        self.set(|link| (link.up, link.down) = Default::default());
     }
 
     /// Bytes carried up and down.
@@ -95,7 +116,13 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(client: TcpStream, target: SocketAddr, mut link: watch::Receiver<Link>, carried: Arc<[AtomicU64; 2]>) {
+async fn carry(
+    client: TcpStream,
+    target: SocketAddr,
+    mut link: watch::Receiver<Link>,
+    carried: Arc<[AtomicU64; 2]>,
+    mut random: Random,
+) {
     let Ok(server) = TcpStream::connect(target).await else { return };
     if [&client, &server].iter().any(|stream| stream.set_nodelay(true).is_err()) {
         return;
@@ -110,8 +137,9 @@ async fn carry(client: TcpStream, target: SocketAddr, mut link: watch::Receiver<
     // Not `into_split`, whose halves send FIN when dropped.
     let (client_read, client_write) = tokio::io::split(client);
     let (server_read, server_write) = tokio::io::split(server);
-    let up = one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried));
-    let down = one_way(server_read, client_write, link.clone(), false, carried);
+    let other = Random::new(random.number());
+    let up = one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried), random);
+    let down = one_way(server_read, client_write, link.clone(), false, carried, other);
     tokio::select! {
         _ = async { tokio::join!(up, down) } => {}
         _ = link.wait_for(|link| link.cuts > cuts) => {
@@ -128,9 +156,11 @@ async fn one_way(
     link: watch::Receiver<Link>,
     up: bool,
     carried: Arc<[AtomicU64; 2]>,
+    mut random: Random,
 ) {
     let pick = move |link: &Link| if up { link.up } else { link.down };
-    let half_closes = link.borrow().half_closes;
+    let half_closes = move |link: &Link| link.half_closes[usize::from(!up)];
+    let half_closed = half_closes(&link.borrow());
     // The delay line holds what is on its way; it is bounded, so a slow link pushes back like a real one.
     let (sender, mut line) = mpsc::channel::<(Instant, Vec<u8>)>(64);
     let mut link_in = link.clone();
@@ -146,8 +176,15 @@ async fn one_way(
                 way.bytes_per_second.map_or(buffer.len(), |rate| ((rate / 20).max(1) as usize).min(buffer.len()));
             let n = tokio::select! {
                 n = from.read(&mut buffer[..most]) => n.unwrap_or(0),
-                _ = half_close.wait_for(|link| up && link.half_closes > half_closes) => 0,
+                _ = half_close.wait_for(|link| half_closes(link) > half_closed) => 0,
             };
+            if let Some(one_in) = way.corrupt {
+                for byte in &mut buffer[..n] {
+                    if random.below(one_in.max(1)) == 0 {
+                        *byte ^= 1 << random.below(8);
+                    }
+                }
+            }
             if n == 0 || sender.send((Instant::now() + way.delay, buffer[..n].to_vec())).await.is_err() {
                 return;
             }

@@ -163,6 +163,33 @@ async fn the_proxy_carries_freezes_and_cuts() {
 }
 
 #[tokio::test]
+async fn the_proxy_changes_bytes_and_closes_either_half() {
+    let ingest = Ingest::start(Behaviour::Good).await;
+    let proxy = Proxy::start_seeded(ingest.address(), 7).await;
+    let url = format!("rtmp://{}/live/k", proxy.address());
+    let mut publisher = Publisher::connect(&url).await.unwrap();
+    proxy.set(|link| link.up.corrupt = Some(5_000));
+    let body = vec![0x55; 100_000];
+    // Only in bodies would be luck; either a body differs or what is no RTMP any more ends the connection.
+    let _ = publisher.send(9, 0, body.clone()).await;
+    let _ = publisher.send(9, 1, body.clone()).await;
+    ingest
+        .wait_for("wrong bytes", |state| {
+            let session = &state.sessions[0];
+            session.end.is_some() || session.arrivals.iter().any(|arrival| arrival.message.body != body)
+        })
+        .await;
+
+    proxy.heal();
+    let mut publisher = Publisher::connect(&url).await.unwrap();
+    proxy.half_close_down();
+    let end = publisher.replies.wait_for("the half-close", |replies| replies.end.clone()).await;
+    assert_eq!(end, "server left");
+    publisher.send(9, 0, &b"\x17\x01\x00\x00\x00late"[..]).await.unwrap();
+    ingest.wait_for_media(1, 1).await;
+}
+
+#[tokio::test]
 async fn a_player_is_refused_by_a_server_that_only_ingests() {
     let ingest = Ingest::start(Behaviour::Mute(Stage::CreateStream)).await;
     let url = ingest.url("live/k");

@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::lines;
 use super::mistakes::Paint;
 use super::repeats::Repeats;
 use super::report::{self, Used};
 use super::status::{self, Rates};
-use super::{json, lines};
 use crate::graph::program::{ProgramOptions, Report};
 use crate::monitor::board::Board;
 use crate::monitor::log::Level;
-use crate::monitor::{self, Event};
+use crate::monitor::{self, Event, json};
 
 /// Events that may wait to be written.
 const WAITING: usize = 4096;

@@ -25,8 +25,7 @@ What an encoder publishes here, sent to two services:
 A file, in real time, again and again:
     outflow -i FILE.mp4:loop -o rtmp://HOST/APP/KEY
 
-The relay: one port for many streams, changed while it runs; its first file and what goes into OBS:
-    outflow serve --init
+The relay, one port for many streams, changed while it runs: `outflow serve --init` writes its first file.
 
 More: outflow help [sources|filters|outputs|options|serve] [NAME], outflow completions SHELL, outflow man
 ";

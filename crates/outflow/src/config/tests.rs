@@ -318,8 +318,16 @@ proptest::proptest! {
     fn a_broken_whole_file_does_not_panic_and_shows_no_secret(at in 0..WHOLE.len(), length in 0usize..40, put in "[\"'=\\[\\]{}#\n a$]{0,3}") {
         let end = (at + length).min(WHOLE.len());
         let text = format!("{}{put}{}", &WHOLE[..at], &WHOLE[end..]);
-        // Half of a secret may be left; what is checked begins each of them.
-        if let Err(mistakes) = parse(&text, NAME, &world()) {
+        let outcome = parse(&text, NAME, &world());
+        // A cut may make a secret the name of a stream or a host, and those are shown.
+        let told_as_secret = |line: &str| {
+            WHOLE.lines().any(|whole| whole == line)
+                || ["token", "publish_key", "play_token", "key"].iter().any(|name| line.starts_with(&format!("{name} = ")))
+        };
+        if !text.lines().filter(|line| line.contains("s3cret")).all(told_as_secret) {
+            return Ok(());
+        }
+        if let Err(mistakes) = outcome {
             proptest::prop_assert!(!told(&mistakes).contains("s3cret"), "{}\n{text}", told(&mistakes));
         }
     }

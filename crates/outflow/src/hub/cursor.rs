@@ -25,7 +25,8 @@ pub struct Cursor {
     left_at: Option<(u64, Instant)>,
     max_lag: Duration,
     delay: Duration,
-    /// How much more lag is excused until the live edge was reached once: the age of the entry point it joined at.
+    /// How much more lag is excused until the live edge was reached once: the age of the entry point it joined at. A
+    /// skip excuses nothing, or a slow reader would be twice as late as it may be.
     excused: Duration,
     begun: bool,
     /// Arrival of the last item read: what is left out begins there.
@@ -88,6 +89,11 @@ impl Cursor {
         Self { place: Place::Waiting(mark), ..Self::new(Start::Next, max_lag, delay) }
     }
 
+    /// A reader with the limits of this one, of another hub: it begins like one of [`Cursor::since`].
+    pub fn elsewhere(&self, mark: u64) -> Self {
+        Self::since(mark, self.max_lag, self.delay)
+    }
+
     /// True once it has begun to read.
     pub fn has_begun(&self) -> bool {
         matches!(self.place, Place::At(_))
@@ -135,9 +141,11 @@ impl Cursor {
             match self.entry(ring, now) {
                 Some((seq, headers)) => self.begin(ring, now, seq, headers, &mut read),
                 None => {
-                    // A reader that came after the end waits for the stream's next life.
-                    read.ended = ring.finished || (ring.ended && !matches!(self.place, Place::New(_)) && self.begun);
                     read.due = self.next_due(ring, now);
+                    // A reader that came after the end waits for the stream's next life; one with a `delay` for what is
+                    // still to come due.
+                    let over = ring.finished || (ring.ended && !matches!(self.place, Place::New(_)) && self.begun);
+                    read.ended = over && read.due.is_none();
                     return read;
                 }
             }
@@ -172,8 +180,8 @@ impl Cursor {
     }
 
     fn begin<T: Item>(&mut self, ring: &Ring<T>, now: Instant, seq: u64, headers: Arc<[T]>, read: &mut Read<T>) {
-        self.excused =
-            ring.slot(seq).map_or(Duration::ZERO, |slot| now.saturating_duration_since(slot.arrival + self.delay));
+        let age = ring.slot(seq).map(|slot| now.saturating_duration_since(slot.arrival + self.delay));
+        self.excused = age.filter(|_| self.left_at.is_none()).unwrap_or_default();
         self.place = Place::At(seq);
         self.begun = true;
         read.restart = Some(headers);
@@ -183,7 +191,8 @@ impl Cursor {
         }
     }
 
-    /// The entry point to begin at: the newest that is due (its `delay` has passed).
+    /// The entry point to begin at: the newest that is due (its `delay` has passed). Not one that is older than a reader may
+    /// be late who has just left his place for being late: he waits for the next.
     fn entry<T: Item>(&mut self, ring: &Ring<T>, now: Instant) -> Option<(u64, Arc<[T]>)> {
         if self.place == Place::New(Start::Next) {
             self.place = Place::Waiting(ring.head());
@@ -193,8 +202,13 @@ impl Cursor {
             _ => 0,
         };
         let oldest = self.place == Place::New(Start::Oldest);
-        let is_due = |seq| seq >= from && ring.slot(seq).is_some_and(|slot| slot.arrival + self.delay <= now);
-        let mut due = ring.entries.iter().filter(|entry| is_due(entry.seq));
+        let oldest_arrival = now.checked_sub(self.max_lag + self.delay).filter(|_| self.left_at.is_some());
+        let is_due = |seq| {
+            let fits =
+                |arrival: Instant| arrival + self.delay <= now && oldest_arrival.is_none_or(|oldest| arrival >= oldest);
+            seq >= from && ring.slot(seq).is_some_and(|slot| fits(slot.arrival))
+        };
+        let mut due = ring.entries.iter().filter(|entry| is_due(entry.seq) && entry.is_open(now, self.delay));
         let entry = if oldest { due.next() } else { due.next_back() }?;
         Some((entry.seq, entry.headers.clone()))
     }
@@ -205,7 +219,8 @@ impl Cursor {
             Place::Waiting(from) => from,
             _ => 0,
         };
-        let entry = ring.entries.iter().find(|entry| entry.seq >= from)?;
-        ring.slot(entry.seq).map(|slot| slot.arrival + self.delay).filter(|due| *due > now)
+        let entries = ring.entries.iter().filter(|entry| entry.seq >= from);
+        let mut dues = entries.filter_map(|entry| ring.slot(entry.seq)).map(|slot| slot.arrival + self.delay);
+        dues.find(|due| *due > now)
     }
 }

@@ -15,7 +15,16 @@ pub(super) struct Entry<T> {
     pub(super) seq: u64,
     /// When it came to the ring, which may be long after its arrival: a source's first packets are held for a while.
     pub(super) at: Instant,
+    /// When its source ended: nobody begins here any more, but for readers with a `delay`, for whom it has not ended yet.
+    closed: Option<Instant>,
     pub(super) headers: Arc<[T]>,
+}
+
+impl<T> Entry<T> {
+    /// True if a reader that is `delay` behind may begin here.
+    pub(super) fn is_open(&self, now: Instant, delay: Duration) -> bool {
+        self.closed.is_none_or(|closed| now < closed + delay)
+    }
 }
 
 pub(super) struct Ring<T> {
@@ -53,7 +62,7 @@ impl<T: Item> Ring<T> {
 
     pub(super) fn push(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
         if let Some(headers) = entry {
-            self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), headers });
+            self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), closed: None, headers });
         }
         self.bytes += item.size();
         self.slots.push_back(Slot { item, arrival });
@@ -61,8 +70,13 @@ impl<T: Item> Ring<T> {
     }
 
     pub(super) fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {
-        let newest = self.entries.back().filter(|entry| now.saturating_duration_since(entry.at) <= fresh);
+        let newest = self.newest().filter(|entry| now.saturating_duration_since(entry.at) <= fresh);
         newest.map_or_else(|| self.head(), |entry| entry.seq)
+    }
+
+    /// The newest entry point whose source has not ended.
+    fn newest(&self) -> Option<&Entry<T>> {
+        self.entries.back().filter(|entry| entry.closed.is_none())
     }
 
     pub(super) fn forget_before(&mut self, seq: u64) {
@@ -77,18 +91,21 @@ impl<T: Item> Ring<T> {
 
     /// Makes an item that is already there an entry point, if no other is.
     pub(super) fn enter_at(&mut self, seq: u64, headers: Arc<[T]>) {
-        if self.entries.is_empty() && self.slot(seq).is_some() {
-            self.entries.push_back(Entry { seq, at: Instant::now(), headers });
+        if self.newest().is_none() && self.slot(seq).is_some() {
+            self.entries.push_back(Entry { seq, at: Instant::now(), closed: None, headers });
         }
     }
 
-    pub(super) fn forget_entries(&mut self) {
-        self.entries.clear();
+    /// Its source has ended: who is at the live edge begins at none of them any more.
+    pub(super) fn close_entries(&mut self, now: Instant) {
+        for entry in &mut self.entries {
+            entry.closed.get_or_insert(now);
+        }
     }
 
     /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the byte cap.
     fn trim(&mut self, now: Instant) {
-        let group = self.entries.back().map_or(u64::MAX, |entry| entry.seq);
+        let group = self.newest().map_or(u64::MAX, |entry| entry.seq);
         while let Some(front) = self.slots.front() {
             let old = self.base < group && now.saturating_duration_since(front.arrival) > self.keep.age;
             let last = self.slots.len() == 1;

@@ -118,6 +118,28 @@ fn a_joiners_burst_is_excused_until_it_has_caught_up() {
 }
 
 #[test]
+fn a_skip_excuses_nothing_and_takes_no_entry_point_that_is_too_old() {
+    let clock = Clock(Instant::now());
+    // Groups of 1 s, a limit of 0.4 s.
+    let (mut publisher, hub) = hub(small(400));
+    fill(&mut publisher, &clock, 0..10, 100);
+    let mut cursor = Cursor::new(Start::Group, Duration::from_millis(400), Duration::ZERO);
+    assert_eq!(read(&hub, &mut cursor, clock.at(90)).0.len(), 10);
+    fill(&mut publisher, &clock, 10..130, 100);
+    let mut out = Vec::new();
+    // 0.3 s old when the reader comes to it; 0.15 s later its next packet is too late, excused by nothing.
+    assert!(hub.read(&mut cursor, clock.at(1_300), 1, usize::MAX, &mut out).skip.is_some());
+    assert_eq!(out, [Numbered(100, 1)]);
+    fill(&mut publisher, &clock, 130..145, 100);
+    assert!(read(&hub, &mut cursor, clock.at(1_450)).0.is_empty(), "no entry point ahead");
+    fill(&mut publisher, &clock, 145..270, 100);
+    assert!(read(&hub, &mut cursor, clock.at(2_700)).0.is_empty(), "the newest is 0.7 s old");
+    fill(&mut publisher, &clock, 270..301, 100);
+    let (items, result) = read(&hub, &mut cursor, clock.at(3_010));
+    assert_eq!((items, result.skip.unwrap().items), (vec![300], 199));
+}
+
+#[test]
 fn a_delayed_reader_gets_each_item_when_it_is_due() {
     let clock = Clock(Instant::now());
     let (mut publisher, hub) = hub(small(5_000));
@@ -170,4 +192,31 @@ fn a_reader_that_waits_for_the_next_entry_point_takes_the_one_that_just_came() {
         [40, 41],
         "the newest, if connecting took longer than a group"
     );
+}
+
+#[test]
+fn a_delayed_reader_begins_with_a_source_that_has_ended_meanwhile_and_nobody_else_does() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(10_000));
+    let delay = Duration::from_millis(1_000);
+    let mut delayed = Cursor::since(0, seconds(4), delay);
+    fill(&mut publisher, &clock, 0..25, 10);
+    assert_eq!(read(&hub, &mut delayed, clock.at(250)).1.due, Some(clock.at(1_000)));
+    publisher.close_entries(clock.at(250));
+    publisher.finish();
+    // A joiner without a delay waits for the stream's next life.
+    let (items, result) = read(&hub, &mut Cursor::new(Start::Group, seconds(4), Duration::ZERO), clock.at(260));
+    assert!(items.is_empty() && !result.ended);
+    // For the delayed one the source ends a second later; until then nothing is lost and nothing is over.
+    let (items, result) = read(&hub, &mut delayed, clock.at(900));
+    assert!(items.is_empty() && !result.ended);
+    let (items, result) = read(&hub, &mut delayed, clock.at(1_000));
+    assert_eq!((items, result.ended), (vec![0], false));
+    let (items, result) = read(&hub, &mut delayed, clock.at(1_100));
+    assert_eq!((items, result.ended), ((1..=10).collect(), false));
+    let (items, result) = read(&hub, &mut delayed, clock.at(1_260));
+    assert_eq!((items, result.ended), ((11..25).collect(), true));
+    // Its time for new readers with the same delay is over too.
+    let mut late = Cursor::new(Start::Group, seconds(4), delay);
+    assert!(read(&hub, &mut late, clock.at(1_260)).0.is_empty());
 }

@@ -12,12 +12,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::error::Ended;
 use crate::net::connection::Connection;
+use crate::stream::Stream;
 pub use link::{Heard, Link, ServerLink};
 pub use order::{Order, Tracks};
 use ready::Ready;
@@ -112,6 +114,12 @@ impl Attached {
     /// Bounded by whoever awaits it.
     pub fn finish(&self) {
         self.pump.send(Command::Finish(self.id));
+    }
+
+    /// Goes on with another stream on the same connection, from its next entry point on, or from its newest if that is
+    /// younger than `fresh`. Until then the present stream is sent; if that ends, nothing. The last order counts.
+    pub fn switch(&self, stream: Arc<Stream>, fresh: Duration) {
+        self.pump.send(Command::Switch(self.id, stream, fresh));
     }
 }
 

@@ -250,6 +250,12 @@ impl Machine {
             State::Live | State::Stalled if self.policy.needs_input || self.input == Input::Finished => {
                 self.drain(now);
             }
+            // What came before the end is still to be sent, later: the attempt goes on to do it.
+            State::Resolving | State::Connecting | State::Handshaking | State::Publishing
+                if self.policy.needs_input && !self.policy.delay.is_zero() =>
+            {
+                self.drain(now);
+            }
             State::Resolving | State::Connecting | State::Handshaking | State::Publishing
                 if self.policy.needs_input =>
             {
@@ -316,6 +322,9 @@ impl Machine {
     }
 
     fn progress(&mut self, now: Instant, to: State) {
+        if self.running && self.state == State::Draining && to == State::Live {
+            self.ever_live = true;
+        }
         if !self.running || (self.stage_limit(self.state).is_none() && self.state != State::WaitingInput) {
             return;
         }

@@ -86,6 +86,7 @@ impl RtmpPush {
         let before = OutputStats::get(&job.stats.packets);
         let _connected = Connected::new(&job.stats);
         let mut attached = self.attach(job, connection, session, spoken.clone(), mark);
+        let mut switches = job.switches.clone();
         let mut stopping = false;
         let mut taking_since = None;
         let mut look = tokio::time::interval(SILENT_LOOK);
@@ -95,6 +96,12 @@ impl RtmpPush {
                 () = job.stop.stopped(), if !stopping => {
                     stopping = true;
                     attached.finish();
+                }
+                stream = switches.next(), if !stopping => {
+                    stream.hub().keep_at_least(self.settings.max_lag + self.settings.delay);
+                    // With the cached group of pictures, or with the next: as it is said for the first.
+                    let fresh = if self.settings.start == Start::Next { FRESH } else { Duration::MAX };
+                    attached.switch(stream, fresh);
                 }
                 now = look.tick(), if !accepted || !sending => {
                     if OutputStats::get(&job.stats.packets) == before {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::SinkJob;
+use super::{SinkJob, Switches};
 use crate::error::Ended;
 use crate::hub::Start;
 use crate::media::{Kind, Packet};
 use crate::monitor::{Event, OutputStats, State};
 use crate::options::{OptionSpec, Options, Type};
-use crate::stream::{InputState, Reader};
+use crate::stream::{InputState, Reader, Stream};
 use crate::wire::Shared;
 
 /// The options of these sinks.
@@ -25,6 +25,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[OptionSpec::new(
 pub(super) struct Run {
     /// Set where the packets begin at an entry point after a join or a skip: the headers that belong before them.
     pub(super) headers: Option<Arc<[Shared]>>,
+    /// They are the first of another stream.
+    pub(super) switched: bool,
     /// The packets.
     pub(super) packets: Vec<Shared>,
 }
@@ -45,6 +47,9 @@ pub(super) struct Taker {
     state: tokio::sync::watch::Receiver<InputState>,
     paused: bool,
     live: bool,
+    max_lag: Duration,
+    switches: Switches,
+    switched: bool,
 }
 
 impl Taker {
@@ -55,7 +60,16 @@ impl Taker {
         let reader = Reader::new(&job.stream, Start::Oldest, max_lag, Duration::ZERO);
         // Open, but with nothing to show for it yet.
         job.progress.enter(State::WaitingInput);
-        Self { reader, state: job.stream.state(), paused: false, live: false }
+        let (state, switches) = (job.stream.state(), job.switches.clone());
+        Self { reader, state, paused: false, live: false, max_lag, switches, switched: false }
+    }
+
+    /// Reads another stream, from its next entry point on.
+    fn switch(&mut self, stream: &Arc<Stream>) {
+        self.reader = Reader::new(stream, Start::Next, self.max_lag, Duration::ZERO);
+        self.state = stream.state();
+        self.paused = false;
+        self.switched = true;
     }
 
     /// Waits for what comes next.
@@ -63,10 +77,21 @@ impl Taker {
         loop {
             if self.paused {
                 // The broadcast is over. Either nothing will come again, or a source begins anew.
-                let changed = self.state.wait_for(|state| state.finished || !state.ended);
-                let over = tokio::select! {
-                    state = changed => state.map_or(true, |state| state.finished),
+                let (state, switches) = (&mut self.state, &mut self.switches);
+                let next = tokio::select! {
+                    over = async {
+                        let state = state.wait_for(|state| state.finished || !state.ended).await;
+                        state.map_or(true, |state| state.finished)
+                    } => Err(over),
                     () = job.stop.stopped() => return Taken::End(Ended::stopped()),
+                    stream = switches.next() => Ok(stream),
+                };
+                let over = match next {
+                    Ok(stream) => {
+                        self.switch(&stream);
+                        continue;
+                    }
+                    Err(over) => over,
                 };
                 if over {
                     return Taken::End(Ended::clean());
@@ -77,6 +102,10 @@ impl Taker {
             let read = tokio::select! {
                 read = self.reader.read(&mut packets) => read,
                 () = job.stop.stopped() => return Taken::End(Ended::stopped()),
+                stream = self.switches.next() => {
+                    self.switch(&stream);
+                    continue;
+                }
             };
             job.stats.lag_millis.store(u64::try_from(read.lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             if let Some(skip) = read.skip {
@@ -89,7 +118,11 @@ impl Taker {
                 if !std::mem::replace(&mut self.live, true) {
                     job.progress.enter(State::Live);
                 }
-                return Taken::Packets(Run { headers: read.restart, packets });
+                return Taken::Packets(Run {
+                    headers: read.restart,
+                    switched: std::mem::take(&mut self.switched),
+                    packets,
+                });
             }
             if read.ended {
                 self.paused = true;

@@ -76,6 +76,25 @@ async fn a_source_that_is_cut_off_and_returns_goes_on_in_the_same_connection() {
 }
 
 #[tokio::test]
+async fn a_broadcast_shorter_than_the_delay_is_sent_whole() {
+    let server = Ingest::start(Behaviour::Good).await;
+    let mut delayed = output_rule("later", "live/show", &server.url("live/one"));
+    let delay = std::time::Duration::from_secs(2);
+    delayed.options.push(("delay", outflow::options::Value::Duration(delay)));
+    let rig = Rig::start(outflow::config::Config { outputs: vec![delayed], ..config() });
+    let tags = outflow_testkit::media::made_up(50, 25, 1000);
+    let frames = tags.iter().filter(|tag| tag.is_frame()).count();
+    let publisher = outflow_testkit::publisher::Publisher::connect(&rig.url("live/show")).await.unwrap();
+    crate::rig::Show::run(publisher, tags).all_sent().await;
+    let ended = std::time::Instant::now();
+    server.state.wait_for("the whole of it", |state| state.sessions.iter().find(|all| all.unpublished).map(drop)).await;
+    assert!(ended.elapsed() > delay / 2, "it was held back");
+    let sent = server.session(0).tags().iter().filter(|tag| tag.is_frame()).count();
+    assert_eq!(sent, frames);
+    rig.until_state("later", "waiting_input").await;
+}
+
+#[tokio::test]
 async fn wrong_requests_say_what_is_wrong() {
     let server = Ingest::start(Behaviour::Good).await;
     let mut config = config();

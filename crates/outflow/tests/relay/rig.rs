@@ -113,6 +113,11 @@ impl Show {
         let _ = (&mut self.task).await;
     }
 
+    /// Returns when all was sent and the broadcast ended.
+    pub(crate) async fn all_sent(mut self) {
+        let _ = (&mut self.task).await;
+    }
+
     /// Cuts the connection.
     pub(crate) fn cut(&self) {
         self.task.abort();

@@ -381,7 +381,6 @@ fn options_of_the_program() {
         ("-i in.flv -o null -graph=1", "-graph=1", "takes no value", "-graph"),
         ("-i in.flv -o null -args=/no/file", "-args", "can't be read", "-args=FILE"),
         ("-args=/run/words", "rtmp://h.example/live/****", "holds a space", ":gpac:"),
-        ("serve --config x", "serve", "comes with", "graph"),
         ("check -i in.flv -o null", "check", "comes with", "graph"),
         ("probe rtmp://h/live/k", "probe", "comes with", "graph"),
         ("top", "top", "comes with", "graph"),

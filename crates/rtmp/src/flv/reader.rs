@@ -9,19 +9,35 @@ const TAG_HEADER: usize = 11;
 const BACK_POINTER: usize = 4;
 /// A file header that says it is longer than this is damaged.
 const MAX_FILE_HEADER: usize = 4096;
+/// So many tags in a row of types that FLV does not have are no tags: the stream went astray, or never was FLV.
+const UNKNOWN_IN_A_ROW: u32 = 16;
+/// The same where their back pointers are wrong too: zeros without end read as such tags.
+const ASTRAY_IN_A_ROW: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     FileHeader,
     /// Bytes to pass over before the next tag: the rest of the header, a back pointer.
     Skip(usize),
+    /// The back pointer of a tag of unknown type, which should be this.
+    Pointer(u32),
     Tag,
+}
+
+/// Tags of unknown type with none of a known one between them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unknown {
+    count: u32,
+    /// Those of them with a wrong back pointer.
+    astray: u32,
+    /// Where the first begins.
+    at: u64,
 }
 
 /// Reads tags from bytes fed in any pieces.
 ///
-/// Lenient where files are sloppy: version, flags, stream ids and back pointers are not looked at. It does not search
-/// for the next tag after damage: the first error is final.
+/// Lenient where files are sloppy: version, flags, stream ids and the back pointers of media are not looked at, and a
+/// few tags of unknown type are let through. It does not search for the next tag after damage: the first error is final.
 #[derive(Debug)]
 pub struct TagReader {
     buffer: BytesMut,
@@ -29,6 +45,7 @@ pub struct TagReader {
     /// Bytes of the file before the buffer.
     consumed: u64,
     limit: usize,
+    unknown: Unknown,
     failed: Option<Error>,
 }
 
@@ -40,6 +57,7 @@ impl TagReader {
             state: State::FileHeader,
             consumed: 0,
             limit: limits.media_message,
+            unknown: Unknown::default(),
             failed: None,
         }
     }
@@ -70,7 +88,7 @@ impl TagReader {
             State::FileHeader if self.buffer.starts_with(b"FLV") => ErrorKind::BadFlvTag("the file ends in its header"),
             State::FileHeader => ErrorKind::NotFlv(sniff::what_is(&self.buffer)),
             State::Tag if !self.buffer.is_empty() => ErrorKind::BadFlvTag("the file ends inside it"),
-            State::Tag | State::Skip(_) => return Ok(()),
+            State::Tag | State::Skip(_) | State::Pointer(_) => return Ok(()),
         };
         let error = Error::at(kind, self.consumed);
         self.fail(&error);
@@ -106,6 +124,16 @@ impl TagReader {
                         self.state = State::Skip(count - here);
                         return Ok(None);
                     }
+                    self.state = State::Tag;
+                }
+                State::Pointer(right) => {
+                    let Some(pointer) = self.buffer.first_chunk::<BACK_POINTER>() else { return Ok(None) };
+                    self.unknown.astray += u32::from(u32::from_be_bytes(*pointer) != right);
+                    if self.unknown.astray >= ASTRAY_IN_A_ROW || self.unknown.count >= UNKNOWN_IN_A_ROW {
+                        let what = "tags of no type that FLV has follow each other, so the stream is damaged here";
+                        return Err(Error::at(ErrorKind::BadFlvTag(what), self.unknown.at));
+                    }
+                    self.consume(BACK_POINTER);
                     self.state = State::Tag;
                 }
                 State::Tag => return self.tag(),
@@ -147,11 +175,21 @@ impl TagReader {
         let Some(body) = self.buffer.get(TAG_HEADER..end) else { return Ok(None) };
         // A copy of its own: a small tag that is kept long must not keep a whole read buffer alive.
         let payload = Bytes::copy_from_slice(body);
+        let at = self.consumed;
         self.consume(end);
-        self.state = State::Skip(BACK_POINTER);
+        let kind = TagKind::from_number(kind & 0x1F);
+        // 15 is script data of Enhanced RTMP.
+        if matches!(kind, TagKind::Other(number) if number != 15) {
+            let first = if self.unknown.count == 0 { at } else { self.unknown.at };
+            self.unknown = Unknown { count: self.unknown.count + 1, at: first, ..self.unknown };
+            self.state = State::Pointer(TAG_HEADER as u32 + length);
+        } else {
+            self.unknown = Unknown::default();
+            self.state = State::Skip(BACK_POINTER);
+        }
         // The extended byte holds the upper eight bits (§E.4.1).
         let timestamp = u32::from_be_bytes([t3, t0, t1, t2]);
-        Ok(Some(Tag { kind: TagKind::from_number(kind & 0x1F), timestamp, payload }))
+        Ok(Some(Tag { kind, timestamp, payload }))
     }
 }
 

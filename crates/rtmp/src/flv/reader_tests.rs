@@ -109,6 +109,49 @@ fn damage_is_an_error_with_its_offset_and_final() {
 }
 
 #[test]
+fn zeros_without_end_are_no_tags() {
+    for good in [&header()[..], FILE] {
+        let mut reader = TagReader::new(&Limits::default());
+        reader.feed(good);
+        while reader.next().unwrap().is_some() {}
+        let (mut fed, mut error) = (0, None);
+        while error.is_none() && fed < 1000 {
+            reader.feed(&[0; 10]);
+            fed += 10;
+            while let Some(tag) = reader.next().unwrap_or_else(|found| {
+                error = Some(found);
+                None
+            }) {
+                assert_eq!(tag.kind, TagKind::Other(0));
+            }
+        }
+        let error = error.expect("zeros are taken for tags");
+        assert_eq!(error.at.offset, Some(good.len() as u64), "{error}");
+        assert!(error.to_string().contains("no type that FLV has"), "{error}");
+    }
+}
+
+#[test]
+fn single_tags_of_unknown_type_pass() {
+    let mut out = header();
+    for round in 0..100 {
+        // A few in a row, as some recorders write them; one of them with a wrong back pointer.
+        for kind in [1, 31, 10] {
+            write_tag(&mut out, TagKind::Other(kind), round, b"x").unwrap();
+        }
+        let end = out.len() - 1;
+        out[end] ^= 1;
+        write_tag(&mut out, TagKind::Audio, round, b"\xaf\x01").unwrap();
+    }
+    assert_eq!(read(&[&out]).unwrap().len(), 400);
+    let mut out = header();
+    for _ in 0..20 {
+        write_tag(&mut out, TagKind::Other(1), 0, b"x").unwrap();
+    }
+    assert_eq!(failure(&out).1, 13);
+}
+
+#[test]
 fn a_payload_that_does_not_fit_is_not_written() {
     let mut out = BytesMut::new();
     assert!(write_tag(&mut out, TagKind::Video, 0, &vec![0; 1 << 24]).is_err());

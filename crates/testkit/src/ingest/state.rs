@@ -41,6 +41,8 @@ pub struct Arrival {
     pub message: Message,
     /// The body's length.
     pub length: usize,
+    /// [`flv::digest`] of the body, also where it is not kept.
+    pub digest: u64,
 }
 
 /// One connection.
@@ -108,7 +110,7 @@ impl Session {
 
     pub(super) fn media(&mut self, mut message: Message) {
         let at = Instant::now();
-        let length = message.body.len();
+        let (length, digest) = (message.body.len(), flv::digest(&message.body));
         if matches!(message.kind, kind::AUDIO | kind::VIDEO) {
             self.media_messages += 1;
             self.key_frames += usize::from(flv::is_key_frame(message.kind, &message.body));
@@ -119,7 +121,7 @@ impl Session {
         if !self.keep_bodies {
             message.body.clear();
         }
-        self.arrivals.push(Arrival { at, message, length });
+        self.arrivals.push(Arrival { at, message, length, digest });
     }
 
     /// Starts the measure of [`Session::longest_gap`] again, from now.

@@ -14,10 +14,12 @@ use tokio::sync::oneshot;
 use super::link::{Heard, Link};
 use super::order::Order;
 use crate::error::{Ended, Origin, Reason, Retry};
-use crate::hub::{Read, Start};
+use crate::hub::{Cursor, Read, Start};
 use crate::media::Kind;
+use crate::media::continuity::Continuity;
 use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
+use crate::stream::Stream;
 use crate::wire::Shared;
 
 /// A batch is what the cursor already holds, up to this much: fewer calls, and no more stuck in a connection that stops.
@@ -49,8 +51,12 @@ pub(super) struct Conn {
     pub(super) order: Order,
     done: Option<oneshot::Sender<Ended>>,
     batch: VecDeque<Piece>,
-    /// The time that is zero for this peer; set at its first entry point.
-    base: Option<i64>,
+    /// Its own time: zero at its first entry point.
+    time: Continuity,
+    /// When the last packet that was sent had reached us.
+    last_arrival: Option<Instant>,
+    /// The stream to go on with as soon as it has an entry point.
+    next: Option<(Arc<Stream>, Cursor)>,
     /// Media before this time is not sent: it lies before the entry point.
     floor: i64,
     /// Which chunk streams have had a message with a full header since the last join, skip or pause.
@@ -91,7 +97,9 @@ impl Conn {
             order,
             done: Some(done),
             batch: VecDeque::new(),
-            base: None,
+            time: Continuity::default(),
+            last_arrival: None,
+            next: None,
             floor: i64::MIN,
             opened: 0,
             headers: None,
@@ -267,6 +275,16 @@ impl Conn {
         if self.phase != Phase::Sending || self.paused {
             return Ok(!self.batch.is_empty());
         }
+        // When the stream that is waited for may have its entry point, for outputs that are held back.
+        let mut entry_due = None;
+        if let Some(read) = self.change_over(now, room, &mut entry_due)? {
+            *due = read.due;
+            return if self.batch.is_empty() && read.more {
+                self.fill(now, room, due)
+            } else {
+                Ok(!self.batch.is_empty())
+            };
+        }
         if !self.order.latency.is_zero() {
             let lag = self.order.stream.hub().lag(&self.order.cursor, now);
             // Zero lag is the live edge, where there is nothing to gather yet.
@@ -279,14 +297,41 @@ impl Conn {
         let cursor = &mut self.order.cursor;
         let read = self.order.stream.hub().read(cursor, now, BATCH_ITEMS, BATCH_BYTES, &mut room.messages);
         self.take(&read, &room.messages)?;
-        *due = read.due;
-        if read.ended {
+        *due = read.due.into_iter().chain(entry_due).min();
+        // Where another stream is to go on the end of this one is not that of the connection.
+        if read.ended && self.next.is_none() {
             self.close();
             // The good-bye, which nobody would fetch if no packet came with the end.
             self.fetch_words();
         }
         // Everything that was read may have been left out (other tracks): then there may be more.
         if self.batch.is_empty() && read.more { self.fill(now, room, due) } else { Ok(!self.batch.is_empty()) }
+    }
+
+    /// Goes on with the stream that was chosen, if it has an entry point; what was read of it then.
+    fn change_over(
+        &mut self,
+        now: Instant,
+        room: &mut Room,
+        due: &mut Option<Instant>,
+    ) -> Result<Option<Read<Shared>>, Ended> {
+        let Some((stream, cursor)) = &mut self.next else { return Ok(None) };
+        room.messages.clear();
+        let read = stream.hub().read(cursor, now, BATCH_ITEMS, BATCH_BYTES, &mut room.messages);
+        let (Some(_), Some(first)) = (&read.restart, room.messages.first()) else {
+            *due = read.due;
+            // It will never have one: then the present stream is the last.
+            if read.ended {
+                self.next = None;
+            }
+            return Ok(None);
+        };
+        self.time.take_over(first.packet.dts);
+        if let Some((stream, cursor)) = self.next.take() {
+            (self.order.stream, self.order.cursor) = (stream, cursor);
+        }
+        self.take(&read, &room.messages)?;
+        Ok(Some(read))
     }
 
     fn take(&mut self, read: &Read<Shared>, messages: &[Shared]) -> Result<(), Ended> {
@@ -299,23 +344,24 @@ impl Conn {
         }
         if let (Some(headers), Some(first)) = (&read.restart, messages.first()) {
             self.floor = first.packet.dts;
-            let base = *self.base.get_or_insert(self.floor);
+            let begin = self.time.enter(self.floor);
             self.opened = 0;
             if !self.headers.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
                 for header in headers.iter() {
                     if self.order.tracks.take(&header.packet) {
-                        self.push_full(header, self.floor - base)?;
+                        self.push_full(header, begin)?;
                     }
                 }
                 self.headers = Some(headers.clone());
             }
         }
-        let Some(base) = self.base else { return Ok(()) };
         for message in messages {
             let packet = &message.packet;
             if packet.dts < self.floor || !self.order.tracks.take(packet) {
                 continue;
             }
+            let Some(time) = self.time.time(packet.kind, packet.dts) else { continue };
+            self.last_arrival = Some(packet.arrival);
             let bit = 1u32 << (message.csid() & 31);
             let shared = (self.opened & bit != 0).then(|| message.shared(self.order.chunk_size, self.order.form));
             match shared.flatten() {
@@ -324,7 +370,7 @@ impl Conn {
                     self.batch.push_back(Piece { bytes, kind: Some(packet.kind) });
                 }
                 None => {
-                    self.push_full(message, packet.dts - base)?;
+                    self.push_full(message, time)?;
                     self.opened |= bit;
                 }
             }
@@ -344,6 +390,28 @@ impl Conn {
         self.link.note_sent(bytes.len() as u64);
         self.batch.push_back(Piece { bytes, kind: Some(message.packet.kind) });
         Ok(())
+    }
+
+    /// Goes on with another stream at its next entry point, or at one that is fresh and came after all that was sent.
+    /// False if it is the one that is sent.
+    pub(super) fn switch(&mut self, stream: &Arc<Stream>, fresh: Duration, now: Instant) -> bool {
+        self.next = None;
+        if Arc::ptr_eq(stream, &self.order.stream) {
+            return false;
+        }
+        let mark = stream.hub().entry_after(self.last_arrival, now, fresh);
+        let cursor = self.order.cursor.elsewhere(mark);
+        if self.time.has_begun() {
+            self.next = Some((stream.clone(), cursor));
+        } else {
+            (self.order.stream, self.order.cursor) = (stream.clone(), cursor);
+        }
+        true
+    }
+
+    /// True while another stream is waited for.
+    pub(super) fn is_switching(&self) -> bool {
+        self.next.is_some()
     }
 
     /// Ends gracefully: what lies beyond the message under way is dropped only if it can't be sent in time.

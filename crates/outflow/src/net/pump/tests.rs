@@ -63,6 +63,11 @@ impl Bench {
         Self { pumps: Pumps::start(1), writer, stream, frames: 0 }
     }
 
+    /// Another stream on the same pumps, whose frames have other numbers and a time far off.
+    fn beside(&self, frames: i64) -> Self {
+        Self { pumps: self.pumps.clone(), frames, ..Self::new() }
+    }
+
     fn publish(&mut self) {
         let flags = Flags { keyframe: self.frames % GROUP == 0, ..Flags::default() };
         let mut body = vec![if flags.keyframe { 0x17 } else { 0x27 }, 1, 0, 0, 0];
@@ -324,3 +329,5 @@ async fn a_dropped_attachment_is_a_reset() {
     let error = peer.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
+
+mod switch;

@@ -28,6 +28,8 @@ const READ_BYTES: usize = 64 * 1024;
 pub(super) enum Command {
     Attach(Box<Conn>),
     Finish(u64),
+    /// Go on with this stream; an entry point so young will do.
+    Switch(u64, Arc<Stream>, Duration),
     Abort(u64),
 }
 
@@ -49,7 +51,15 @@ struct Seat {
     bell: Arc<Bell>,
     waker: Waker,
     stream: u64,
+    /// The group of the stream that it waits to go on with: it hears the news of both.
+    next: Option<u64>,
     due: Option<Instant>,
+}
+
+impl Seat {
+    fn is_in(&self, group: u64) -> bool {
+        self.stream == group || self.next == Some(group)
+    }
 }
 
 /// The connections of one stream: visited together when it has news.
@@ -113,6 +123,7 @@ impl Worker {
                     }
                     self.visit(id, now, true);
                 }
+                Command::Switch(id, stream, fresh) => self.switch(id, &stream, fresh, now),
                 Command::Abort(id) => self.remove(id),
             }
         }
@@ -127,8 +138,47 @@ impl Worker {
         let bell = Bell::new(Token::Connection(id), &self.ready);
         let stream = self.join(&conn.order.stream, id);
         let waker = Waker::from(bell.clone());
-        self.connections.insert(id, Seat { conn, bell, waker, stream, due: None });
+        self.connections.insert(id, Seat { conn, bell, waker, stream, next: None, due: None });
         self.visit(id, now, true);
+    }
+
+    fn switch(&mut self, id: u64, stream: &Arc<Stream>, fresh: Duration, now: Instant) {
+        let Some(seat) = self.connections.get_mut(&id) else { return };
+        let given_up = seat.next.take();
+        let moves = seat.conn.switch(stream, fresh, now);
+        if let Some(group) = given_up {
+            self.leave(group, id);
+        }
+        if moves {
+            let group = self.join(stream, id);
+            if let Some(seat) = self.connections.get_mut(&id) {
+                seat.next = Some(group);
+            }
+        }
+        self.visit(id, now, false);
+    }
+
+    /// The connection may read the stream that it waited for, or wait for it no longer: then it is in one group again.
+    fn settle(&mut self, id: u64) {
+        let Some(seat) = self.connections.get_mut(&id).filter(|seat| !seat.conn.is_switching()) else { return };
+        let Some(next) = seat.next.take() else { return };
+        let left = match self.streams.get(&next) {
+            Some(group) if Arc::ptr_eq(&group.stream, &seat.conn.order.stream) => {
+                std::mem::replace(&mut seat.stream, next)
+            }
+            _ => next,
+        };
+        self.leave(left, id);
+    }
+
+    fn leave(&mut self, group: u64, id: u64) {
+        // While its members are being visited the list is elsewhere; the visit itself tidies up.
+        if let Some(group) = self.streams.get_mut(&group) {
+            group.members.retain(|member| *member != id);
+        }
+        if !self.connections.values().any(|seat| seat.is_in(group)) {
+            self.streams.remove(&group);
+        }
     }
 
     fn join(&mut self, stream: &Arc<Stream>, id: u64) -> u64 {
@@ -168,7 +218,7 @@ impl Worker {
                     }
                     if let Some(group) = self.streams.get_mut(&key) {
                         group.members = members;
-                        group.members.retain(|id| self.connections.contains_key(id));
+                        group.members.retain(|id| self.connections.get(id).is_some_and(|seat| seat.is_in(key)));
                     }
                 }
             }
@@ -177,6 +227,11 @@ impl Worker {
     }
 
     fn visit(&mut self, id: u64, now: Instant, read: bool) {
+        self.visit_seat(id, now, read);
+        self.settle(id);
+    }
+
+    fn visit_seat(&mut self, id: u64, now: Instant, read: bool) {
         let Some(seat) = self.connections.get_mut(&id) else { return };
         let mut context = Context::from_waker(&seat.waker);
         let visit = catch_unwind(AssertUnwindSafe(|| seat.conn.visit(now, &mut context, &mut self.room, read)));
@@ -223,13 +278,9 @@ impl Worker {
             self.dues.remove(&(due, id));
         }
         self.load.fetch_sub(1, Ordering::Relaxed);
-        if let Some(group) = self.streams.get_mut(&seat.stream) {
-            group.members.retain(|member| *member != id);
-            // While its members are being visited the list is elsewhere; the visit itself tidies up.
-            let in_use = self.connections.values().any(|other| other.stream == seat.stream);
-            if !in_use {
-                self.streams.remove(&seat.stream);
-            }
+        self.leave(seat.stream, id);
+        if let Some(next) = seat.next {
+            self.leave(next, id);
         }
         seat.conn.abandon();
     }

@@ -41,6 +41,7 @@ impl Bench {
         let (stopper, stop) = stopper();
         let events: crate::monitor::Sink = Arc::new(|_| {});
         let job = SinkJob {
+            switches: Default::default(),
             stream: self.stream.clone(),
             progress: Default::default(),
             stats: self.stats.clone(),

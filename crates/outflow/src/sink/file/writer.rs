@@ -11,6 +11,7 @@ use outflow_rtmp::flv::{TagKind, write_header, write_tag};
 use tokio::sync::mpsc::Receiver;
 
 use super::super::store::{Run, count};
+use crate::media::continuity::Continuity;
 use crate::media::{Kind, Packet};
 use crate::monitor::OutputStats;
 use crate::wire::Shared;
@@ -24,8 +25,10 @@ const VIDEO: u8 = 1;
 pub(super) struct Writer {
     stats: Arc<OutputStats>,
     out: BytesMut,
-    /// The time that is 0 in the file.
-    base: Option<i64>,
+    /// The file's time: 0 at its first packet.
+    time: Continuity,
+    /// Nothing of the present stream from before this time is written.
+    floor: i64,
     /// Flags in the file header.
     flags: u8,
     /// Packets within `out`, counted once they are written.
@@ -35,7 +38,7 @@ pub(super) struct Writer {
 impl Writer {
     /// A writer that has begun nothing.
     pub(super) fn new(stats: Arc<OutputStats>) -> Self {
-        Self { stats, out: BytesMut::new(), base: None, flags: 0, waiting: Vec::new() }
+        Self { stats, out: BytesMut::new(), time: Continuity::default(), floor: 0, flags: 0, waiting: Vec::new() }
     }
 
     /// Writes what comes, until nobody is left who sends. `file` is open already but for named pipes.
@@ -45,7 +48,7 @@ impl Writer {
             None => OpenOptions::new().write(true).open(path)?,
         };
         while let Some(run) = runs.blocking_recv() {
-            let begins = self.base.is_none();
+            let begins = !self.time.has_begun();
             let flags = self.add(&run);
             if begins && file.metadata()?.is_file() {
                 file.set_len(0)?;
@@ -77,17 +80,26 @@ impl Writer {
             };
         }
         let first = run.packets.first().map_or(0, |message| message.packet.dts);
-        if self.base.is_none() {
+        if run.switched {
+            self.time.take_over(first);
+        }
+        if run.switched || !self.time.has_begun() {
+            self.floor = first;
+        }
+        if !self.time.has_begun() {
             write_header(&mut self.out, flags & AUDIO != 0, flags & VIDEO != 0);
         }
-        let base = *self.base.get_or_insert(first);
+        let begin = self.time.enter(first);
         for header in headers {
-            self.tag(&header.packet, first - base);
+            self.tag(&header.packet, begin);
         }
         for message in &run.packets {
+            let packet = &message.packet;
             // Audio from before the first picture has no place in the file.
-            if message.packet.dts >= base {
-                self.tag(&message.packet, message.packet.dts - base);
+            if packet.dts >= self.floor
+                && let Some(time) = self.time.time(packet.kind, packet.dts)
+            {
+                self.tag(packet, time);
                 self.waiting.push(message.clone());
             }
         }

@@ -64,6 +64,7 @@ impl Rig {
         let (stopper, stop) = stopper();
         self.progress = Progress::default();
         let job = SinkJob {
+            switches: Default::default(),
             stream: self.stream.clone(),
             progress: self.progress.clone(),
             stats: self.stats.clone(),

@@ -15,6 +15,9 @@ const PIECE: usize = 64 << 10;
 /// How much of a file is looked at to learn which kinds of media it has.
 const LOOK_AHEAD: u64 = 2 << 20;
 const LOOK_AHEAD_TAGS: usize = 500;
+/// So many tags in a row without anything to send: whoever writes them goes round in circles. Far more than a source
+/// that keeps a pipe awake with empty tags writes in a day.
+const NOTHING_IN_A_ROW: u32 = 100_000;
 
 /// A reader of one FLV stream. It holds one tag and one piece of the stream, and after [`FlvDemuxer::look_ahead`] the
 /// tags that were looked at.
@@ -27,6 +30,7 @@ pub(crate) struct FlvDemuxer<R> {
     ahead: VecDeque<Packet>,
     has: (Option<bool>, Option<bool>),
     last: Option<i64>,
+    nothing: u32,
 }
 
 impl<R: Read + Send> FlvDemuxer<R> {
@@ -42,6 +46,7 @@ impl<R: Read + Send> FlvDemuxer<R> {
             ahead: VecDeque::new(),
             has: (None, None),
             last: None,
+            nothing: 0,
         }
     }
 
@@ -76,7 +81,13 @@ impl<R: Read + Send> FlvDemuxer<R> {
             match self.tags.next() {
                 Ok(Some(tag)) => {
                     if let Some(packet) = self.packet(tag) {
+                        self.nothing = 0;
                         return Ok(Some(packet));
+                    }
+                    self.nothing += 1;
+                    if self.nothing >= NOTHING_IN_A_ROW {
+                        let text = format!("{NOTHING_IN_A_ROW} tags in a row have nothing in them");
+                        return Err(ReadError::at(self.tags.position(), text));
                     }
                 }
                 Ok(None) if self.ended => return Ok(None),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::board::View;
+use super::{Event, InputStats, OutputStats};
 use crate::error::{Ended, Origin, Retry};
-use crate::monitor::board::View;
-use crate::monitor::{Event, InputStats, OutputStats};
 
 fn seconds(time: Duration) -> Value {
     json!((time.as_secs_f64() * 1000.0).round() / 1000.0)
@@ -29,9 +29,15 @@ fn ended(reason: &Ended) -> Value {
     json!({ "code": reason.reason.code(), "origin": origin, "retry": retry, "text": reason.text })
 }
 
-/// One event, with the seconds since 1970 at which it was taken.
-pub(super) fn event(event: &Event, time: Duration) -> String {
-    let (name, fields) = match event {
+/// One event as a line, with the seconds since 1970 at which it was taken.
+pub fn event(event: &Event, time: Duration) -> String {
+    let (name, fields) = parts(event);
+    line(name, fields, time)
+}
+
+/// The name of an event, and its fields.
+pub fn parts(event: &Event) -> (&'static str, Value) {
+    match event {
         Event::Listening { address, serves } => {
             ("listening", json!({ "address": address.to_string(), "serves": serves }))
         }
@@ -62,12 +68,11 @@ pub(super) fn event(event: &Event, time: Duration) -> String {
         Event::Failure { who, reason } => ("failure", json!({ "who": who, "reason": ended(reason) })),
         Event::Note { who, text } => ("note", json!({ "who": who, "text": text })),
         Event::Warning { who, text } => ("warning", json!({ "who": who, "text": text })),
-    };
-    line(name, fields, time)
+    }
 }
 
 /// Every counter, once a second and at the end.
-pub(super) fn figures(view: &View, uptime: Duration, time: Duration) -> String {
+pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
     let outputs: Vec<Value> = view
         .outputs
         .iter()
@@ -110,7 +115,8 @@ pub(super) fn figures(view: &View, uptime: Duration, time: Duration) -> String {
     line("stats", json!({ "uptime": seconds(uptime), "inputs": inputs, "outputs": outputs }), time)
 }
 
-fn line(name: &str, fields: Value, time: Duration) -> String {
+/// One object on one line.
+pub fn line(name: &str, fields: Value, time: Duration) -> String {
     let mut object = Map::new();
     object.insert("time".into(), seconds(time));
     object.insert("event".into(), json!(name));

@@ -1,0 +1,221 @@
+//! The HTTP API of `serve`. It has a thread and a runtime of its own: whatever its callers do, media does not notice.
+
+mod body;
+mod endpoints;
+mod events;
+mod guard;
+mod openapi;
+mod problem;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+
+use crate::config::{Address, Api};
+use crate::error::{Ended, Origin, Reason, Retry};
+use crate::net::http_server::{HttpLimits, HttpPort};
+use crate::relay::Relay;
+use crate::relay::view::Applied;
+use crate::stop::Stop;
+use endpoints::{Call, ENDPOINTS, Endpoint};
+pub use events::Feed;
+use guard::Reached;
+pub use problem::{Mistake, Problem};
+
+const LIMITS: HttpLimits = HttpLimits {
+    connections: 256,
+    head: Duration::from_secs(10),
+    stall: Duration::from_secs(30),
+    last: Duration::from_secs(1),
+};
+
+/// Reads the configuration anew and puts it in force; the error tells each mistake, without secrets.
+pub type Reload = Arc<dyn Fn() -> Result<Applied, Vec<String>> + Send + Sync>;
+
+/// What the API is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// What it shows and changes. Its configuration has token and hosts, as they are in force.
+    pub relay: Arc<Relay>,
+    /// The events that it tells.
+    pub feed: Arc<Feed>,
+    /// What `POST /v1/reload` does; called on a thread that may wait.
+    pub reload: Reload,
+}
+
+/// The API's port, bound.
+#[derive(Debug)]
+pub struct Bound {
+    port: HttpPort,
+    limits: HttpLimits,
+}
+
+/// The API at work.
+#[derive(Debug)]
+pub struct Handle {
+    /// The address as bound.
+    pub address: SocketAddr,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Binds the port, and checks that nobody can use it who may not.
+pub fn bind(address: Address, api: &Api) -> Result<Bound, Ended> {
+    if api.token.is_none() && !address.is_loopback() {
+        let text = "the API would be open to everybody who reaches this machine: set api.token, or have it listen on 127.0.0.1";
+        return Err(Ended::new(Origin::Config, Retry::Never, Reason::Bind, text));
+    }
+    Ok(Bound { port: HttpPort::bind(&address.candidates())?, limits: LIMITS })
+}
+
+impl Bound {
+    /// The address as bound.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address
+    }
+
+    /// Waits so long for the head of a request, instead of 10 s: tests have less time.
+    pub fn head_within(mut self, time: Duration) -> Self {
+        self.limits.head = time;
+        self
+    }
+
+    /// Answers from now on, on a thread of its own, until `stop`. The relay's configuration has to be in force.
+    pub fn start(self, parts: Parts, stop: Stop) -> Result<Handle, Ended> {
+        let Self { port, limits } = self;
+        let address = port.address;
+        let failed = |error: std::io::Error| Ended::internal(format!("the API can't start: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
+            let api = Answers::new(parts, address.ip(), stop.clone());
+            let handler = move |local, request| api.clone().answer(local, request);
+            // It ends early only where the runtime can't take the socket over, which it could when it was built.
+            let _ = runtime.block_on(port.serve(limits, handler, stop));
+            // A reload that hangs must not hold the end up.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        });
+        Ok(Handle { address, thread: Some(thread.map_err(failed)?) })
+    }
+}
+
+impl Handle {
+    /// Waits for the end; to be called once stop was asked for.
+    pub fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What endpoints work with.
+#[derive(Clone)]
+struct State {
+    relay: Arc<Relay>,
+    feed: Arc<Feed>,
+    reload: Reload,
+    reloading: Arc<tokio::sync::Mutex<()>>,
+    begin: Instant,
+    stop: Stop,
+}
+
+#[derive(Clone)]
+struct Answers {
+    state: State,
+    bound: IpAddr,
+    router: TowerToHyperService<Router>,
+}
+
+impl Answers {
+    fn new(parts: Parts, bound: IpAddr, stop: Stop) -> Self {
+        let Parts { relay, feed, reload } = parts;
+        let state = State { relay, feed, reload, reloading: Arc::default(), begin: Instant::now(), stop };
+        let router = TowerToHyperService::new(router().with_state(state.clone()));
+        Self { state, bound, router }
+    }
+
+    async fn answer(self, local: IpAddr, request: Request<Incoming>) -> Response {
+        let (parts, body) = request.into_parts();
+        let reached = Reached { local, bound: self.bound };
+        let response = match guard::check(&parts, reached, &self.state.relay.config().api) {
+            Err(problem) => problem.into_response(),
+            Ok(()) => match self.router.call(Request::from_parts(parts, body)).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+        };
+        finished(in_words(response))
+    }
+}
+
+/// Statuses that the router gave by itself get words.
+fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let has_words = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    if !(status.is_client_error() || status.is_server_error()) || has_words {
+        return response;
+    }
+    let mut told = Problem::of_status(status).into_response();
+    if let Some(allow) = response.headers().get(ALLOW) {
+        told.headers_mut().insert(ALLOW, allow.clone());
+    }
+    // The router has measured its own body for HEAD; the server measures ours.
+    told.headers_mut().remove(CONTENT_LENGTH);
+    told
+}
+
+/// What every answer says to browsers and caches.
+fn finished(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let same_origin = HeaderValue::from_static("same-origin");
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), same_origin);
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry("content-security-policy").or_insert(nothing);
+    response
+}
+
+fn router() -> Router<State> {
+    let mut paths: BTreeMap<&str, MethodRouter<State>> = BTreeMap::new();
+    for endpoint in ENDPOINTS {
+        let methods = paths.entry(endpoint.path).or_default();
+        *methods = std::mem::take(methods).merge(handler(endpoint));
+    }
+    paths.into_iter().fold(Router::new(), |router, (path, methods)| router.route(pattern(path), methods))
+}
+
+/// A path as the router has it: apps may hold slashes.
+fn pattern(path: &'static str) -> &'static str {
+    if path == "/v1/streams/{app}/{name}" { "/v1/streams/{*id}" } else { path }
+}
+
+fn handler(endpoint: &'static Endpoint) -> MethodRouter<State> {
+    let filter = match endpoint.method {
+        "POST" => MethodFilter::POST,
+        "PATCH" => MethodFilter::PATCH,
+        "DELETE" => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
+    };
+    on(filter, move |axum::extract::State(state), path: Option<Path<String>>, request: Request<Body>| async move {
+        let (parts, body) = request.into_parts();
+        let id = path.map(|Path(id)| id).unwrap_or_default();
+        let answer = (endpoint.run)(Call { state, id, headers: parts.headers, body }).await;
+        answer.unwrap_or_else(IntoResponse::into_response)
+    })
+}

@@ -1,0 +1,228 @@
+//! Every endpoint, once: its method and path, what it is for, what it takes and gives, and what it does. The router and
+//! the description at `/openapi.json` are both made from this table.
+
+use std::pin::Pin;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use serde::Serialize;
+use serde_json::json;
+
+use super::problem::Problem;
+use super::{State, body, openapi};
+use crate::relay::{Command, NewOutput, OutputPatch};
+
+/// What an answer or a body holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Nothing,
+    One(&'static str),
+    List(&'static str),
+    Events,
+    Description,
+}
+
+/// One method of one path.
+pub(super) struct Endpoint {
+    pub(super) method: &'static str,
+    /// As in the description.
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) takes: Shape,
+    pub(super) status: u16,
+    pub(super) gives: Shape,
+    /// Further statuses of its own, beside those that every request may meet.
+    pub(super) faults: &'static [u16],
+    pub(super) run: fn(Call) -> Running,
+}
+
+/// A request that was let in.
+pub(super) struct Call {
+    pub(super) state: State,
+    /// What stands in the path, decoded.
+    pub(super) id: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+pub(super) type Running = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+macro_rules! running {
+    ($call:ident => $what:expr) => {
+        |$call: Call| -> Running { Box::pin(async move { $what }) }
+    };
+}
+
+use Shape::{Description, Events, List, Nothing, One};
+
+#[rustfmt::skip]
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    Endpoint { method: "GET", path: "/v1/health", summary: "Whether the program runs. Needs no token.",
+        takes: Nothing, status: 200, gives: One("Health"), faults: &[], run: running!(call => health(&call)) },
+    Endpoint { method: "GET", path: "/v1/ready", summary: "Whether peers are let in: 503 while it ends. Needs no token.",
+        takes: Nothing, status: 200, gives: One("Ready"), faults: &[503], run: running!(call => ready(&call)) },
+    Endpoint { method: "GET", path: "/v1/streams", summary: "The streams.",
+        takes: Nothing, status: 200, gives: List("Stream"), faults: &[], run: running!(call => shown(&call.state.relay.streams())) },
+    Endpoint { method: "GET", path: "/v1/streams/{app}/{name}", summary: "One stream. The app may hold slashes.",
+        takes: Nothing, status: 200, gives: One("Stream"), faults: &[404], run: running!(call => found(call.state.relay.stream(&call.id))) },
+    Endpoint { method: "GET", path: "/v1/outputs", summary: "The outputs, of the file, of the API and of hooks.",
+        takes: Nothing, status: 200, gives: List("Output"), faults: &[], run: running!(call => shown(&call.state.relay.outputs())) },
+    Endpoint { method: "POST", path: "/v1/outputs", summary: "Adds an output. Its stream need not exist yet.",
+        takes: One("NewOutput"), status: 201, gives: One("Output"), faults: &[409, 422, 429, 500], run: running!(call => add(call).await) },
+    Endpoint { method: "GET", path: "/v1/outputs/{id}", summary: "One output.",
+        takes: Nothing, status: 200, gives: One("Output"), faults: &[404], run: running!(call => found(call.state.relay.output(&call.id))) },
+    Endpoint { method: "PATCH", path: "/v1/outputs/{id}", summary: "Changes an output of the API's; what is absent stays.",
+        takes: One("OutputPatch"), status: 200, gives: One("Output"), faults: &[404, 409, 422, 429, 500], run: running!(call => patch(call).await) },
+    Endpoint { method: "DELETE", path: "/v1/outputs/{id}", summary: "Ends and removes an output of the API's.",
+        takes: Nothing, status: 204, gives: Nothing, faults: &[404, 409, 500], run: running!(call => remove(call).await) },
+    Endpoint { method: "POST", path: "/v1/outputs/{id}/start", summary: "Lets an output run, now and after a restart.",
+        takes: Nothing, status: 200, gives: One("Output"), faults: &[404, 409, 429, 500], run: running!(call => command(call, Command::Start).await) },
+    Endpoint { method: "POST", path: "/v1/outputs/{id}/stop", summary: "Ends an output's broadcast; it stays stopped over reload and restart.",
+        takes: Nothing, status: 200, gives: One("Output"), faults: &[404, 409, 500], run: running!(call => command(call, Command::Stop).await) },
+    Endpoint { method: "POST", path: "/v1/outputs/{id}/retry", summary: "Tries again now, if it waits or has failed.",
+        takes: Nothing, status: 200, gives: One("Output"), faults: &[404, 409, 500], run: running!(call => command(call, Command::Retry).await) },
+    Endpoint { method: "GET", path: "/v1/groups", summary: "The groups of outputs.",
+        takes: Nothing, status: 200, gives: List("Group"), faults: &[], run: running!(call => shown(&call.state.relay.groups())) },
+    Endpoint { method: "POST", path: "/v1/groups/{name}/start", summary: "Starts every output of a group.",
+        takes: Nothing, status: 200, gives: List("Output"), faults: &[404, 409, 429, 500], run: running!(call => group(call, Command::Start).await) },
+    Endpoint { method: "POST", path: "/v1/groups/{name}/stop", summary: "Stops every output of a group.",
+        takes: Nothing, status: 200, gives: List("Output"), faults: &[404, 409, 500], run: running!(call => group(call, Command::Stop).await) },
+    Endpoint { method: "POST", path: "/v1/groups/{name}/retry", summary: "Has every output of a group try again now.",
+        takes: Nothing, status: 200, gives: List("Output"), faults: &[404, 409, 500], run: running!(call => group(call, Command::Retry).await) },
+    Endpoint { method: "GET", path: "/v1/players", summary: "Who plays.",
+        takes: Nothing, status: 200, gives: List("Player"), faults: &[], run: running!(call => shown(&call.state.relay.players())) },
+    Endpoint { method: "DELETE", path: "/v1/players/{id}", summary: "Lets a player go.",
+        takes: Nothing, status: 204, gives: Nothing, faults: &[404], run: running!(call => kick(call, false).await) },
+    Endpoint { method: "GET", path: "/v1/publishers", summary: "Who publishes.",
+        takes: Nothing, status: 200, gives: List("Publisher"), faults: &[], run: running!(call => shown(&call.state.relay.publishers())) },
+    Endpoint { method: "DELETE", path: "/v1/publishers/{id}", summary: "Lets a publisher go.",
+        takes: Nothing, status: 204, gives: Nothing, faults: &[404], run: running!(call => kick(call, true).await) },
+    Endpoint { method: "POST", path: "/v1/reload", summary: "Reads the configuration anew. With a mistake in it nothing changes.",
+        takes: Nothing, status: 200, gives: One("Applied"), faults: &[422, 500], run: running!(call => reload(call).await) },
+    Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends.",
+        takes: Nothing, status: 200, gives: Events, faults: &[429], run: running!(call => events(&call)) },
+    Endpoint { method: "GET", path: "/openapi.json", summary: "This description.",
+        takes: Nothing, status: 200, gives: Description, faults: &[], run: running!(_call => Ok(described())) },
+];
+
+fn with_json(status: StatusCode, text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Result<Response, Problem> {
+    let text = serde_json::to_string(value).map_err(|_| Problem::new("internal", "the answer can't be written"))?;
+    Ok(with_json(status, text))
+}
+
+fn shown<T: Serialize + ?Sized>(value: &T) -> Result<Response, Problem> {
+    json(StatusCode::OK, value)
+}
+
+fn found<T: Serialize>(value: Option<T>) -> Result<Response, Problem> {
+    shown(&value.ok_or_else(not_found)?)
+}
+
+fn not_found() -> Problem {
+    crate::relay::Fault::NotFound.into()
+}
+
+fn health(call: &Call) -> Result<Response, Problem> {
+    let uptime = call.state.begin.elapsed().as_secs();
+    shown(&json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION"), "uptime": uptime }))
+}
+
+fn ready(call: &Call) -> Result<Response, Problem> {
+    match call.state.relay.is_ready() {
+        true => shown(&json!({ "status": "ready" })),
+        false => Err(Problem::new("not_ready", "it is ending, and lets nobody in")),
+    }
+}
+
+async fn add(call: Call) -> Result<Response, Problem> {
+    let new: NewOutput = body::json(call.body).await?;
+    let output = call.state.relay.add_output(new)?;
+    let mut response = json(StatusCode::CREATED, &output)?;
+    if let Ok(place) = HeaderValue::from_str(&format!("/v1/outputs/{}", segment(&output.id))) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// A text as one part of a path.
+fn segment(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+async fn patch(call: Call) -> Result<Response, Problem> {
+    let patch: OutputPatch = body::json(call.body).await?;
+    shown(&call.state.relay.patch_output(&call.id, patch)?)
+}
+
+async fn remove(call: Call) -> Result<Response, Problem> {
+    body::none(call.body).await?;
+    call.state.relay.remove_output(&call.id)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn command(call: Call, command: Command) -> Result<Response, Problem> {
+    body::none(call.body).await?;
+    shown(&call.state.relay.command(&call.id, command)?)
+}
+
+async fn group(call: Call, command: Command) -> Result<Response, Problem> {
+    body::none(call.body).await?;
+    shown(&call.state.relay.group_command(&call.id, command)?)
+}
+
+async fn kick(call: Call, publisher: bool) -> Result<Response, Problem> {
+    body::none(call.body).await?;
+    // What is no number is nobody's number.
+    let id = call.id.parse().map_err(|_| not_found())?;
+    match publisher {
+        true => call.state.relay.kick_publisher(id)?,
+        false => call.state.relay.kick_player(id)?,
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn reload(call: Call) -> Result<Response, Problem> {
+    body::none(call.body).await?;
+    // One after the other, and beside this thread: it reads files.
+    let turn = call.state.reloading.clone().lock_owned().await;
+    let again = call.state.reload.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        again()
+    });
+    match done.await {
+        Ok(Ok(applied)) => shown(&applied),
+        Ok(Err(mistakes)) => {
+            let problem = Problem::new("invalid", "the configuration has mistakes: what was in force stays in force");
+            Err(mistakes.into_iter().fold(problem, |problem, text| problem.mistake(None, text, None)))
+        }
+        Err(_) => Err(Problem::new("internal", "the reload ended without a word: see the log")),
+    }
+}
+
+fn events(call: &Call) -> Result<Response, Problem> {
+    let last = call.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
+    call.state.feed.answer(last, call.state.stop.clone())
+}
+
+fn described() -> Response {
+    with_json(StatusCode::OK, openapi::text())
+}

@@ -1,0 +1,47 @@
+//! Ports to listen on: how one is bound, and what is said where it can't be.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use crate::error::{Ended, Origin, Reason, Retry};
+
+/// Connections waiting to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Binds this address and listens. `[::]` takes both families.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        // `rtmp://:1935` means every address of both families.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// [`bind`] for use on the current runtime.
+pub fn bind_here(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::from_std(bind(address)?)
+}
+
+/// What is said where `address` can't be had.
+pub fn cannot_bind(address: &str, error: &io::Error) -> Ended {
+    let text = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("can't listen on {address}: another program has this port; choose another, or end that program")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("can't listen on {address}: not permitted (ports below 1024 need privileges); choose another port")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("can't listen on {address}: this machine has no such address")
+        }
+        _ => format!("can't listen on {address}: {error}"),
+    };
+    Ended::new(Origin::Config, Retry::Never, Reason::Bind, text)
+}

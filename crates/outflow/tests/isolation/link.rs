@@ -1,0 +1,120 @@
+//! One output over a link that loses 5 % of the packets, delays them by 200 ms, and carries less than the stream's rate:
+//! it leaves whole groups out, stays decodable and near the live edge, and the others do not notice. The same with groups
+//! that are longer than `max_lag`, where it has to go forward and not in circles.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use outflow_testkit::compare::{compare, holes_end_at_key_frames, monotonic};
+use outflow_testkit::flv::{self, Tag};
+use outflow_testkit::ingest::{Behaviour, Ingest, Session};
+use outflow_testkit::media::Clip;
+use outflow_testkit::peers::{self, Peer};
+use outflow_testkit::proc::Command;
+use outflow_testkit::tun::{Path, TunLink};
+use outflow_testkit::wait::DEADLINE;
+
+use crate::said;
+
+const SEED: u64 = 3043;
+
+const DELAY: Duration = Duration::from_millis(200);
+/// How long a good output may wait for a packet.
+const LONGEST_GAP: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn a_bad_link_costs_its_own_output_whole_groups() {
+    // Both at once: each is idle for most of its time.
+    tokio::join!(bad_link(2, 30), bad_link(8, 34));
+}
+
+#[tokio::test]
+#[ignore = "two minutes: scripts/test-long"]
+async fn a_bad_link_costs_its_own_output_whole_groups_for_two_minutes() {
+    tokio::join!(bad_link(2, 120), bad_link(8, 120));
+}
+
+async fn bad_link(group: u32, seconds: u32) {
+    let (Some(ffmpeg), Some(link)) = (peers::find(Peer::Ffmpeg), TunLink::start(SEED)) else { return };
+    let clip = Clip { bits: 1_000_000, group, ..Clip::small(seconds) };
+    let (file, source) = (clip.file().await, clip.tags().await);
+    link.set(|paths| {
+        paths.up = Path { delay: DELAY, loss: 0.05, bytes_per_second: Some(100_000), ..Path::default() };
+    });
+    let far = outflow_testkit::ingest::Setup::new([Behaviour::Good]).at(link.server()).start().await;
+    let near = [Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await];
+    let mut program = Command::new(env!("CARGO_BIN_EXE_outflow")).line("-json -drain=1 -i").arg(&file);
+    program = program.arg("-o").arg(format!("{}:gpac:name=far:max_lag=4s", link.url(&far, "live/k")));
+    for (number, near) in near.iter().enumerate() {
+        program = program.arg("-o").arg(format!("{}:gpac:name=near{number}", near.url("live/k")));
+    }
+    let mut program = program.start();
+    let rest = Duration::from_secs(u64::from(seconds)) + DEADLINE;
+    program.wait_exit_within(rest).await;
+
+    for near in &near {
+        let session = near.session(0);
+        let found = compare(&source, &session.tags()).unwrap();
+        assert_eq!(found.begins_at, source.iter().position(Tag::is_key_frame).unwrap(), "{found:?}");
+        assert_eq!(found.video, source.iter().filter(|tag| tag.kind == 9 && tag.is_frame()).count(), "{found:?}");
+        assert!(session.longest_gap < LONGEST_GAP, "a good output waited {:?}", session.longest_gap);
+    }
+    let gap = near.iter().map(|near| near.session(0).longest_gap).max().unwrap();
+    let (lags, skips) = (said::figures(&program, "far", "lag_millis"), said::figures(&program, "far", "skips"));
+    let sessions = far.state.look(|state| state.sessions.clone());
+    let mut holes = 0;
+    let mut worst = Duration::ZERO;
+    let mut frames = 0;
+    for (number, session) in sessions.iter().enumerate() {
+        let tags = session.tags();
+        monotonic(&tags).unwrap();
+        holes += holes_end_at_key_frames(&source, &tags).unwrap();
+        forward(&source, &tags).unwrap();
+        worst = worst.max(behind(session, &near[0].session(0)));
+        frames += tags.iter().filter(|tag| tag.kind == 9 && tag.is_frame()).count();
+        let folder = tempfile::tempdir().unwrap();
+        let recording = folder.path().join("far.flv");
+        std::fs::write(&recording, flv::write(&tags)).unwrap();
+        if tags.iter().any(Tag::is_key_frame) {
+            let said = peers::decode_errors(&ffmpeg, &recording).await;
+            assert!(said.is_empty(), "connection {number}: {said}");
+        }
+    }
+    println!(
+        "groups of {group} s: {:?}; {} connections, {frames} of {} frames, {holes} holes, {:?} skips told, lag told at most \
+         {:?} ms, behind a good output at most {worst:?}; the good ones' worst gap {gap:?}; {:?}",
+        link.carried().0,
+        sessions.len(),
+        seconds * clip.rate,
+        skips.last(),
+        lags.iter().max(),
+        said::states(&program).get("far").map(|told| told.iter().map(|it| it.state.as_str()).collect::<Vec<_>>()),
+    );
+    Peer::Ffmpeg.ran();
+}
+
+/// Checks that no frame comes twice or after a later one.
+fn forward(source: &[Tag], tags: &[Tag]) -> Result<(), String> {
+    let places: HashMap<&[u8], usize> = source
+        .iter()
+        .enumerate()
+        .filter(|(_, tag)| tag.kind == 9 && tag.is_frame())
+        .map(|(n, tag)| (&tag.body[..], n))
+        .collect();
+    let mut last = None;
+    for tag in tags.iter().filter(|tag| tag.kind == 9 && tag.is_frame()) {
+        let place = places.get(&tag.body[..]).ok_or_else(|| format!("{tag:?} was never sent"))?;
+        if last.is_some_and(|last| last >= place) {
+            return Err(format!("{tag:?} is frame {place} and came after {last:?}"));
+        }
+        last = Some(place);
+    }
+    Ok(())
+}
+
+/// How much later than at a good output a video frame came, at most.
+fn behind(session: &Session, good: &Session) -> Duration {
+    let at: HashMap<u64, Instant> = good.arrivals.iter().map(|arrival| (arrival.digest, arrival.at)).collect();
+    let frames = session.arrivals.iter().filter(|arrival| arrival.message.kind == 9 && arrival.length > 100);
+    frames.filter_map(|arrival| arrival.at.checked_duration_since(*at.get(&arrival.digest)?)).max().unwrap_or_default()
+}
