@@ -138,7 +138,10 @@ fn the_steps_for_contributors_fit_the_files_that_they_change() {
     }
     assert!(lines >= 6, "{lines} lines of steps");
     // What a kind needs to be built, served and held to the contract; a row is right if that of `null` is.
-    assert!(added.contains(&"pub mod count;") && added.iter().any(|line| line.ends_with("&count::KIND];")), "{added:?}");
+    assert!(
+        added.contains(&"pub mod count;") && added.iter().any(|line| line.ends_with("&count::KIND];")),
+        "{added:?}"
+    );
     let row = added.iter().find(|line| line.contains("Row {")).expect("the contract needs a row");
     let like_null = row.replace("\"count://\"", "\"null\"").replace("\"count\"", "\"null\"");
     assert!(files[1].lines().any(|line| line == like_null), "a row of tests/sinks.rs looks otherwise: {row}");

@@ -54,7 +54,15 @@ async fn the_example_for_contributors_tells_how_much_came() {
         let flags = Flags { keyframe: true, ..Flags::default() };
         for dts in 0.. {
             let body = b"\x17\x01key".as_slice().into();
-            writer.push(Packet { kind: Kind::Video, track: 0, dts: dts * 40, cts: 0, flags, body, arrival: Instant::now() });
+            writer.push(Packet {
+                kind: Kind::Video,
+                track: 0,
+                dts: dts * 40,
+                cts: 0,
+                flags,
+                body,
+                arrival: Instant::now(),
+            });
             if tokio::time::timeout(Duration::from_millis(20), changed.notified()).await.is_ok() {
                 break;
             }

@@ -27,6 +27,12 @@ impl Serve {
 
     /// A request, with the token if there is one.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let answer = self.try_ask(method, path, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}: {}", self.program.text()))
+    }
+
+    /// The same, of a program that may be killed meanwhile.
+    pub(crate) async fn try_ask(&self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<Answer> {
         let token = self.token.as_ref().map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
         let body = body.map_or(String::new(), Value::to_string);
         let about = match body.as_str() {
@@ -43,10 +49,11 @@ impl Serve {
             tcp.read_to_end(&mut answer).await?;
             Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
         };
-        let answer = tokio::time::timeout(DEADLINE, asking).await.expect("the API answers in time");
-        let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error}: {}", self.program.text()));
-        let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
+        let answer = tokio::time::timeout(DEADLINE, asking).await.expect("the API answers in time")?;
+        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        };
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, body: body.to_owned() }
+        Ok(Answer { status, body: body.to_owned() })
     }
 }

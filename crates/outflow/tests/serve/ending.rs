@@ -118,7 +118,7 @@ async fn a_wrong_file_is_told_and_nothing_is_started() {
             ":4:7",
         ),
         (format!("[[output]]\nname = \"x\"\nstream = \"live/show\"\nurl = \"rtmp://h/live\"\nkey = \"{key}\n"), ":5:"),
-        (format!("[secrets]\na = \"{key}\"\n[listen]\nrtmp = \"{key}\"\n"), ":4:8"),
+        (format!("[secrets]\na = [\"{key}\"]\n[listen]\nrtmp = \"here\"\n"), ":2:5"),
     ] {
         setup.write(&text);
         let mut program = setup.words(Command::new(OUTFLOW)).start();

@@ -3,7 +3,7 @@
 use outflow_testkit::compare::compare;
 use outflow_testkit::ingest::{Behaviour, Ingest};
 
-use crate::rig::{Serve, Setup, Show, output};
+use crate::rig::{Setup, Show, output};
 
 /// Three outputs that stay; `change` makes everything else differ from one reload to the next.
 fn text(servers: &[Ingest], change: usize) -> String {
@@ -40,22 +40,17 @@ async fn reloads(times: usize) {
         servers.push(Ingest::start(Behaviour::Good).await);
     }
     setup.write(&text(&servers, 0));
-    let mut relay: Serve = setup.start().await;
+    let relay = setup.start().await;
     let show = Show::publish(&setup.url(&format!("live/show?key={key}"))).await;
     for server in servers.iter().take(3) {
         server.wait_for_media(0, 25).await;
     }
     for change in 1..=times {
-        let said = if change % 10 == 9 {
-            let said = relay.rewrite(&setup, &format!("{}[[output]]\nnonsense = 1\n", text(&servers, change))).await;
-            assert!(said.contains("not in force"), "{said}");
-            said
-        } else {
-            let said = relay.rewrite(&setup, &text(&servers, change)).await;
-            assert!(said.contains("reloaded: "), "{said}");
-            said
-        };
-        assert!(!said.contains("removed, 3 changed"), "{said}");
+        // A bad file changes nothing either.
+        let bad = change % 10 == 9;
+        let more = if bad { "[[output]]\nnonsense = 1\n" } else { "" };
+        let says = if bad { "not in force" } else { "reloaded: " };
+        relay.rewrite(&setup, &(text(&servers, change) + more), says).await;
     }
     for (number, server) in servers.iter().take(3).enumerate() {
         // It still flows ...

@@ -109,13 +109,7 @@ impl Setup {
     /// The same, begun by these words.
     pub(crate) async fn start_as(&self, command: Command) -> Serve {
         let program = self.words(command).start();
-        let mut serve = Serve {
-            program,
-            http: self.http,
-            token: self.token.clone(),
-            secrets: self.secrets.clone(),
-            path: self.path(),
-        };
+        let mut serve = Serve { program, http: self.http, token: self.token.clone(), secrets: self.secrets.clone() };
         serve.program.wait_for_line("\"event\":\"listening\"").await;
         assert!(serve.program.is_running(), "{}", serve.program.text());
         serve
@@ -128,7 +122,6 @@ pub(crate) struct Serve {
     pub(crate) http: u16,
     pub(crate) token: Option<String>,
     pub(crate) secrets: Vec<String>,
-    path: PathBuf,
 }
 
 impl Serve {
@@ -186,7 +179,7 @@ impl Serve {
     }
 
     /// Has it read its file again, by SIGHUP, and waits until it says so; gives what it said.
-    pub(crate) async fn reload(&mut self) -> String {
+    pub(crate) async fn reload(&self) -> String {
         let last = |said: &outflow_testkit::proc::Output| {
             let tells = |line: &&String| line.contains("reloaded: ") || line.contains("is not in force");
             said.stdout.iter().rev().find(tells).cloned()
@@ -198,11 +191,17 @@ impl Serve {
         told.await
     }
 
-    /// Writes the file and has it read.
-    pub(crate) async fn rewrite(&mut self, setup: &Setup, text: &str) -> String {
-        assert_eq!(setup.path(), self.path);
+    /// Writes the file and has it read, until it says this of it: that the file is watched too may put in a word about
+    /// the file as it was.
+    pub(crate) async fn rewrite(&self, setup: &Setup, text: &str, says: &str) -> String {
         setup.write(text);
-        self.reload().await
+        for _ in 0..5 {
+            let said = self.reload().await;
+            if said.contains(says) {
+                return said;
+            }
+        }
+        panic!("no {says:?} was said of this file: {text}\n{}", self.program.text())
     }
 
     /// Stops it by SIGTERM, which has to be a success, and looks for secrets in all that it said.
