@@ -143,6 +143,11 @@ pub fn parse_with(
         missing: Vec::new(),
     };
     let declared = reader.read(&scan.items);
+    // Only an empty command line asks for help; options of the program alone are a graph that was forgotten.
+    if scan.items.is_empty() && reader.globals.is_empty() && reader.errors.is_empty() {
+        let error = SpecError::new("no word says where media comes from and where it goes, so nothing would run");
+        reader.errors.push(error.hint("write `outflow -i URL -o URL`; `outflow help` lists everything"));
+    }
     let all_read = reader.errors.is_empty();
     if all_read {
         reader.unused_globals(&registries.tables());

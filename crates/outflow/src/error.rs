@@ -54,6 +54,8 @@ pub enum Reason {
     Disconnected,
     /// The peer refused the publish or play: wrong key, app or name.
     Refused,
+    /// The peer refused the media: it says that it does not take a codec.
+    CodecRefused,
     /// The peer has no stream of this name, or not yet.
     NotFound,
     /// The name is in use at the peer.
@@ -90,6 +92,7 @@ impl Reason {
             Reason::Stalled => "stalled",
             Reason::Disconnected => "disconnected",
             Reason::Refused => "refused",
+            Reason::CodecRefused => "codec_refused",
             Reason::NotFound => "not_found",
             Reason::Busy => "busy",
             Reason::Loop => "loop",

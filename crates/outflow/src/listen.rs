@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 pub use crowd::Crowd;
 
-use crate::error::Ended;
+use crate::error::{Ended, Origin, Reason, Retry};
 use crate::monitor::{self, Event};
 use crate::net::bind::{bind_here, cannot_bind};
 use crate::net::dial::Resolver;
@@ -146,6 +146,16 @@ impl Listeners {
                     });
                     return Ok(claim);
                 }
+                // A word before has the port, at an address that holds this one or is held by it.
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    let own = bound.iter().find(|(own, _)| {
+                        own.port() == address.port() && (own.ip().is_unspecified() || address.ip().is_unspecified())
+                    });
+                    failed = Some(match own {
+                        Some((own, listener)) => our_own(address, *own, &listener.serves.lock()),
+                        None => cannot_bind(&address.to_string(), &error),
+                    });
+                }
                 // No IPv6 here: the IPv4 address of the list is next.
                 Err(error) => failed = Some(cannot_bind(&address.to_string(), &error)),
             }
@@ -239,6 +249,16 @@ impl Drop for Route {
     fn drop(&mut self) {
         self.listener.registry.remove(self.id);
     }
+}
+
+/// The port is one of ours, bound at another address. Shared it is not: who named one address did not mean all of them.
+fn our_own(address: SocketAddr, own: SocketAddr, serves: &[String]) -> Ended {
+    let serves = serves.join(", ");
+    let text = format!(
+        "can't listen on {address}: this program listens on {own} itself, for {serves}; write the same address in both \
+         words, or another port"
+    );
+    Ended::new(Origin::Config, Retry::Never, Reason::Bind, text)
 }
 
 async fn accept(listener: Arc<Listener>, socket: TcpListener, stop: Stop) {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::hooks::Caller;
+use crate::http::{self, Feed, Parts};
 use crate::listen::{Door, Port};
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event};
@@ -20,6 +22,7 @@ use crate::net::dial::Resolver;
 use crate::net::tls::Identity;
 use crate::relay::view::Applied;
 use crate::relay::{Around, Relay, RelayGate};
+use crate::stop::stopper;
 
 /// Everything went as it should.
 pub const OK: i32 = 0;
@@ -63,11 +66,11 @@ pub struct Surroundings {
 /// failure was an event.
 pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     let (board, out) = (around.board.clone(), around.events.clone());
-    let seen = board.clone();
-    let events: monitor::Sink = Arc::new(move |event| {
+    let (seen, feed) = (board.clone(), Arc::<Feed>::default());
+    let events: monitor::Sink = feed.sink(Arc::new(move |event| {
         seen.on(&event);
         out(event);
-    });
+    }));
     system::raise_descriptors(&events);
     let env = Env::new(around.resolver.clone(), events.clone());
     let runtime = Handle::current();
@@ -84,7 +87,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
             return FAILED;
         }
     };
-    let server = match Server::open(&serve, relay, &env, &events) {
+    let mut server = match Server::open(&serve, relay, &env, &events) {
         Ok(server) => server,
         Err(ended) => {
             events(Event::Failure { who: WHO.into(), reason: ended });
@@ -95,12 +98,30 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         mistakes.into_iter().for_each(failed);
         return CONFIG;
     }
-    server.run(serve).await
+    let (api_end, stop) = stopper();
+    let api = match server.api.take().map(|api| api.start(server.parts(feed, &serve), stop)).transpose() {
+        Ok(api) => api,
+        Err(ended) => {
+            events(Event::Failure { who: WHO.into(), reason: ended });
+            return FAILED;
+        }
+    };
+    if let Some(api) = &api {
+        events(Event::Listening { address: api.address, serves: "API".into() });
+    }
+    let code = server.run(serve).await;
+    // It tells of the end to its end.
+    api_end.stop();
+    if let Some(mut api) = api {
+        let _ = tokio::task::spawn_blocking(move || api.join()).await;
+    }
+    code
 }
 
 struct Server {
     relay: Arc<Relay>,
     ports: Vec<Port>,
+    api: Option<http::Bound>,
     identity: Option<Arc<Identity>>,
     events: monitor::Sink,
 }
@@ -138,7 +159,23 @@ impl Server {
             relay.listens_on(port.address, through_tls);
             ports.push(port);
         }
-        Ok(Self { relay, ports, identity, events: events.clone() })
+        let api = listen.http.map(|address| http::bind(address, &serve.config.api)).transpose()?;
+        Ok(Self { relay, ports, api, identity, events: events.clone() })
+    }
+
+    /// What the API is made of.
+    fn parts(&self, feed: Arc<Feed>, serve: &Serve) -> Parts {
+        Parts { relay: self.relay.clone(), feed, reload: self.reload(serve) }
+    }
+
+    /// Reads the file and puts it in force; one at a time. It may wait for a disk: not to be called where media runs.
+    fn reload(&self, serve: &Serve) -> http::Reload {
+        let (relay, load, identity) = (self.relay.clone(), serve.load.clone(), self.identity.clone());
+        let (events, one) = (self.events.clone(), Mutex::new(()));
+        Arc::new(move || {
+            let _one = one.lock();
+            reload(&relay, &load, identity.as_deref(), &events)
+        })
     }
 
     async fn run(self, serve: Serve) -> i32 {
@@ -147,22 +184,18 @@ impl Server {
         else {
             return FAILED;
         };
-        let mut look = tokio::time::interval(LOOK);
-        let mut seen = serve.look.as_ref().and_then(|look| look());
+        let reload = self.reload(&serve);
+        if let Some(look) = serve.look {
+            tokio::spawn(watch(look, reload.clone()));
+        }
         let _watchdog = system::ready(&self.events);
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 _ = hangup.recv() => {
-                    let _ = self.reload(&serve.load);
-                }
-                _ = look.tick() => {
-                    let Some(now) = serve.look.as_ref().and_then(|look| look()) else { continue };
-                    if seen.as_ref() != Some(&now) {
-                        seen = Some(now);
-                        let _ = self.reload(&serve.load);
-                    }
+                    let reload = reload.clone();
+                    tokio::task::spawn_blocking(move || reload());
                 }
             }
         }
@@ -173,10 +206,26 @@ impl Server {
             () = second(&mut interrupt, &mut terminate) => OK,
         }
     }
+}
 
-    /// Puts what the file says now in force; with a mistake in it nothing changes.
-    fn reload(&self, load: &Load) -> Result<Applied, Vec<String>> {
-        reload(&self.relay, load, self.identity.as_deref(), &self.events)
+/// Reloads when the file has changed. A disk that hangs holds nobody up but this.
+async fn watch(look: Look, reload: http::Reload) {
+    let read = || {
+        let look = look.clone();
+        tokio::task::spawn_blocking(move || look())
+    };
+    let mut seen = read().await.ok().flatten();
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A file that is away for a moment is being written.
+        let Ok(Some(now)) = read().await else { continue };
+        if seen.as_ref() != Some(&now) {
+            seen = Some(now);
+            let reload = reload.clone();
+            let _ = tokio::task::spawn_blocking(move || reload()).await;
+        }
     }
 }
 

@@ -263,7 +263,7 @@ impl Intake for Writer {
     }
 
     fn marks(&self) -> Vec<String> {
-        self.stream.way.lock().from_here(&self.stream.mark)
+        self.stream.way.lock().and_beyond(&self.stream.mark)
     }
 
     fn came_by(&self, hops: &[String]) {

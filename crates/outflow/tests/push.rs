@@ -4,7 +4,7 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use outflow::env::Env;
@@ -34,6 +34,30 @@ impl Resolver for SlowResolver {
     }
 }
 
+/// Knows one name, whose addresses change, and counts how often it was asked.
+#[derive(Clone, Default)]
+struct ChangingResolver(Arc<Mutex<(Vec<SocketAddr>, usize)>>);
+
+impl ChangingResolver {
+    fn set(&self, addresses: &[SocketAddr]) {
+        self.0.lock().unwrap().0 = addresses.to_vec();
+    }
+
+    fn asked(&self) -> usize {
+        self.0.lock().unwrap().1
+    }
+}
+
+impl Resolver for ChangingResolver {
+    fn resolve(&self, host: &str, _: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        assert_eq!(host, "moving.example");
+        let mut known = self.0.lock().unwrap();
+        known.1 += 1;
+        let addresses = known.0.clone();
+        Box::pin(async move { Ok(addresses) })
+    }
+}
+
 /// A stream and its outputs.
 struct Rig {
     writer: Arc<Writer>,
@@ -60,8 +84,12 @@ impl Push {
 
 impl Rig {
     fn new() -> Self {
+        Self::resolving(SlowResolver)
+    }
+
+    fn resolving(resolver: impl Resolver + 'static) -> Self {
         let (writer, stream) = Stream::new("test", StreamConfig::default(), Arc::default());
-        let env = Env::new(Arc::new(SlowResolver), Arc::new(|_| {}));
+        let env = Env::new(Arc::new(resolver), Arc::new(|_| {}));
         Self { writer: Arc::new(writer), stream, env }
     }
 
@@ -206,6 +234,27 @@ async fn a_server_that_goes_and_returns_is_found_again() {
     let again = Setup::new([Behaviour::Good]).at(address).start().await;
     again.wait_for_media(0, 20).await;
     assert!(again.session(0).tags().iter().any(Tag::is_sequence_header));
+}
+
+#[tokio::test]
+async fn the_name_is_looked_up_for_each_attempt_and_every_address_is_tried() {
+    let names = ChangingResolver::default();
+    let rig = Rig::resolving(names.clone());
+    let (first, second) = (Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await);
+    let (refusing, refusing_too) = (Refusing::new(), Refusing::new());
+    // In one attempt: the first that answers, wherever it stands in the list.
+    names.set(&[refusing.address(), refusing_too.address(), first.address()]);
+    let push = rig.push("rtmp://moving.example/live/key");
+    rig.feed(1000, 10, 100);
+    first.wait_for_media(0, 20).await;
+    assert_eq!((OutputStats::get(&push.stats.attempts), names.asked()), (1, 1));
+    // It moves while it is down.
+    names.set(&[refusing.address()]);
+    drop(first);
+    push.until("attempts in vain", |seen| seen.contains(&(State::Backoff, Some(Reason::Connect)))).await;
+    names.set(&[second.address(), refusing.address()]);
+    second.wait_for_media(0, 20).await;
+    assert_eq!(names.asked() as u64, OutputStats::get(&push.stats.attempts), "once for each attempt");
 }
 
 #[tokio::test]

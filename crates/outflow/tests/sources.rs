@@ -215,6 +215,62 @@ fn the_real_ffmpeg_opens_what_we_do_not() {
     Peer::Ffmpeg.ran();
 }
 
+#[test]
+fn a_failure_that_ffmpeg_hides_is_told() {
+    let flv = data("tiny.flv").display().to_string();
+    let words = "echo 'srt://127.0.0.1:9/x?passphrase=topsecret: partial file' >&2";
+    // The file header and metadata, as a muxer writes them before it meets its first frame.
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = folder.path().join("metadata.flv");
+    let whole = std::fs::read(&flv).unwrap();
+    let length = usize::from(whole[14]) << 16 | usize::from(whole[15]) << 8 | usize::from(whole[16]);
+    assert_eq!(whole[13], 18, "the file begins with its metadata");
+    std::fs::write(&metadata, &whole[..13 + 11 + length + 4]).unwrap();
+    let metadata = metadata.display();
+
+    for written in [String::new(), format!("cat {metadata}; "), format!("head -c 13 {flv}; ")] {
+        let (ended, ..) = with_script(&format!("{written}{words}; exit 0"), WORD, "15s");
+        assert_eq!((ended.reason, ended.retry), (Reason::Child, Retry::Backoff), "{written}: {ended:?}");
+        assert!(ended.text.contains("without any media") && ended.text.contains("partial file"), "{}", ended.text);
+        assert!(!ended.text.contains("topsecret"), "{}", ended.text);
+        // A file of this machine will be no better at the next attempt.
+        let (ended, ..) = with_script(&format!("{written}{words}; exit 0"), &flv, "15s");
+        assert_eq!((ended.reason, ended.retry), (Reason::Media, Retry::Never), "{written}: {ended:?}");
+        assert!(ended.text.contains("partial file"), "{}", ended.text);
+    }
+    let (ended, ..) = with_script(&format!("cat {metadata}"), WORD, "15s");
+    assert_eq!(ended.reason, Reason::Child, "nothing was said, and nothing played: {ended:?}");
+}
+
+/// The program with these words, until it ends; what it wrote to standard error.
+fn program(words: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_outflow")).args(words).stdin(Stdio::null()).output().unwrap();
+    format!("{}{:?}", String::from_utf8_lossy(&output.stderr), output.status.code())
+}
+
+#[test]
+fn errors_that_ffmpeg_ended_well_with_are_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ffmpeg");
+    let script = format!("#!/bin/sh\ncat {}\necho 'File ended prematurely' >&2\n", data("tiny.flv").display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let word = format!("udp://127.0.0.1:9:gpac:ffmpeg={}", path.display());
+    let said = program(&["-i", &word, "reframer:rt=off", "-o", "null"]);
+    assert!(said.contains("warning") && said.contains("had said: File ended prematurely"), "{said}");
+    assert!(said.ends_with("Some(0)"), "{said}");
+}
+
+#[test]
+fn an_output_that_never_was_live_names_what_its_input_met() {
+    // A port that nobody listens on: it is bound, and given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let said = program(&["-runfor=700", "-i", &format!("rtmp://127.0.0.1:{port}/live/x"), "-o", "null"]);
+    let line = said.lines().find(|line| line.contains("never was live")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("its input 127.0.0.1 gave nothing: ") && line.contains("refused"), "{said}");
+    assert!(said.ends_with("Some(1)"), "{said}");
+}
+
 /// True once a process is gone (a zombie is gone too).
 fn is_gone(pid: u32) -> bool {
     !matches!(std::fs::read_to_string(format!("/proc/{pid}/stat")), Ok(stat) if !stat.contains(") Z "))

@@ -207,6 +207,12 @@ pub(super) fn node(reader: &mut Reader<'_>, role: Role, node: &Node) {
     if node.options.bool("rtmp_listen") {
         return;
     }
+    if url.has_user() {
+        let warning =
+            node.error("user and password in the URL are not sent: RTMP's own authentication is not offered yet");
+        let hint = "leave them out if the server takes a key (in the URL, or with `key=`); else it will refuse";
+        reader.warnings.push(warning.hint(hint));
+    }
     let fail = |reader: &mut Reader<'_>, problem: &str, hint: &str| {
         reader.errors.push(node.error(problem).hint(hint));
     };

@@ -23,6 +23,8 @@ use crate::monitor::{self, Event, json};
 const WAITING: usize = 4096;
 /// How often status lines and figures are made.
 const TICK: Duration = Duration::from_secs(1);
+/// How often `-r` reports where no terminal shows it all the time.
+const REPORT: Duration = Duration::from_secs(10);
 /// How long the end waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -58,6 +60,7 @@ impl Console {
             report_rates: Rates::default(),
             repeats: Repeats::default(),
             drawn: 0,
+            reported: Instant::now(),
             lost: lost.clone(),
         };
         std::thread::Builder::new().name("console".into()).spawn(move || writer.run(&receiver))?;
@@ -106,6 +109,8 @@ struct Writer {
     repeats: Repeats,
     /// Status lines on the terminal right now.
     drawn: usize,
+    /// When `-r` last reported to what is no terminal.
+    reported: Instant,
     lost: Arc<AtomicU64>,
 }
 
@@ -180,6 +185,7 @@ impl Writer {
         if lost > 0 {
             note.push_str(&format!("{lost} lines could not be written in time\n"));
         }
+        note.push_str(&self.report_due(Instant::now()));
         if self.program.json {
             stdout(&json::figures(&self.board.view(), self.board.begin.elapsed(), since_epoch()));
             stderr(&note);
@@ -209,6 +215,16 @@ impl Writer {
         // A drawing taller than the terminal could not be taken back.
         lines.truncate(rows.saturating_sub(1).max(1));
         lines
+    }
+
+    /// The report of `-r`, now and then, for a log or a pipe: a terminal has it before its eyes.
+    fn report_due(&mut self, now: Instant) -> String {
+        let wanted = matches!(self.program.report, Some(Report::All | Report::Words(_))) && !self.lines;
+        if !wanted || now.saturating_duration_since(self.reported) < REPORT {
+            return String::new();
+        }
+        self.reported = now;
+        self.report()
     }
 
     fn report(&mut self) -> String {
@@ -263,4 +279,34 @@ fn stderr(text: &str) {
 fn stdout(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_terminal_gets_a_report_now_and_then() {
+        let begin = Instant::now();
+        let writer = |report, lines| Writer {
+            board: Arc::default(),
+            program: ProgramOptions { report, ..ProgramOptions::default() },
+            paint: Paint::default(),
+            lines,
+            rates: Rates::default(),
+            report_rates: Rates::default(),
+            repeats: Repeats::default(),
+            drawn: 0,
+            reported: begin,
+            lost: Arc::default(),
+        };
+        let mut log = writer(Some(Report::All), false);
+        assert_eq!(log.report_due(begin + REPORT / 2), "");
+        assert!(log.report_due(begin + REPORT).starts_with("Outflow Session Status"));
+        assert_eq!(log.report_due(begin + REPORT + TICK), "", "once each time");
+        assert_ne!(log.report_due(begin + REPORT * 2), "");
+        for (report, lines) in [(Some(Report::All), true), (Some(Report::Final), false), (None, false)] {
+            assert_eq!(writer(report, lines).report_due(begin + REPORT), "");
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub const OPTIONS: &[ProgramOption] = &[
     option(
         "r",
         Takes::Maybe("NAMES"),
-        "report while it runs and at the end; -r=A,B only these outputs, -r= only at the end",
+        "report while it runs (every 10 s where standard error is no terminal) and at the end; -r=A,B only these inputs and outputs, -r= only at the end",
     ),
     option(
         "logs",

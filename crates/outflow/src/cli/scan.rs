@@ -8,6 +8,7 @@ use super::shown;
 use crate::error::SpecError;
 use crate::graph::program::ProgramOptions;
 use crate::media::Kind;
+use crate::node::url::MASK;
 use crate::options::suggest::did_you_mean;
 
 /// Far more than any command line; keeps a wrong `-args` file from costing minutes.
@@ -28,7 +29,7 @@ pub(super) enum Item {
     /// `avgen:...`, `c=avc`, `inspect`; and whether a URL stands right before it.
     Named { index: usize, text: String, after_url: bool },
     /// `@`, `@2#video`.
-    Back { index: usize, back: usize, kind: Option<Kind> },
+    Back { index: usize, text: String, back: usize, kind: Option<Kind> },
 }
 
 /// `--name=value` or `--WORD:name=value`, for every word that has the option.
@@ -37,6 +38,8 @@ pub(super) struct Global {
     pub(super) index: usize,
     /// The kind or name it is for; `None` = every word.
     pub(super) target: Option<String>,
+    /// What may be shown of the target, with what follows it: `null:`.
+    pub(super) prefix: String,
     /// `name=value`, `name` or `!name`.
     pub(super) text: String,
     pub(super) used: bool,
@@ -84,6 +87,10 @@ pub(super) fn scan(args: &[OsString], environment: &dyn Environment) -> Scan {
             }
         }
     }
+    // Without them the rest reads otherwise than it was typed: its mistakes would be none.
+    if !scan.errors.is_empty() {
+        return scan;
+    }
     let mut after_url = false;
     while let Some(word) = words.next() {
         if words.index > MOST_WORDS {
@@ -93,10 +100,23 @@ pub(super) fn scan(args: &[OsString], environment: &dyn Environment) -> Scan {
         let count = scan.items.len();
         scan_word(&mut scan, &mut words, environment, word, after_url);
         if scan.items.len() > count {
-            after_url = matches!(scan.items.last(), Some(Item::Url { .. }));
+            after_url = match scan.items.last() {
+                Some(Item::Url { text, direction, .. }) => !is_whole(text, *direction, environment),
+                _ => false,
+            };
         }
     }
     scan
+}
+
+/// True for a URL that stands there whole: no shell can have cut it, so that what follows is no piece of a key.
+fn is_whole(text: &str, direction: Direction, environment: &dyn Environment) -> bool {
+    if text.contains("://") || text.contains(['?', '&', ';', '=', '@', '#']) {
+        return false;
+    }
+    let head = text.split(':').next().unwrap_or(text);
+    let here = || direction == Direction::Source && [head, text].iter().any(|path| environment.exists(path));
+    matches!(head, "null" | "-" | "pipe") || here()
 }
 
 fn scan_word(scan: &mut Scan, words: &mut Words, environment: &dyn Environment, word: String, after_url: bool) {
@@ -121,7 +141,7 @@ fn scan_word(scan: &mut Scan, words: &mut Words, environment: &dyn Environment, 
         scan.items.push(Item::Url { index, direction: Direction::Sink, text: url.to_owned() });
     } else if let Some(link) = word.strip_prefix('@') {
         match parse_back(link) {
-            Ok((back, kind)) => scan.items.push(Item::Back { index, back, kind }),
+            Ok((back, kind)) => scan.items.push(Item::Back { index, text: word, back, kind }),
             Err(error) => scan.errors.push(error.at(index, shown::stray(&word))),
         }
     } else if word.starts_with(['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}']) {
@@ -212,11 +232,16 @@ fn scan_option(
         return;
     }
     if let Some(global) = word.strip_prefix("--") {
-        let (target, text) = match name.find([':', '@']) {
-            Some(place) => (global.get(..place).map(str::to_owned), global.get(place + 1..).unwrap_or_default()),
-            None => (None, global),
+        let (target, prefix, text) = match name.find([':', '@']) {
+            Some(place) => {
+                let (target, rest) = global.split_at(place);
+                let seen = if shown::is_name(target) { target } else { MASK };
+                let prefix = format!("{seen}{}", rest.get(..1).unwrap_or_default());
+                (Some(target.to_owned()), prefix, rest.get(1..).unwrap_or_default())
+            }
+            None => (None, String::new(), global),
         };
-        scan.globals.push(Global { index, target, text: text.to_owned(), used: false, after_url });
+        scan.globals.push(Global { index, target, prefix, text: text.to_owned(), used: false, after_url });
         return;
     }
     let near = program::did_you_mean(name, std::iter::empty());

@@ -17,7 +17,7 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// A path that nothing can use: a key put in its place has neither dot nor slash.
 pub(super) fn path(path: &str) -> String {
-    let visible = path.contains(['.', '/']) || is_name(path);
+    let visible = path.contains(['.', '/']) || is_name(path) || path == "-";
     if visible { printable(path) } else { MASK.into() }
 }
 

@@ -150,7 +150,7 @@ fn apply_globals(
             let encoder = target == "enc" && matches!(role, Role::Encoder(_));
             encoder || target == role.kind() || Some(target) == own_name || Some(target) == scheme
         });
-        let text = global.text.clone();
+        let (text, prefix) = (global.text.clone(), global.prefix.clone());
         let index = global.index;
         let piece = Piece::new(&text);
         if !wanted {
@@ -161,7 +161,7 @@ fn apply_globals(
                 reader.globals[number].used = true;
                 if let Err(error) = format_name(reader, word, role, node, &piece) {
                     let shown = show_piece(&piece, true, tables);
-                    let error = error.at(index, format!("--{shown}"));
+                    let error = error.at(index, format!("--{prefix}{shown}"));
                     reader.errors.extend((!reader.errors.contains(&error)).then_some(error));
                 }
             }
@@ -178,7 +178,7 @@ fn apply_globals(
         let environment = reader.environment;
         let at = |error: SpecError| {
             let shown = piece.value.map_or(String::new(), |value| format!("={}", shown::value(spec, value)));
-            error.field(spec.name).at(index, format!("--{}{shown}", piece.name))
+            error.field(spec.name).at(index, format!("--{prefix}{}{shown}", piece.name))
         };
         let (list, outcome) = if spec.ignored {
             (&mut reader.warnings, Some(at(SpecError::new(format!("it has no effect: {}", spec.help)))))

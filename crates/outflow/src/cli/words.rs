@@ -43,11 +43,11 @@ impl Reader<'_> {
     /// Every word of the graph, in order.
     pub(super) fn read(&mut self, items: &[Item]) -> Vec<Declared> {
         let mut declared: Vec<Declared> = vec![];
-        let mut links: Vec<(usize, Reference)> = vec![];
+        let mut links: Vec<(usize, &str, Reference)> = vec![];
         for item in items {
             let word = match item {
-                Item::Back { index, back, kind } => {
-                    links.push((*index, Reference::Back(*back, *kind)));
+                Item::Back { index, text, back, kind } => {
+                    links.push((*index, text, Reference::Back(*back, *kind)));
                     continue;
                 }
                 Item::Url { index, direction, text } => self.url_word(*index, *direction, text),
@@ -55,14 +55,14 @@ impl Reader<'_> {
             };
             let links = std::mem::take(&mut links);
             if let Some(mut word) = word {
-                word.takes.extend(links.into_iter().map(|(_, link)| link));
+                word.takes.extend(links.into_iter().map(|(_, _, link)| link));
                 declared.push(word);
             }
         }
-        if let Some((index, _)) = links.first() {
+        if let Some((index, text, _)) = links.first() {
             let error =
                 SpecError::new("no word follows the link").hint("`@` stands before the word that takes the media");
-            self.errors.push(error.at(*index, "@"));
+            self.errors.push(error.at(*index, *text));
         }
         declared
     }
@@ -82,7 +82,7 @@ impl Reader<'_> {
                     super::program::did_you_mean(piece.name, names).unwrap_or(list.into()),
                 )
             };
-            let word = format!("--{}", global.text);
+            let word = format!("--{}{}", global.prefix, global.text);
             let shown = match global.after_url && !known {
                 true => shown::dashed_after_url(&word, hint.starts_with("did you mean")),
                 false => shown::dashed(&word),
@@ -138,7 +138,7 @@ impl Reader<'_> {
             head,
             separator: cut.separator,
             pieces: cut.pieces(),
-            clear: cut.escaped() || indirect,
+            clear: cut.escaped() || indirect || holds_no_key(cut.head),
             url: Some(url),
         };
         let role = self.role_of_url(&word, direction)?;
@@ -305,6 +305,11 @@ impl Reader<'_> {
         node.name = named.clone().unwrap_or_else(|| base_name(&node, role));
         Some(Declared { node, named: named.is_some(), role, id: typed.id, takes: typed.takes })
     }
+}
+
+/// True for words in the place of a URL that are whole: what follows them after `:` can't be the rest of a key.
+fn holds_no_key(head: &str) -> bool {
+    matches!(head, "null" | "-")
 }
 
 /// The name of a word that was given none: the host, the file, or the kind.

@@ -67,6 +67,10 @@ pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> En
         let text = format!("it would run in a circle: take one of the outputs on the way out ({said})");
         return Ended::new(Origin::Config, Retry::Slow, Reason::Loop, text);
     }
+    if stage != Stage::Play && names_a_codec(&description) {
+        let text = format!("the server does not take a codec of this stream ({said})");
+        return Ended::new(Origin::Peer, Retry::Slow, Reason::CodecRefused, text);
+    }
     if code.ends_with(".BadName") {
         let text = format!("the stream name is in use at the server, or not allowed ({said})");
         return Ended::new(Origin::Peer, Retry::Backoff, Reason::Busy, text);
@@ -93,6 +97,22 @@ pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> En
         }
     };
     Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, format!("{what} ({said})"))
+}
+
+/// Codecs as servers call them.
+const CODECS: [&str; 14] =
+    ["h264", "h265", "hevc", "avc", "av1", "vp8", "vp9", "vvc", "hvc1", "av01", "aac", "opus", "flac", "mp3"];
+/// How a no begins or goes on, beside a codec's name.
+const NO: [&str; 5] = ["support", "accept", "allow", "permit", "require"];
+
+/// True if a refusal speaks of codecs. The status codes do not tell: `NetStream.Publish.Rejected`, which sounds like it, is
+/// what many servers say to a wrong key.
+fn names_a_codec(description: &str) -> bool {
+    let said = description.to_ascii_lowercase().replace("h.26", "h26");
+    let mut words = said.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_codec = |word: &str| word.starts_with("codec") || word.starts_with("fourcc");
+    // A codec's name alone may be part of a stream's.
+    words.clone().any(is_codec) || (words.any(|word| CODECS.contains(&word)) && NO.iter().any(|no| said.contains(no)))
 }
 
 /// What it means that a server closes without a word.
@@ -169,6 +189,25 @@ mod tests {
         assert_eq!(class(Stage::Over, "NetConnection.Connect.Closed", ""), (Reason::Disconnected, Retry::Backoff));
         assert_eq!(class(Stage::Over, "NetStream.Publish.Denied", ""), (Reason::Refused, Retry::Slow));
         assert_eq!(class(Stage::Over, "NetStream.Publish.BadName", ""), (Reason::Busy, Retry::Backoff));
+        for said in [
+            "Unsupported video codec: 12",
+            "HEVC is not supported",
+            "Only H.264 is allowed here",
+            "unsupported codec_id 8",
+            "stream requires audio AAC",
+            "fourCcList not understood",
+        ] {
+            for code in ["NetStream.Publish.Rejected", "NetStream.Publish.BadName", "NetConnection.Connect.Closed", ""]
+            {
+                for stage in [Stage::Connect, publish, Stage::Over] {
+                    assert_eq!(class(stage, code, said), (Reason::CodecRefused, Retry::Slow), "{code}: {said}");
+                }
+            }
+            assert_ne!(class(Stage::Play, "NetStream.Play.Failed", said).0, Reason::CodecRefused);
+        }
+        for said in ["Authentication Failed.", "no stream av1 here", "not allowed", "opusdei is not permitted", ""] {
+            assert_eq!(class(publish, "NetStream.Publish.Rejected", said), (Reason::Refused, Retry::Slow), "{said}");
+        }
         assert_eq!(class(publish, "NetStream.Publish.Denied", "a loop: x"), (Reason::Loop, Retry::Slow));
         assert_eq!(class(Stage::Play, "NetStream.Play.Failed", "a loop: x"), (Reason::Loop, Retry::Slow));
         assert!(refused(Stage::Connect, "", "", &words).text.contains("gave no reason"));

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::plumbing::Plumbing;
@@ -48,19 +49,31 @@ pub struct Surroundings {
 pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -> i32 {
     let board = around.board.clone();
     let out = around.events.clone();
+    let failures = Arc::<Failures>::default();
+    let noted = failures.clone();
     let events: monitor::Sink = Arc::new(move |event| {
         board.on(&event);
+        if let Event::InputEnded { input, reason, .. } = &event
+            && !reason.is_clean()
+            && reason.reason != Reason::Stopped
+        {
+            noted.lock().insert(input.clone(), reason.text.clone());
+        }
         out(event);
     });
     let env = Env::new(around.resolver.clone(), events.clone());
     match Running::start(&graph, program, &around.board, &events, &env).await {
-        Ok(running) => running.finish(program, &events).await,
+        Ok(running) => running.finish(program, &around.board, &failures, &events).await,
         Err(()) => FAILED,
     }
 }
 
+/// How inputs failed last, by their names. The board forgets it when one is tried again.
+type Failures = Mutex<HashMap<String, String>>;
+
 struct Running {
-    outputs: Vec<(String, OutputHandle)>,
+    /// Their names, and which stream each sends.
+    outputs: Vec<(String, usize, OutputHandle)>,
     inputs: Vec<(String, tokio::task::JoinHandle<Ended>)>,
     /// Which streams an input feeds.
     feeds: Vec<Vec<usize>>,
@@ -115,15 +128,15 @@ impl Running {
         let plumbing = Plumbing::new(graph);
         let mut outputs = Vec::new();
         for (id, sink) in graph.ids().filter_map(|id| sinks.remove(&id).map(|sink| (id, sink))) {
-            let (node, Some(stream)) = (&graph.get(id).node, graph.stream_of(id)) else { continue };
+            let (node, Some(place)) = (&graph.get(id).node, graph.stream_of(id)) else { continue };
             let stats = Arc::new(OutputStats::default());
             let url = node.url.as_ref().map(|url| url.shown.clone()).unwrap_or_default();
             board.add_output(&node.name, node.kind, &url, stats.clone());
             let policy = Policy { drain: program.drain, ..output::policy(sink.role(), &node.options) };
             let (name, stream, events, env) =
-                (node.name.clone(), plumbing.streams[stream].clone(), events.clone(), env.clone());
+                (node.name.clone(), plumbing.streams[place].clone(), events.clone(), env.clone());
             let spec = OutputSpec { name: name.clone(), sink, policy, stream, stats, events, env };
-            outputs.push((name, output::spawn(spec)));
+            outputs.push((name, place, output::spawn(spec)));
         }
         // Sinks of a stream that runs free must be reading before the first packet comes.
         tokio::task::yield_now().await;
@@ -159,7 +172,13 @@ impl Running {
     }
 
     /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.
-    async fn finish(mut self, program: &ProgramOptions, events: &monitor::Sink) -> i32 {
+    async fn finish(
+        mut self,
+        program: &ProgramOptions,
+        board: &Board,
+        failures: &Failures,
+        events: &monitor::Sink,
+    ) -> i32 {
         let mut code = OK;
         let streams = self.streams.clone();
         let watching = async move {
@@ -179,6 +198,7 @@ impl Running {
         if let End::Inputs(inputs) = end {
             code = inputs;
         }
+        let troubles = self.troubles(board, failures);
         // From here on nothing new comes: every output sends what it has left, says good-bye, and ends.
         self.stop_inputs.stop();
         let stopped = async {
@@ -193,8 +213,8 @@ impl Running {
         let outputs = std::mem::take(&mut self.outputs);
         let drain = async {
             let mut outcomes = Vec::new();
-            for (name, output) in outputs {
-                outcomes.push((name, output.wait().await));
+            for (name, stream, output) in outputs {
+                outcomes.push((name, stream, output.wait().await));
             }
             outcomes
         };
@@ -204,13 +224,28 @@ impl Running {
             () = tokio::time::sleep(program.drain + self.delay + Duration::from_secs(1)) => return FAILED,
             () = signalled() => return code,
         };
-        for (name, outcome) in outcomes {
-            code = code.max(Self::judge(&name, &outcome, &end, events));
+        for (name, stream, outcome) in outcomes {
+            let trouble = troubles.get(stream).and_then(Option::as_deref);
+            code = code.max(Self::judge(&name, &outcome, &end, trouble, events));
         }
         code
     }
 
-    fn judge(name: &str, outcome: &Outcome, end: &End, events: &monitor::Sink) -> i32 {
+    /// For each stream what kept media from it: how an input of its failed that never gave a packet.
+    fn troubles(&self, board: &Board, failures: &Failures) -> Vec<Option<String>> {
+        let (view, failures) = (board.view(), failures.lock());
+        let trouble = |stream: usize| {
+            let mut feeding = self.inputs.iter().zip(&self.feeds).filter(|(_, fed)| fed.contains(&stream));
+            feeding.find_map(|((name, _), _)| {
+                let stats = &view.inputs.iter().find(|input| input.name == *name)?.stats;
+                let failure = failures.get(name).filter(|_| OutputStats::get(&stats.packets) == 0)?;
+                Some(format!("its input {name} gave nothing: {failure}"))
+            })
+        };
+        (0..self.streams.len()).map(trouble).collect()
+    }
+
+    fn judge(name: &str, outcome: &Outcome, end: &End, trouble: Option<&str>, events: &monitor::Sink) -> i32 {
         // Where the input failed, that was told, and is why an output without a trouble of its own had nothing to send.
         let expected = match end {
             End::Time | End::Inputs(OK) => true,
@@ -227,9 +262,8 @@ impl Running {
                 Ended { text, ..last.clone() }
             }
             (last, _) if never_live => {
-                let why = last
-                    .as_ref()
-                    .map_or("nothing went wrong, but no media left either".to_owned(), |last| last.text.clone());
+                let own = last.as_ref().map(|last| last.text.as_str());
+                let why = own.or(trouble).unwrap_or("nothing went wrong, but no media left either");
                 Ended::network(Reason::Timeout, format!("it never was live: {why}"))
             }
             _ => return OK,
@@ -279,11 +313,11 @@ impl Running {
     }
 
     /// Waits until no output runs any more: there is nobody left to send to.
-    async fn outputs_end(outputs: &[(String, OutputHandle)]) {
+    async fn outputs_end(outputs: &[(String, usize, OutputHandle)]) {
         if outputs.is_empty() {
             return std::future::pending().await;
         }
-        for (_, output) in outputs {
+        for (_, _, output) in outputs {
             output.ended().await;
         }
     }

@@ -1,12 +1,14 @@
 //! The time of one connection or recording: zero at its first entry point, and never back, whichever stream it is that
 //! goes on there.
 
-use super::Kind;
+use super::{Kind, Packet};
 
 /// A step from one stream to the next where none is known, in milliseconds.
 const USUAL: i64 = 40;
-/// The longest step between two streams.
+/// The longest step between two streams ...
 const LONGEST: i64 = 100;
+/// ... and the longest where pictures of the old one are shown long after they are sent.
+const LONGEST_SHOWN: i64 = 500;
 
 /// Gives each packet of a stream its time for one reader, and keeps that time going over a change of the stream.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub struct Continuity {
     base: Option<i64>,
     /// The latest time given.
     last: i64,
+    /// When the latest picture is shown: a picture may be sent before others that are shown earlier.
+    shown: i64,
     /// The time of the latest picture, and the step that led to it.
     video: Step,
     audio: Step,
@@ -47,23 +51,28 @@ impl Continuity {
         dts - *self.base.get_or_insert(dts)
     }
 
-    /// Another stream goes on at its entry point with this time: one frame after the latest that was given, for all its
-    /// tracks.
-    pub fn take_over(&mut self, dts: i64) {
+    /// Another stream goes on at this entry point: one frame after the latest time that was given, or so much later that it
+    /// is shown after the old one's last picture. All its tracks move alike.
+    pub fn take_over(&mut self, entry: &Packet) {
         if self.base.is_none() {
             return;
         }
         let step = self.video.step.or(self.audio.step).unwrap_or(USUAL).clamp(1, LONGEST);
-        self.base = Some(dts - (self.last + step));
+        let shown = self.shown + step - i64::from(entry.cts);
+        let begin = shown.min(self.last + LONGEST_SHOWN).max(self.last + step);
+        self.base = Some(entry.dts - begin);
         // What lies between the streams is no frame's length.
         (self.video.last, self.audio.last) = (None, None);
     }
 
     /// The time of a packet, `None` before the first entry point. To be asked once for each packet that goes out.
-    pub fn time(&mut self, kind: Kind, dts: i64) -> Option<i64> {
-        let time = dts - self.base?;
-        match kind {
-            Kind::Video => self.video.to(time),
+    pub fn time(&mut self, packet: &Packet) -> Option<i64> {
+        let time = packet.dts - self.base?;
+        match packet.kind {
+            Kind::Video => {
+                self.video.to(time);
+                self.shown = self.shown.max(time + i64::from(packet.cts));
+            }
             Kind::Audio => self.audio.to(time),
             Kind::Data => {}
         }
@@ -74,25 +83,39 @@ impl Continuity {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    fn packet(kind: Kind, dts: i64, cts: i32) -> Packet {
+        let (flags, body, arrival) = (Default::default(), Default::default(), Instant::now());
+        Packet { kind, track: 0, dts, cts, flags, body, arrival }
+    }
+
+    fn video(dts: i64) -> Packet {
+        packet(Kind::Video, dts, 0)
+    }
+
+    fn audio(dts: i64) -> Packet {
+        packet(Kind::Audio, dts, 0)
+    }
 
     #[test]
     fn another_stream_goes_on_one_frame_after_all_that_went_out() {
         let mut time = Continuity::default();
-        assert_eq!((time.time(Kind::Audio, 5), time.has_begun()), (None, false));
-        time.take_over(7_000);
+        assert_eq!((time.time(&audio(5)), time.has_begun()), (None, false));
+        time.take_over(&video(7_000));
         assert_eq!(time.enter(1000), 0, "the first stream begins at zero");
-        for (kind, dts, out) in [(Kind::Video, 1000, 0), (Kind::Audio, 1010, 10), (Kind::Video, 1033, 33)] {
-            assert_eq!(time.time(kind, dts), Some(out));
+        for (packet, out) in [(video(1000), 0), (audio(1010), 10), (video(1033), 33), (audio(1040), 40)] {
+            assert_eq!(time.time(&packet), Some(out));
         }
-        assert_eq!(time.time(Kind::Audio, 1040), Some(40));
         // Far ahead, and then far behind.
         for (first, out) in [(1 << 40, 73), (-5_000_000, 73 + 33 + 33)] {
-            time.take_over(first);
+            time.take_over(&video(first));
             assert_eq!(time.enter(first), out);
-            assert_eq!(time.time(Kind::Video, first), Some(out));
-            assert_eq!(time.time(Kind::Audio, first + 1), Some(out + 1), "one offset for both");
-            assert_eq!(time.time(Kind::Video, first + 33), Some(out + 33));
+            assert_eq!(time.time(&video(first)), Some(out));
+            assert_eq!(time.time(&audio(first + 1)), Some(out + 1), "one offset for both");
+            assert_eq!(time.time(&video(first + 33)), Some(out + 33));
         }
         assert_eq!(time.enter(-5_000_000 + 900), 73 + 66 + 900, "a skip keeps the base");
     }
@@ -101,18 +124,33 @@ mod tests {
     fn the_step_between_two_streams_is_bounded() {
         let mut time = Continuity::default();
         time.enter(0);
-        time.take_over(500);
+        time.take_over(&video(500));
         assert_eq!(time.enter(500), USUAL, "nothing is known of the first");
-        let _ = (time.time(Kind::Video, 500), time.time(Kind::Video, 500 + 4000));
-        time.take_over(0);
+        let _ = (time.time(&video(500)), time.time(&video(500 + 4000)));
+        time.take_over(&video(0));
         assert_eq!(time.enter(0), USUAL + 4000 + LONGEST, "one picture every four seconds");
-        let _ = (time.time(Kind::Data, 0), time.time(Kind::Data, 0));
-        time.take_over(0);
+        let _ = (time.time(&packet(Kind::Data, 0, 0)), time.time(&packet(Kind::Data, 0, 0)));
+        time.take_over(&video(0));
         assert_eq!(time.enter(0), USUAL + 4000 + 2 * LONGEST);
         let mut sound = Continuity::default();
         sound.enter(0);
-        let _ = (sound.time(Kind::Audio, 0), sound.time(Kind::Audio, 23));
-        sound.take_over(9);
+        let _ = (sound.time(&audio(0)), sound.time(&audio(23)));
+        sound.take_over(&audio(9));
         assert_eq!(sound.enter(9), 46);
+    }
+
+    #[test]
+    fn the_new_streams_first_picture_is_shown_after_the_old_ones_last() {
+        let mut time = Continuity::default();
+        time.enter(0);
+        for (dts, cts) in [(0, 80), (40, 200), (80, 80)] {
+            let _ = time.time(&packet(Kind::Video, dts, cts));
+        }
+        // The second is shown at 240.
+        time.take_over(&packet(Kind::Video, 9_000, 80));
+        assert_eq!(time.enter(9_000), 200);
+        let _ = time.time(&packet(Kind::Video, 9_000, i32::MAX));
+        time.take_over(&packet(Kind::Video, 0, i32::MIN));
+        assert_eq!(time.enter(0), 200 + LONGEST_SHOWN, "within reason");
     }
 }

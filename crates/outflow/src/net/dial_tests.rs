@@ -165,6 +165,29 @@ async fn an_address_that_is_silent_is_overtaken() {
 }
 
 #[tokio::test]
+async fn the_last_of_many_addresses_is_reached() {
+    let (_held, refusing): (Vec<_>, Vec<_>) = (0..MOST_ADDRESSES - 1).map(|_| refusing()).unzip();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let good = listener.local_addr().unwrap();
+    let all: Vec<SocketAddr> = refusing.into_iter().chain([good]).collect();
+    // By failures alone, and by the clock alone.
+    for stagger in [Duration::from_secs(3600), Duration::ZERO] {
+        let tcp = connect(&all, &DialOptions { stagger, ..DialOptions::default() }, "h").await.unwrap();
+        assert_eq!(tcp.peer_addr().unwrap(), good);
+    }
+}
+
+#[tokio::test]
+async fn a_family_that_does_not_work_here_hands_over_to_the_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let good = listener.local_addr().unwrap();
+    // A documentation address of IPv6: without a route it fails, with one it is silent.
+    let nowhere = SocketAddr::new("2001:db8::1".parse().unwrap(), good.port());
+    let tcp = connect(&[nowhere, nowhere, good], &DialOptions::default(), "h").await.unwrap();
+    assert_eq!(tcp.peer_addr().unwrap(), good);
+}
+
+#[tokio::test]
 async fn every_failure_is_told() {
     let (_held, one) = refusing();
     let (_held_too, other) = refusing();

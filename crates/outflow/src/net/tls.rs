@@ -1,5 +1,7 @@
 //! TLS for both roles: what we trust, and what went wrong said in words.
 
+mod own;
+
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -31,10 +33,15 @@ pub fn client_config(ca: Option<&Path>) -> Result<TlsClient, String> {
         return Ok(PLAIN.get_or_init(|| Arc::new(build_client(system_roots()))).clone());
     };
     let mut roots = system_roots();
-    for certificate in certificates(file)? {
-        roots.add(certificate).map_err(|error| format!("{}: not a usable certificate: {error}", file.display()))?;
+    let given = certificates(file)?;
+    for certificate in &given {
+        let added = roots.add(certificate.clone());
+        added.map_err(|error| format!("{}: not a usable certificate: {error}", file.display()))?;
     }
-    Ok(Arc::new(build_client(roots)))
+    let verifier = own::verifier(roots, given).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut config = build_client(RootCertStore::empty());
+    config.dangerous().set_certificate_verifier(verifier);
+    Ok(Arc::new(config))
 }
 
 fn build_client(roots: RootCertStore) -> ClientConfig {
@@ -200,6 +207,13 @@ fn certificate_in_words(fault: &CertificateError, host: &str) -> String {
             "the server's certificate is not valid yet (or the clock of this machine is wrong)".into()
         }
         CertificateError::NotValidForName => format!("the server's certificate is not for {host}"),
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            let name = if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+            format!(
+                "the server's certificate names no host (a common name alone does not count): \
+                 make it with openssl's -addext subjectAltName={name}:{host}"
+            )
+        }
         CertificateError::NotValidForNameContext { presented, .. } => {
             let names = presented.iter().take(4).map(|name| shown_name(name)).collect::<Vec<_>>().join(", ");
             format!("the server's certificate is for {names}, not for {host}: use one of its names in the URL")
@@ -208,8 +222,9 @@ fn certificate_in_words(fault: &CertificateError, host: &str) -> String {
             "the server's certificate is not signed by anybody this machine trusts: ca=FILE adds its issuer".into()
         }
         CertificateError::Revoked => "the server's certificate was revoked".into(),
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "the server's certificate is an issuer's own, not a server's".into()
+        fault if own::is_issuers_own(fault) => {
+            "the server's certificate is an issuer's own, not a server's: ca=FILE with exactly this one accepts it"
+                .into()
         }
         other => format!("the server's certificate is not acceptable: {other}"),
     }

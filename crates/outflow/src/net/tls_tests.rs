@@ -33,6 +33,19 @@ impl Certificates {
         made
     }
 
+    /// A server that signed for itself, as `openssl req -x509` makes it: by its own words an issuer.
+    fn own(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let made = Self { folder: tempfile::tempdir().unwrap() };
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut server = CertificateParams::new(names).unwrap();
+        server.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        change(&mut server);
+        let key = KeyPair::generate().unwrap();
+        std::fs::write(made.file("server.pem"), server.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(made.file("key.pem"), key.serialize_pem()).unwrap();
+        made
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -72,6 +85,32 @@ async fn a_private_authority_is_trusted_by_its_file() {
 
     let error = made.exchange("ingest.example", None).await.unwrap_err();
     assert!(error.to_string().contains("ca=FILE adds its issuer"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_signed_for_itself_is_trusted_by_its_own_file() {
+    let made = Certificates::own(&["own.example", "127.0.0.1"], |_| {});
+    let own = made.file("server.pem");
+    assert_eq!(made.exchange("own.example", Some(&own)).await.unwrap(), "hello");
+    assert_eq!(made.exchange("127.0.0.1", Some(&own)).await.unwrap(), "hello");
+    // Only for its names, in its time, and only where exactly this one was given.
+    let error = made.exchange("other.example", Some(&own)).await.unwrap_err();
+    assert!(error.to_string().contains("is for own.example"), "{error}");
+    let other = Certificates::own(&["own.example"], |_| {});
+    for ca in [None, Some(other.file("server.pem"))] {
+        let error = made.exchange("own.example", ca.as_deref()).await.unwrap_err();
+        assert!(error.to_string().contains("ca=FILE with exactly this one"), "{error}");
+    }
+    let expired = Certificates::own(&["own.example"], |params| {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    });
+    let error = expired.exchange("own.example", Some(&expired.file("server.pem"))).await.unwrap_err();
+    assert!(error.to_string().contains("has expired"), "{error}");
+    // openssl's default has a common name only.
+    let nameless = Certificates::own(&[], |params| params.distinguished_name.push(DnType::CommonName, "own.example"));
+    let error = nameless.exchange("own.example", Some(&nameless.file("server.pem"))).await.unwrap_err();
+    assert!(error.to_string().contains("-addext subjectAltName=DNS:own.example"), "{error}");
 }
 
 #[tokio::test]

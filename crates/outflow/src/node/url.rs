@@ -113,6 +113,11 @@ impl MediaUrl {
         self.parts().map(|parts| parts.host)
     }
 
+    /// True where user or password stand before the host.
+    pub fn has_user(&self) -> bool {
+        self.parts().is_some_and(|parts| parts.user.is_some())
+    }
+
     /// The port, or the default one of `rtmp` (1935) and `rtmps` (443, as FFmpeg and OBS dial it); `None` if there is none or it is wrong.
     pub fn port(&self) -> Option<u16> {
         match self.parts()?.port {

@@ -267,3 +267,59 @@ async fn a_backoff_can_be_cut_short_and_failing_for_good_is_told() {
     assert_eq!((outcome.state, outcome.ever_live), (State::Failed, false));
     assert_eq!(outcome.last.unwrap().text, "no");
 }
+
+fn other() -> Arc<Stream> {
+    Stream::new("other", StreamConfig::default(), Arc::default()).1
+}
+
+#[tokio::test]
+async fn a_switch_is_told_to_the_run_and_the_next_attempt_begins_with_the_new_stream() {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let mut rig = Rig::new(policy(), move |run, job| {
+        let told = told.clone();
+        Box::pin(async move {
+            job.progress.enter(State::Live);
+            told.send((run, job.stream.name.clone())).unwrap();
+            let stream = job.switches.clone().next().await;
+            told.send((run, stream.name.clone())).unwrap();
+            // Each clone is told; and this one of nothing new.
+            assert!(Arc::ptr_eq(&job.switches.clone().next().await, &stream));
+            Ended::network(Reason::Disconnected, "lost")
+        })
+    });
+    rig.stream.set_state(READY);
+    rig.until(State::Live).await;
+    assert_eq!(heard.recv().await, Some((1, "test".into())));
+    let other = other();
+    other.set_state(READY);
+    // The same again is no switch.
+    assert!(rig.output.switch(rig.stream.clone()));
+    assert!(rig.output.switch(other.clone()) && rig.output.switch(other.clone()));
+    assert_eq!(heard.recv().await, Some((1, "other".into())));
+    assert_eq!(rig.until(State::Backoff).await, Some(Reason::Disconnected));
+    assert_eq!(heard.recv().await, Some((2, "other".into())));
+    assert!(rig.output.switch(rig.stream.clone()));
+    assert_eq!(heard.recv().await, Some((2, "test".into())));
+}
+
+#[tokio::test]
+async fn after_a_switch_the_new_streams_input_counts_and_no_other() {
+    let grace = Some(Duration::from_millis(50));
+    let mut rig = Rig::new(Policy { grace, ..policy() }, |_, job| obedient(job));
+    rig.stream.set_state(READY);
+    rig.until(State::Live).await;
+    // Its last broadcast is over, which is not the end of the one that we send.
+    let other = other();
+    other.set_state(InputState { ended: true, ..InputState::default() });
+    rig.output.switch(other.clone());
+    assert_eq!(rig.until(State::Draining).await, Some(Reason::InputGone));
+    rig.until(State::WaitingInput).await;
+    rig.stream.set_state(InputState { gone_since: Some(Instant::now()), ..InputState::default() });
+    rig.stream.set_state(READY);
+    other.set_state(READY);
+    rig.until(State::Live).await;
+    rig.stream.set_finished();
+    rig.output.switch(other.clone());
+    other.set_finished();
+    rig.until(State::Draining).await;
+}

@@ -35,6 +35,9 @@ pub struct Policy {
     pub delay: Duration,
 }
 
+/// Longer than any program runs, and small enough to be added to an instant.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 impl Default for Policy {
     /// What a push gets.
     fn default() -> Self {
@@ -76,7 +79,8 @@ pub fn policy(role: Role, options: &Options) -> Policy {
         Role::Serve | Role::Store => {
             policy.needs_input = false;
             policy.grace = None;
-            policy.stall = None;
+            // A disk that hangs is shown, and waited for: another attempt would find it hanging too.
+            policy.stall = (role == Role::Store).then_some(FOR_EVER);
         }
     }
     policy

@@ -147,6 +147,19 @@ impl Core {
                 self.settle(&id, relay);
                 return Ok(if untouched { Put::Untouched } else { Put::Changed });
             }
+            if same && let Some(run) = known.run.as_ref().filter(|run| !run.ending).map(|run| run.handle.clone()) {
+                // Another source, in the same connection.
+                let to = plan.stream.clone();
+                let stream = self.stream(&to, relay)?.stream.clone();
+                if run.switch(stream) {
+                    if let Some(known) = self.outputs.get_mut(&id) {
+                        known.plan = plan;
+                    }
+                    self.settle(&id, relay);
+                    return Ok(Put::Changed);
+                }
+            }
+            let Some(known) = self.outputs.get(&id) else { return Err(Fault::NotFound) };
             let (stopped, started) = (known.stopped, known.wanted);
             self.take_out(&id, relay);
             self.insert(Output::new(plan, stopped, started), relay)?;

@@ -82,6 +82,11 @@ impl Output {
     /// The state to show.
     pub(super) fn state(&self) -> State {
         match (&self.run, &self.last) {
+            // It was told to end, and has not looked up yet.
+            (Some(run), _) if run.ending => match run.handle.status().state {
+                State::Live | State::Stalled | State::Draining => State::Draining,
+                _ => State::Stopped,
+            },
             // Its first look at the stream is still to come.
             (Some(run), _) if run.handle.status().state == State::Idle => State::WaitingInput,
             (Some(run), _) => run.handle.status().state,

@@ -124,6 +124,7 @@ pub(super) fn output(output: &Output) -> OutputView {
     let (plan, stats, status) = (&output.plan, &output.stats, output.status());
     let state = output.state();
     let flows = matches!(state, State::Live | State::Stalled | State::Draining);
+    let wrong = !matches!(state, State::Stopped | State::Idle);
     OutputView {
         id: plan.id.clone(),
         name: plan.name.clone(),
@@ -131,10 +132,10 @@ pub(super) fn output(output: &Output) -> OutputView {
         url: plan.shown(),
         protocol: plan.protocol(),
         state: state.name(),
-        reason: status.as_ref().and_then(|status| status.reason.as_ref()).map(reason),
+        reason: status.as_ref().and_then(|status| status.reason.as_ref()).filter(|_| wrong).map(reason),
         since: date(status.as_ref().map_or(output.made, |status| status.since)),
         attempt: status.as_ref().map_or(0, |status| status.attempt),
-        next_retry_at: status.as_ref().and_then(|status| status.next_attempt).map(date),
+        next_retry_at: status.as_ref().and_then(|status| status.next_attempt).filter(|_| wrong).map(date),
         bytes: OutputStats::get(&stats.bytes),
         bitrate_bps: if flows { output.rates.bits() } else { 0 },
         fps: if flows { output.rates.frames() } else { 0.0 },

@@ -45,6 +45,7 @@ async fn the_example_for_contributors_tells_how_much_came() {
             }
         }),
         name: "c".into(),
+        switches: Default::default(),
         env: Env::new(Arc::new(SystemResolver), Arc::new(|_| {})),
     };
     let (progress, stats) = (job.progress.clone(), job.stats.clone());

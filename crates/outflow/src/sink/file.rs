@@ -6,6 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, FlockOperation, access, flock};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +16,7 @@ use self::writer::Writer;
 use super::store::{self, Run, Taken, Taker};
 use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
+use crate::monitor::Event;
 use crate::node::{MediaUrl, Node};
 use crate::options::Options;
 
@@ -29,6 +32,10 @@ pub const KIND: SinkKind = SinkKind {
 
 /// Pieces of at most 1 MiB that may wait for the disk; what is beyond that waits in the stream, where it can be skipped.
 const PIECES: usize = 4;
+/// How often a writer that has no room is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// After so long without room it is worth a warning.
+const STUCK: Duration = Duration::from_secs(2);
 
 /// Validates the word: the folder must be there and writable. Opens nothing.
 fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
@@ -115,14 +122,14 @@ impl Sink for FileSink {
             }
             let (pieces, waiting) = mpsc::channel(PIECES);
             let (done, result) = oneshot::channel();
-            let (path, file, stats) = (self.path.clone(), self.file.take(), job.stats.clone());
+            let (path, file, writer) = (self.path.clone(), self.file.take(), Writer::new(&job));
             let thread = std::thread::Builder::new().name(format!("out {}", job.name)).spawn(move || {
-                let _ = done.send(Writer::new(stats).write_all(file, &path, waiting));
+                let _ = done.send(writer.write_all(file, &path, waiting));
             });
             if let Err(error) = thread {
                 return Ended::internal(format!("no thread could be started: {error}"));
             }
-            let taker = Taker::new(&job, &self.options);
+            let taker = Taker::for_a_writer(&job, &self.options);
             feed(taker, &job, pieces, result, &self.path).await
         })
     }
@@ -149,7 +156,7 @@ async fn feed(
         };
         match taken {
             Taken::Packets(run) => {
-                if pieces.send(run).await.is_err() {
+                if hand_over(&pieces, run, job, path).await.is_err() {
                     break Ended::internal("the writer of the file ended early");
                 }
             }
@@ -159,6 +166,35 @@ async fn feed(
     };
     drop(pieces);
     verdict(result.await, ended)
+}
+
+/// Waits until the writer has room. Meanwhile the lag that is shown grows, and a disk that takes nothing is told.
+async fn hand_over(pieces: &mpsc::Sender<Run>, run: Run, job: &SinkJob, path: &Path) -> Result<(), ()> {
+    let oldest = run.packets.first().map_or_else(Instant::now, |message| message.packet.arrival);
+    let room = pieces.reserve();
+    tokio::pin!(room);
+    let (begin, mut told) = (Instant::now(), false);
+    loop {
+        match tokio::time::timeout(LOOK, &mut room).await {
+            Ok(Ok(room)) => {
+                room.send(run);
+                return Ok(());
+            }
+            Ok(Err(_)) => return Err(()),
+            Err(_) => {
+                let lag = u64::try_from(oldest.elapsed().as_millis()).unwrap_or(u64::MAX);
+                job.stats.lag_millis.store(lag, Ordering::Relaxed);
+                if !told && begin.elapsed() >= STUCK {
+                    told = true;
+                    let text = format!(
+                        "{} takes nothing: a disk that hangs, or a pipe that nobody reads? What does not fit is skipped",
+                        path.display()
+                    );
+                    (job.events)(Event::Warning { who: job.name.clone(), text });
+                }
+            }
+        }
+    }
 }
 
 /// Never again: another attempt would overwrite what was recorded.

@@ -64,6 +64,11 @@ impl Taker {
         Self { reader, state, paused: false, live: false, max_lag, switches, switched: false }
     }
 
+    /// The same for a sink that says itself when it is live: what is taken from the stream is not yet where it should be.
+    pub(super) fn for_a_writer(job: &SinkJob, options: &Options) -> Self {
+        Self { live: true, ..Self::new(job, options) }
+    }
+
     /// Reads another stream, from its next entry point on.
     fn switch(&mut self, stream: &Arc<Stream>) {
         self.reader = Reader::new(stream, Start::Next, self.max_lag, Duration::ZERO);

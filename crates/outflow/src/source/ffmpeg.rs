@@ -24,6 +24,7 @@ use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::monitor::Event;
 use crate::node::{MediaUrl, Node};
 use crate::options::{OptionSpec, Type};
+use crate::stop::stopper;
 
 const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("ffmpeg", Type::Text, "ffmpeg", "the program to run: a path, or a name that is looked up in PATH"),
@@ -104,6 +105,7 @@ impl FfmpegSource {
     /// Runs with `own` as the program that guards the child.
     async fn run_with(&mut self, own: PathBuf, job: SourceJob) -> Ended {
         let (name, stop, shown) = (job.name.clone(), job.stop.clone(), self.command.shown().to_owned());
+        let events = job.events.clone();
         let child = match Child::start(&own, &self.command, job.realtime) {
             Ok(child) => child,
             Err(error) => {
@@ -115,25 +117,40 @@ impl FfmpegSource {
         let (sender, pieces) = sync_channel(PIECES);
         let fate = Arc::new(Mutex::new(None));
         let mut media = Some(Pieces::new(pieces, stop.clone()));
-        let player = play::on_thread(job, STYLE, Box::new(move || open_stream(media.take())));
-        let copier = child.copy(sender, self.timeout, PIECE, stop, fate.clone());
+        let (done, unread) = stopper();
+        let player = async {
+            let ended = play::on_thread(job, STYLE, Box::new(move || open_stream(media.take()))).await;
+            done.stop();
+            ended
+        };
+        let copier = child.copy(sender, self.timeout, PIECE, stop, unread, fate.clone());
         // Both end when either does: the player drops its end of the channel, the copier its own.
         let (ended, left) = tokio::join!(player, copier);
         let fate = fate.lock().take();
-        self.verdict(&name, ended, fate, &left)
+        let words = self.command.mask(&fault::last_words(&left.said));
+        let ended = self.verdict(&name, ended, fate, &left, &words);
+        if ended.is_clean() && !words.is_empty() {
+            // It says only errors, and gives 0 also where it lost the end of its input.
+            let text = format!("ffmpeg ended as if all were well, but had said: {words}");
+            events(Event::Warning { who: name, text });
+        }
+        ended
     }
 
     /// What the run's ending is, from what the player met, how the child ended, and what it left.
-    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, left: &Left) -> Ended {
+    fn verdict(&self, name: &str, ended: Ended, fate: Option<Fate>, left: &Left, words: &str) -> Ended {
         if ended.reason == Reason::Stopped {
             return ended;
         }
-        let words = self.command.mask(&fault::last_words(&left.said));
         let said = if words.is_empty() { String::new() } else { format!("; it said: {words}") };
-        if let Some(Fate::Exited(status)) = &fate
-            && !left.gave
-            && let Some(fault) = fault::find(&left.said, status.code(), self.command.is_here())
-        {
+        // Its file header and metadata alone are no media.
+        let nothing = !left.gave || ended.text == play::NO_MEDIA;
+        let code = match &fate {
+            Some(Fate::Exited(status)) => status.code(),
+            Some(Fate::Done) if !words.is_empty() => Some(0),
+            _ => None,
+        };
+        if nothing && let Some(fault) = fault::find(&left.said, code, self.command.is_here()) {
             // Its name is told before the text.
             let shown = self.command.shown();
             let what = if shown.rsplit('/').next() == Some(name) { "it" } else { shown };
@@ -147,6 +164,7 @@ impl FfmpegSource {
             Some(Fate::Done) if ended.is_clean() => return ended,
             Some(Fate::Hung) => format!("ffmpeg gave nothing for {} s and was ended", self.timeout.as_secs()),
             Some(Fate::Exited(status)) => format!("ffmpeg ended: {status}"),
+            Some(Fate::Done) if nothing => "ffmpeg ended without any media".to_owned(),
             // It ended well, but what it wrote was not; or we ended it, since that could not be read.
             Some(Fate::Done | Fate::Unread) | None => format!("what ffmpeg wrote is no media: {}", ended.text),
             Some(Fate::Lost(error)) => format!("the pipe from ffmpeg broke: {error}"),

@@ -59,7 +59,7 @@ impl Way {
     }
 
     /// The marks behind this one, and it: last, since the last are the ones that are sent.
-    pub(super) fn from_here(&self, mark: &str) -> Vec<String> {
+    pub(super) fn and_beyond(&self, mark: &str) -> Vec<String> {
         let to = self.to.iter().flat_map(|(_, marks)| marks).map(String::as_str);
         to.chain([mark]).map(str::to_owned).collect()
     }

@@ -95,6 +95,27 @@ async fn a_broadcast_shorter_than_the_delay_is_sent_whole() {
 }
 
 #[tokio::test]
+async fn an_output_goes_over_to_another_stream_in_its_connection() {
+    let server = Ingest::start(Behaviour::Good).await;
+    let rig = Rig::start(config());
+    let json = json!({ "stream": "live/main", "url": server.url("live/k"), "name": "one" });
+    rig.relay.add_output(request(json)).unwrap();
+    let (_main, _backup) = (rig.publish("live/main").await, rig.publish("live/backup").await);
+    rig.until_state("one", "live").await;
+    server.wait_for_media(0, 50).await;
+    for to in ["live/backup", "live/main", "live/backup"] {
+        let patch = serde_json::from_value(json!({ "stream": to })).unwrap();
+        assert_eq!(rig.relay.patch_output("one", patch).unwrap().stream, to);
+        let so_far = server.session(0).media_messages;
+        server.wait_for_media(0, so_far + 100).await;
+    }
+    outflow_testkit::compare::monotonic(&server.session(0).tags()).unwrap();
+    assert_eq!(server.state.look(|state| state.connections()), 1);
+    let headers = server.session(0).tags().iter().filter(|tag| tag.kind == 9 && tag.is_sequence_header()).count();
+    assert_eq!(headers, 4, "new headers with each source");
+}
+
+#[tokio::test]
 async fn wrong_requests_say_what_is_wrong() {
     let server = Ingest::start(Behaviour::Good).await;
     let mut config = config();

@@ -406,3 +406,67 @@ fn words_that_are_no_text() {
     let errors = outflow::cli::parse_with(&args, &crate::registry::World, &crate::registry::registries()).unwrap_err();
     assert!(errors.list[0].problem.contains("UTF-8"));
 }
+
+#[test]
+fn options_of_the_program_alone_are_no_request_for_help() {
+    for line in ["-runfor=500", "-graph", "-args=/run/empty", "-stats -json", "-y"] {
+        let errors = mistakes(line);
+        assert_eq!(errors.len(), 1, "{line}: {errors:#?}");
+        assert!(errors[0].problem.contains("nothing would run"), "{line}: {}", errors[0]);
+        assert!(errors[0].hint.as_deref().unwrap_or_default().contains("-i URL -o URL"), "{line}");
+    }
+    assert!(matches!(parse_words::<&str>(&[]), Ok(outflow::cli::Command::Help(_))), "an empty line asks for help");
+}
+
+#[test]
+fn a_word_that_is_no_text_is_one_mistake() {
+    use std::os::unix::ffi::OsStringExt;
+    for bad in [b"rtmp://h/live/k\xff".to_vec(), b"\xff".to_vec()] {
+        let mut words: Vec<std::ffi::OsString> = ["-i", "in.flv", "-o"].map(Into::into).into();
+        words.push(std::ffi::OsString::from_vec(bad));
+        let errors = outflow::cli::parse_with(&words, &crate::registry::World, &crate::registry::registries());
+        let errors = errors.unwrap_err().list;
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert!(errors[0].problem.contains("not UTF-8") && errors[0].word_index == 4, "{errors:?}");
+    }
+}
+
+#[test]
+fn what_can_be_no_piece_of_a_key_is_named() {
+    check(&[
+        // A file that is there, and `null`, were not cut by any shell.
+        ("-i in.flv resample -o null", "resample", "no word that is known", "inspect"),
+        ("-i in.flv:loop resample -o null", "resample", "no word that is known", "inspect"),
+        ("-i in.flv -o null resample", "resample", "no word that is known", "inspect"),
+        ("-i in.flv -o null -resample", "-resample", "not an option", "outflow help"),
+        ("-i in.flv -o null:rtmp_listen=1", "null:rtmp_listen=****", "not an option of null", "outflow help null"),
+        ("-i in.flv -o -", "-", "nothing here can use it", ".flv"),
+        // A URL may have been, and so may the value of an option.
+        ("-i in.flv -o rtmp://h/live/k resample", "****", "no word that is known", "quotes"),
+        ("-i rtmp://h/live/k resample -o null", "****", "no word that is known", "quotes"),
+        ("-i in.flv -o null:name=x resample", "****", "no word that is known", "quotes"),
+    ]);
+}
+
+#[test]
+fn mistakes_name_the_words_that_were_typed() {
+    check(&[
+        ("-i in.flv -o null --null:bogus=x", "--null:bogus=****", "no word and no program option", ""),
+        ("-i in.flv -o null --null@bogus=x", "--null@bogus=****", "no word and no program option", ""),
+        ("-i in.flv -o null --file:loop=maybe", "--file:loop=maybe", "", ""),
+        ("-i in.flv -o null @9", "@9", "no word follows the link", "before the word"),
+        ("-i in.flv -o null @#video", "@#video", "no word follows the link", "before the word"),
+    ]);
+}
+
+#[test]
+fn a_user_in_the_url_is_told_to_be_of_no_use() {
+    let told = |line: &str| crate::parse(line).unwrap_or_else(|errors| panic!("{errors}")).2;
+    for line in ["-i in.flv -o rtmp://u:p@h/live/k", "-i rtmps://u@h/live/k -o null"] {
+        let warnings = told(line);
+        assert_eq!(warnings.len(), 1, "{line}: {warnings:?}");
+        assert!(warnings[0].problem.contains("are not sent"), "{}", warnings[0]);
+        assert!(!warnings[0].to_string().contains("u:p"), "{}", warnings[0]);
+    }
+    assert!(told("-i in.flv -o rtmp://h/live/k").is_empty());
+}

@@ -326,7 +326,7 @@ impl Conn {
             }
             return Ok(None);
         };
-        self.time.take_over(first.packet.dts);
+        self.time.take_over(&first.packet);
         if let Some((stream, cursor)) = self.next.take() {
             (self.order.stream, self.order.cursor) = (stream, cursor);
         }
@@ -360,7 +360,7 @@ impl Conn {
             if packet.dts < self.floor || !self.order.tracks.take(packet) {
                 continue;
             }
-            let Some(time) = self.time.time(packet.kind, packet.dts) else { continue };
+            let Some(time) = self.time.time(packet) else { continue };
             self.last_arrival = Some(packet.arrival);
             let bit = 1u32 << (message.csid() & 31);
             let shared = (self.opened & bit != 0).then(|| message.shared(self.order.chunk_size, self.order.form));

@@ -50,6 +50,7 @@ struct Bench {
     writer: Writer,
     stream: Arc<Stream>,
     frames: i64,
+    delay: Duration,
 }
 
 const FRAME: usize = 100_000;
@@ -60,7 +61,7 @@ impl Bench {
         let config = StreamConfig { keep: Duration::from_millis(300), ..StreamConfig::default() };
         let (writer, stream) = Stream::new("s", config, Arc::default());
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
-        Self { pumps: Pumps::start(1), writer, stream, frames: 0 }
+        Self { pumps: Pumps::start(1), writer, stream, frames: 0, delay: Duration::ZERO }
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.
@@ -122,7 +123,7 @@ impl Bench {
         let stats = Arc::new(OutputStats::default());
         let order = Order {
             stream: self.stream.clone(),
-            cursor: Cursor::new(Start::Group, Duration::from_millis(300), Duration::ZERO),
+            cursor: Cursor::new(Start::Group, Duration::from_millis(300), self.delay),
             form: Form::Play,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,

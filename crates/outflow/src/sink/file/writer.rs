@@ -11,9 +11,10 @@ use outflow_rtmp::flv::{TagKind, write_header, write_tag};
 use tokio::sync::mpsc::Receiver;
 
 use super::super::store::{Run, count};
+use super::super::{Progress, SinkJob};
 use crate::media::continuity::Continuity;
 use crate::media::{Kind, Packet};
-use crate::monitor::OutputStats;
+use crate::monitor::{OutputStats, State};
 use crate::wire::Shared;
 
 /// Where the file header tells whether there is audio and video, and its bits (FLV 10.1 §E.2).
@@ -24,6 +25,7 @@ const VIDEO: u8 = 1;
 /// The writer of one recording.
 pub(super) struct Writer {
     stats: Arc<OutputStats>,
+    progress: Progress,
     out: BytesMut,
     /// The file's time: 0 at its first packet.
     time: Continuity,
@@ -37,8 +39,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer that has begun nothing.
-    pub(super) fn new(stats: Arc<OutputStats>) -> Self {
-        Self { stats, out: BytesMut::new(), time: Continuity::default(), floor: 0, flags: 0, waiting: Vec::new() }
+    pub(super) fn new(job: &SinkJob) -> Self {
+        Self {
+            stats: job.stats.clone(),
+            progress: job.progress.clone(),
+            out: BytesMut::new(),
+            time: Continuity::default(),
+            floor: 0,
+            flags: 0,
+            waiting: Vec::new(),
+        }
     }
 
     /// Writes what comes, until nobody is left who sends. `file` is open already but for named pipes.
@@ -54,6 +64,10 @@ impl Writer {
                 file.set_len(0)?;
             }
             file.write_all(&self.out)?;
+            if begins {
+                // Not before something is written: until then a disk that hangs is all there is.
+                self.progress.enter(State::Live);
+            }
             if flags != self.flags && !begins {
                 // A kind of media that was not there at first. A pipe can't be corrected, and need not be.
                 let _ = file.write_all_at(&[flags], FLAGS_AT);
@@ -80,8 +94,8 @@ impl Writer {
             };
         }
         let first = run.packets.first().map_or(0, |message| message.packet.dts);
-        if run.switched {
-            self.time.take_over(first);
+        if let (true, Some(entry)) = (run.switched, run.packets.first()) {
+            self.time.take_over(&entry.packet);
         }
         if run.switched || !self.time.has_begun() {
             self.floor = first;
@@ -97,7 +111,7 @@ impl Writer {
             let packet = &message.packet;
             // Audio from before the first picture has no place in the file.
             if packet.dts >= self.floor
-                && let Some(time) = self.time.time(packet.kind, packet.dts)
+                && let Some(time) = self.time.time(packet)
             {
                 self.tag(packet, time);
                 self.waiting.push(message.clone());

@@ -71,14 +71,16 @@ impl Child {
         Ok(Self { process })
     }
 
-    /// Copies the output until it ends, nobody wants it, nothing comes for `silence`, or `stop`. Leaves the
-    /// child's fate in `fate` before the player can see the end of the output.
+    /// Copies the output until it ends, nothing comes for `silence`, or `stop`; and until nobody wants it any more, which
+    /// `unread` tells where the child writes nothing that would show it. Leaves the child's fate in `fate` before the
+    /// player can see the end of the output.
     pub(super) async fn copy(
         mut self,
         pieces: SyncSender<io::Result<Vec<u8>>>,
         silence: Duration,
         piece: usize,
         stop: Stop,
+        unread: Stop,
         fate: Arc<Mutex<Option<Fate>>>,
     ) -> Left {
         let (Some(mut output), Some(errors)) = (self.process.stdout.take(), self.process.stderr.take()) else {
@@ -91,6 +93,8 @@ impl Child {
             let ended = tokio::select! {
                 ended = copy(&mut output, &pieces, silence, piece, &mut gave) => ended,
                 () = stop.stopped() => Fate::Unread,
+                // How it ends by itself tells more.
+                () = async { unread.stopped().await; sleep(GRACE).await } => Fate::Unread,
             };
             let ended = match ended {
                 Fate::Done => match timeout(GRACE, self.process.wait()).await {

@@ -1,4 +1,4 @@
-//! What `ffmpeg` said before it ended without a byte of media: whether another attempt can mend that, and what can.
+//! What `ffmpeg` said before it ended without any media: whether another attempt can mend that, and what can.
 
 /// A fault that another attempt would meet again.
 #[derive(Debug, PartialEq, Eq)]

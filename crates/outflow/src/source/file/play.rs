@@ -21,6 +21,9 @@ const LATE: Duration = Duration::from_secs(2);
 /// Headers that may precede the first frame.
 const MAX_HEADERS: usize = 1000;
 
+/// What is said of media without a single frame.
+pub(crate) const NO_MEDIA: &str = "no video and no audio in it";
+
 /// How a demuxer is played.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
@@ -44,19 +47,20 @@ pub(crate) async fn on_thread(job: SourceJob, style: Style, open: Open) -> Ended
     let mut player = Player::new(&job, style);
     let thread = std::thread::Builder::new().name(format!("in {}", job.name)).spawn(move || {
         let result = player.play(open);
-        let _ = done.send((result, player.started));
+        let _ = done.send((result, player.started, !player.tracks.is_empty()));
     });
     if let Err(error) = thread {
         return Ended::internal(format!("no thread could be started: {error}"));
     }
-    let Ok((result, started)) = result.await else {
+    let Ok((result, started, gave)) = result.await else {
         feed.end(false);
         return Ended::internal("reading it failed by a fault of ours");
     };
     let ended = match result {
         _ if stop.is_stopped() => Ended::stopped(),
-        Ok(()) if started => Ended::clean(),
-        Ok(()) => Ended::new(Origin::Config, Retry::Never, Reason::Media, "no video and no audio in it"),
+        Ok(()) if gave => Ended::clean(),
+        // Metadata alone is what a muxer writes before it meets its first frame: nothing was played.
+        Ok(()) => Ended::new(Origin::Config, Retry::Never, Reason::Media, NO_MEDIA),
         Err(error) => error.ended(),
     };
     if started {

@@ -80,6 +80,22 @@ async fn every_track_goes_on_by_one_offset_and_nothing_from_before_the_key_frame
 }
 
 #[tokio::test]
+async fn a_connection_that_is_held_back_goes_on_when_the_key_frame_is_due_and_not_before() {
+    let mut one = Bench { delay: Duration::from_millis(100), ..Bench::new() };
+    let mut two = one.beside(FAR);
+    let (peer, attached, _) = one.connect(Mute::default(), None).await;
+    let mut peer = Peer::new(peer);
+    one.publish();
+    assert_eq!(peer.frame().await.unwrap().0, 0);
+    order(&attached, &two).await;
+    let came = Instant::now();
+    // Nothing more comes of either stream: only the clock tells.
+    two.publish();
+    assert_eq!(peer.frame().await.unwrap(), (FAR, 40));
+    assert!(came.elapsed() >= Duration::from_millis(100));
+}
+
+#[tokio::test]
 async fn the_end_of_the_old_stream_is_not_that_of_a_connection_that_waits_for_the_new_one() {
     let (mut one, mut two, mut peer, attached) = two().await;
     attached.switch(two.stream.clone(), Duration::ZERO);
