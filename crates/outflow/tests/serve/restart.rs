@@ -15,7 +15,7 @@ async fn outputs_of_the_api_are_there_after_kill_9_and_stopped_ones_stay_stopped
     // Known to the API alone.
     let literal = secrets::fresh("LITERAL");
     setup.secrets.push(literal.clone());
-    setup.with_token().flags("--state-file").flags(&setup_state(&setup));
+    setup.with_token().with_state();
     setup.write(
         &("[api]\ntoken = { env = \"API_TOKEN\" }\n[secrets]\nnamed = { env = \"NAMED\" }\n\
            [[stream]]\nname = \"live/show\"\npublish_key = { env = \"INGEST_KEY\" }\n"
@@ -71,19 +71,15 @@ async fn outputs_of_the_api_are_there_after_kill_9_and_stopped_ones_stay_stopped
         server.wait_for("the old connections to be gone", |state| state.open == 0).await;
     }
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(setup_state(&setup)).unwrap().permissions().mode();
+    let mode = std::fs::metadata(setup.state()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "it holds a key");
     relay.end().await;
-}
-
-fn setup_state(setup: &Setup) -> String {
-    setup.folder.path().join("state.json").display().to_string()
 }
 
 /// Killed in the middle of changes: what was answered is kept, and the file is always whole.
 async fn killed_while_it_changes(times: usize) {
     let mut setup = Setup::new();
-    setup.with_token().flags("--state-file").flags(&setup_state(&setup));
+    setup.with_token().with_state();
     setup.write("[api]\ntoken = { env = \"API_TOKEN\" }\n[limits]\noutputs = \"100k\"\n[[stream]]\nname = \"live/*\"\npublish_key = \"none\"\n");
     let mut kept = std::collections::BTreeSet::new();
     let mut relay = setup.start().await;

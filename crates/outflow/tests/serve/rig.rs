@@ -58,6 +58,18 @@ impl Setup {
         self
     }
 
+    /// What the API changes is kept.
+    pub(crate) fn with_state(&mut self) -> &mut Self {
+        let path = self.state().display().to_string();
+        self.flags.extend(["--state-file".to_owned(), path]);
+        self
+    }
+
+    /// The state file.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state.json")
+    }
+
     /// A variable that is no secret.
     pub(crate) fn environment(&mut self, name: &str, value: &str) -> &mut Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -57,7 +57,7 @@ impl Rig {
         let server = Ingest::start(Behaviour::Good).await;
         let mut setup = Setup::new();
         let key = setup.secret("INGEST_KEY");
-        setup.with_token().flags("--state-file").flags(&setup.folder.path().join("state.json").display().to_string());
+        setup.with_token().with_state();
         setup.write(&text(&server, 0));
         let serve = setup.start().await;
         let show = Show::publish(&setup.url(&format!("live/show?key={key}"))).await;
