@@ -89,10 +89,6 @@ async fn a_port_that_is_taken_is_told_and_nothing_is_started() {
     );
     // The first port is free, the second is not.
     for (rtmp, http) in [(second.rtmp, taken.http), (taken.rtmp, second.rtmp)] {
-        if http == second.rtmp && !peers::listens(second.http) {
-            // No API in this build.
-            continue;
-        }
         let state = taken.folder.path().join("state.json");
         let words = format!("--rtmp 127.0.0.1:{rtmp} --http 127.0.0.1:{http} --state-file {}", state.display());
         let mut program = taken.words(Command::new(OUTFLOW)).line(&words).start();
@@ -188,4 +184,23 @@ async fn a_watchdog_hears_nothing_of_one_that_hangs() {
     }
     relay.program.resume();
     relay.end().await;
+}
+
+/// The unit that the pages offer: its words are taken, and it waits long enough for the end.
+#[tokio::test]
+async fn the_unit_for_systemd_starts_it() {
+    let unit = include_str!("../../../../docs/outflow.service");
+    let value = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).expect("a line");
+    let setup = Setup::new();
+    setup.write(OPEN);
+    let words = value("ExecStart")
+        .replace("/etc/outflow/outflow.toml", &setup.path().display().to_string())
+        .replace("/var/lib/outflow/state.json", &setup.state().display().to_string());
+    let (program, words) = words.split_once(' ').unwrap();
+    assert!(program.ends_with("/outflow"), "{program}");
+    let mut check = Command::new(OUTFLOW).line(words).arg("--check").start();
+    assert_eq!(check.wait_exit().await, 0, "{}", check.text());
+    assert_eq!((value("Type"), value("RestartPreventExitStatus")), ("notify", "2"));
+    let seconds = |name: &str| value(name).parse::<u64>().unwrap();
+    assert!(seconds("TimeoutStopSec") >= 7 && seconds("WatchdogSec") >= 2, "{unit}");
 }
