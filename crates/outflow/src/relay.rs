@@ -167,9 +167,13 @@ pub struct Around {
     pub hooks: Caller,
 }
 
-/// The relay. Cheap to share; every method may be called from any thread and returns at once.
+/// The relay. Cheap to share; every method may be called from any thread; those that change
+/// something may wait for the disk that the state file is on, all others return at once.
 pub struct Relay {
     around: Around,
+    /// Held by who changes what is to be, one at a time, while it is written to disk; taken before `core`, and never where
+    /// media or peers wait.
+    changing: Mutex<Store>,
     core: Mutex<Core>,
     /// Our own ports: their addresses, and whether through TLS.
     ports: Mutex<Vec<(SocketAddr, bool)>>,
@@ -180,9 +184,10 @@ impl Relay {
     /// A relay without streams and outputs, that refuses every peer until [`Relay::begin`]: ports can be bound to it
     /// before anything starts. The error says what is wrong with the state file.
     pub fn new(state_file: Option<&Path>, around: Around) -> Result<Arc<Self>, String> {
-        let store = Store::open(state_file)?;
-        let core = Mutex::new(Core::new(store));
-        Ok(Arc::new(Self { around, core, ports: Mutex::default(), crowd: Crowd::of(0, 0) }))
+        let (store, kept) = Store::open(state_file)?;
+        let core = Mutex::new(Core::new(kept));
+        let (changing, ports) = (Mutex::new(store), Mutex::default());
+        Ok(Arc::new(Self { around, changing, core, ports, crowd: Crowd::of(0, 0) }))
     }
 
     /// Puts a configuration in force for the first time: streams and outputs begin. The error tells each mistake; then
@@ -308,12 +313,21 @@ impl Relay {
                 ends.push(name.clone());
             }
         }
+        let any = !ends.is_empty();
         for name in ends {
-            // A file that can't be written now is told at the next change that somebody asks for.
-            let _ = core.store.change(|kept| {
-                kept.started.remove(&name);
-            });
+            core.kept.started.remove(&name);
             core.settle(&name, self);
+        }
+        drop(core);
+        if any {
+            let relay = self.clone();
+            self.around.runtime.spawn_blocking(move || {
+                let store = relay.changing.lock();
+                let kept = relay.core.lock().kept.clone();
+                if let Err(text) = store.write(&kept) {
+                    (relay.around.events)(monitor::Event::Warning { who: "relay".into(), text });
+                }
+            });
         }
     }
 }

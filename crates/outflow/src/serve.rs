@@ -2,7 +2,6 @@
 
 mod system;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +71,8 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         out(event);
     }));
     system::raise_descriptors(&events);
+    // Many files on some systems: read now, not when an output of a pattern is made while media runs.
+    let _ = crate::net::tls::client_config(None);
     let env = Env::new(around.resolver.clone(), events.clone());
     let runtime = Handle::current();
     let hooks = Caller::new(around.resolver.clone(), None, events.clone(), runtime.clone());
@@ -268,11 +269,9 @@ fn reload(
 }
 
 /// Returns at the next signal to end.
-fn second<'a>(interrupt: &'a mut Signal, terminate: &'a mut Signal) -> impl Future<Output = ()> + 'a {
-    async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+async fn second(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }

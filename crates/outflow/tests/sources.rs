@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use outflow::error::{Ended, Reason, Retry};
 use outflow::media::Kind;
 use outflow::source::{ffmpeg, file, pipe};
+use outflow_rtmp::flv::{TagKind, write_header, write_tag};
 use outflow_testkit::peers::{Peer, find};
 use outflow_testkit::proc;
 use rustix::process::Signal;
@@ -219,13 +220,19 @@ fn the_real_ffmpeg_opens_what_we_do_not() {
 fn a_failure_that_ffmpeg_hides_is_told() {
     let flv = data("tiny.flv").display().to_string();
     let words = "echo 'srt://127.0.0.1:9/x?passphrase=topsecret: partial file' >&2";
-    // The file header and metadata, as a muxer writes them before it meets its first frame.
+    // Metadata and sequence headers, as a muxer writes them before its first frame, and its end of a sequence without one.
     let folder = tempfile::tempdir().unwrap();
     let metadata = folder.path().join("metadata.flv");
-    let whole = std::fs::read(&flv).unwrap();
-    let length = usize::from(whole[14]) << 16 | usize::from(whole[15]) << 8 | usize::from(whole[16]);
-    assert_eq!(whole[13], 18, "the file begins with its metadata");
-    std::fs::write(&metadata, &whole[..13 + 11 + length + 4]).unwrap();
+    let mut bytes = bytes::BytesMut::new();
+    write_header(&mut bytes, true, true);
+    let tags = outflow_testkit::flv::read_file(&data("tiny.flv")).unwrap();
+    let headers: Vec<_> = tags.iter().filter(|tag| !tag.is_frame()).collect();
+    assert!(headers.len() >= 3, "{headers:?}");
+    for tag in headers {
+        write_tag(&mut bytes, TagKind::from_number(tag.kind), tag.time, &tag.body).unwrap();
+    }
+    write_tag(&mut bytes, TagKind::Video, 0, &[0x17, 2, 0, 0, 0]).unwrap();
+    std::fs::write(&metadata, &bytes).unwrap();
     let metadata = metadata.display();
 
     for written in [String::new(), format!("cat {metadata}; "), format!("head -c 13 {flv}; ")] {
@@ -267,7 +274,7 @@ fn an_output_that_never_was_live_names_what_its_input_met() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let said = program(&["-runfor=700", "-i", &format!("rtmp://127.0.0.1:{port}/live/x"), "-o", "null"]);
     let line = said.lines().find(|line| line.contains("never was live")).unwrap_or_else(|| panic!("{said}"));
-    assert!(line.contains("its input 127.0.0.1 gave nothing: ") && line.contains("refused"), "{said}");
+    assert!(line.contains("its input 127.0.0.1 failed: ") && line.contains("refused"), "{said}");
     assert!(said.ends_with("Some(1)"), "{said}");
 }
 

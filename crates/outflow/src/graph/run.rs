@@ -63,7 +63,7 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
     });
     let env = Env::new(around.resolver.clone(), events.clone());
     match Running::start(&graph, program, &around.board, &events, &env).await {
-        Ok(running) => running.finish(program, &around.board, &failures, &events).await,
+        Ok(running) => running.finish(program, &failures, &events).await,
         Err(()) => FAILED,
     }
 }
@@ -172,13 +172,7 @@ impl Running {
     }
 
     /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.
-    async fn finish(
-        mut self,
-        program: &ProgramOptions,
-        board: &Board,
-        failures: &Failures,
-        events: &monitor::Sink,
-    ) -> i32 {
+    async fn finish(mut self, program: &ProgramOptions, failures: &Failures, events: &monitor::Sink) -> i32 {
         let mut code = OK;
         let streams = self.streams.clone();
         let watching = async move {
@@ -198,7 +192,7 @@ impl Running {
         if let End::Inputs(inputs) = end {
             code = inputs;
         }
-        let troubles = self.troubles(board, failures);
+        let troubles = self.troubles(failures);
         // From here on nothing new comes: every output sends what it has left, says good-bye, and ends.
         self.stop_inputs.stop();
         let stopped = async {
@@ -231,15 +225,14 @@ impl Running {
         code
     }
 
-    /// For each stream what kept media from it: how an input of its failed that never gave a packet.
-    fn troubles(&self, board: &Board, failures: &Failures) -> Vec<Option<String>> {
-        let (view, failures) = (board.view(), failures.lock());
+    /// For each stream what may have kept media from it: how an input of its failed last.
+    fn troubles(&self, failures: &Failures) -> Vec<Option<String>> {
+        let failures = failures.lock();
         let trouble = |stream: usize| {
             let mut feeding = self.inputs.iter().zip(&self.feeds).filter(|(_, fed)| fed.contains(&stream));
             feeding.find_map(|((name, _), _)| {
-                let stats = &view.inputs.iter().find(|input| input.name == *name)?.stats;
-                let failure = failures.get(name).filter(|_| OutputStats::get(&stats.packets) == 0)?;
-                Some(format!("its input {name} gave nothing: {failure}"))
+                let failure = failures.get(name)?;
+                Some(format!("its input {name} failed: {failure}"))
             })
         };
         (0..self.streams.len()).map(trouble).collect()

@@ -12,6 +12,7 @@ use crate::config::{Config, StreamId};
 impl Relay {
     /// Applies another configuration. Each mistake is told; with one nothing changes.
     pub fn apply(self: &Arc<Self>, config: Config) -> Result<Applied, Vec<String>> {
+        let _one = self.changing.lock();
         let mut guard = self.core.lock();
         let core = &mut *guard;
         let config = Arc::new(config);
@@ -117,7 +118,7 @@ impl Relay {
 
     /// Outputs of the API whose secrets have changed get the new ones.
     fn renew(self: &Arc<Self>, core: &mut super::core::Core, applied: &mut Applied) {
-        let kept = core.store.kept.outputs.clone();
+        let kept = core.kept.outputs.clone();
         for (id, new) in kept.into_iter().filter(|(_, new)| matches!(new.key, Some(super::KeyText::Named { .. }))) {
             if !core.outputs.contains_key(&id) {
                 continue;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::outputs::{Output, Run, Step};
 use super::plan::{Origin, Plan};
-use super::store::Store;
+use super::store::Kept;
 use super::streams::{LINGER, Live};
 use super::{Fault, Relay};
 use crate::config::{Config, StreamId, StreamRule};
@@ -25,20 +25,21 @@ pub(super) struct Core {
     pub(super) outputs: BTreeMap<String, Output>,
     /// Outputs that were removed and are still ending.
     pub(super) leaving: Vec<Output>,
-    pub(super) store: Store,
+    /// What the API changed, as it is on disk.
+    pub(super) kept: Kept,
     /// No more peers, no more starts: the end.
     pub(super) draining: bool,
     next_run: u64,
 }
 
 impl Core {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(kept: Kept) -> Self {
         Self {
             config: Arc::default(),
             streams: BTreeMap::new(),
             outputs: BTreeMap::new(),
             leaving: Vec::new(),
-            store,
+            kept,
             draining: false,
             next_run: 0,
         }
@@ -169,8 +170,8 @@ impl Core {
         if self.outputs.len() >= most {
             return Err(Fault::Limit(format!("there are {most} outputs already (limits.outputs)")));
         }
-        let stopped = self.store.kept.stopped.contains(&id);
-        let started = self.store.kept.started.contains(&id);
+        let stopped = self.kept.stopped.contains(&id);
+        let started = self.kept.started.contains(&id);
         self.insert(Output::new(plan, stopped, started), relay)?;
         Ok(Put::Added)
     }

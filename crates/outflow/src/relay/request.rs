@@ -7,6 +7,7 @@ use super::core::Core;
 use super::outputs::Output;
 use super::plan::{Origin, Plan, typed};
 use super::show;
+use super::store::{Kept, Store};
 use super::view::OutputView;
 use super::{Command, Fault, KeyText, NewOutput, OutputPatch, Relay};
 use crate::config::{Pattern, StreamId};
@@ -19,92 +20,140 @@ const LONGEST: usize = 64;
 impl Relay {
     /// Adds an output.
     pub fn add_output(self: &Arc<Self>, new: NewOutput) -> Result<OutputView, Fault> {
-        let mut core = self.core.lock();
+        let store = self.changing.lock();
         let mut new = new;
-        if new.name.is_none() {
-            new.name = Some(core.free_name(&new.url));
-        }
-        let plan = core.plan(&new)?;
-        if core.outputs.contains_key(&plan.id) {
-            return Err(Fault::Conflict(format!("there is an output {} already: choose another name", plan.id)));
-        }
-        core.check_destination(&plan, self)?;
+        let plan = {
+            let core = self.core.lock();
+            if new.name.is_none() {
+                new.name = Some(core.free_name(&new.url));
+            }
+            let plan = core.plan(&new)?;
+            if core.outputs.contains_key(&plan.id) {
+                return Err(Fault::Conflict(format!("there is an output {} already: choose another name", plan.id)));
+            }
+            core.check_destination(&plan, self)?;
+            core.check_room()?;
+            plan
+        };
         let id = plan.id.clone();
-        core.keep(|kept| {
+        self.keep(&store, |kept| {
             kept.stopped.remove(&id);
             kept.started.remove(&id);
-            kept.outputs.insert(id.clone(), new);
+            kept.outputs.insert(id.clone(), new.clone());
         })?;
-        if let Err(fault) = core.put(plan, self) {
-            core.keep(|kept| drop(kept.outputs.remove(&id)))?;
+        let put = self.core.lock().put(plan, self);
+        if let Err(fault) = put {
+            self.keep(&store, |kept| {
+                kept.outputs.remove(&id);
+            })?;
             return Err(fault);
         }
-        self.shown(&core, &id)
+        self.shown(&self.core.lock(), &id)
     }
 
     /// Changes an output of the API's.
     pub fn patch_output(self: &Arc<Self>, id: &str, patch: OutputPatch) -> Result<OutputView, Fault> {
-        let mut core = self.core.lock();
-        core.own(id)?;
-        let mut new = core.store.kept.outputs.get(id).cloned().ok_or(Fault::OwnedByFile)?;
-        let OutputPatch { stream, url, key, groups, auto_start, auto_stop, options } = patch;
-        new.stream = stream.unwrap_or(new.stream);
-        new.url = url.unwrap_or(new.url);
-        new.key = key.or(new.key);
-        new.groups = groups.unwrap_or(new.groups);
-        new.auto_start = auto_start.unwrap_or(new.auto_start);
-        new.auto_stop = auto_stop.unwrap_or(new.auto_stop);
-        for (name, value) in options {
-            match value {
-                serde_json::Value::Null => drop(new.options.remove(&name)),
-                value => drop(new.options.insert(name, value)),
+        let store = self.changing.lock();
+        let (new, plan) = {
+            let core = self.core.lock();
+            core.own(id)?;
+            let mut new = core.kept.outputs.get(id).cloned().ok_or(Fault::OwnedByFile)?;
+            let OutputPatch { stream, url, key, groups, auto_start, auto_stop, options } = patch;
+            new.stream = stream.unwrap_or(new.stream);
+            new.url = url.unwrap_or(new.url);
+            new.key = key.or(new.key);
+            new.groups = groups.unwrap_or(new.groups);
+            new.auto_start = auto_start.unwrap_or(new.auto_start);
+            new.auto_stop = auto_stop.unwrap_or(new.auto_stop);
+            for (name, value) in options {
+                match value {
+                    serde_json::Value::Null => drop(new.options.remove(&name)),
+                    value => drop(new.options.insert(name, value)),
+                }
             }
-        }
-        let plan = core.plan(&new)?;
-        core.check_destination(&plan, self)?;
-        core.keep(|kept| drop(kept.outputs.insert(id.to_owned(), new)))?;
+            let plan = core.plan(&new)?;
+            core.check_destination(&plan, self)?;
+            (new, plan)
+        };
+        self.keep(&store, |kept| {
+            kept.outputs.insert(id.to_owned(), new.clone());
+        })?;
+        let mut core = self.core.lock();
         core.put(plan, self)?;
         self.shown(&core, id)
     }
 
     /// Ends and removes an output of the API's.
     pub fn remove_output(self: &Arc<Self>, id: &str) -> Result<(), Fault> {
-        let mut core = self.core.lock();
-        core.own(id)?;
-        core.keep(|kept| {
+        let store = self.changing.lock();
+        self.core.lock().own(id)?;
+        self.keep(&store, |kept| {
             kept.outputs.remove(id);
             kept.stopped.remove(id);
             kept.started.remove(id);
         })?;
-        core.take_out(id, self);
+        self.core.lock().take_out(id, self);
         Ok(())
     }
 
     /// Tells an output what to do.
     pub fn command(self: &Arc<Self>, id: &str, command: Command) -> Result<OutputView, Fault> {
-        let mut core = self.core.lock();
-        core.command(id, command, self)?;
-        self.shown(&core, id)
+        let mut told = self.tell(&[id.to_owned()], command)?;
+        told.pop().ok_or(Fault::NotFound)
     }
 
     /// Tells every output of a group what to do.
     pub fn group_command(self: &Arc<Self>, name: &str, command: Command) -> Result<Vec<OutputView>, Fault> {
-        let mut core = self.core.lock();
-        let of_group = |output: &&Output| output.plan.groups.iter().any(|group| group == name);
-        let ids: Vec<String> = core.outputs.values().filter(of_group).map(|output| output.plan.id.clone()).collect();
+        let ids: Vec<String> = {
+            let core = self.core.lock();
+            let of_group = core.outputs.values().filter(|output| output.plan.groups.iter().any(|group| group == name));
+            of_group.map(|output| output.plan.id.clone()).collect()
+        };
         if ids.is_empty() {
             return Err(Fault::NotFound);
         }
-        for id in &ids {
-            core.command(id, command, self)?;
+        self.tell(&ids, command)
+    }
+
+    /// Keeps what is wanted of these outputs, then tells them.
+    fn tell(self: &Arc<Self>, ids: &[String], command: Command) -> Result<Vec<OutputView>, Fault> {
+        let store = self.changing.lock();
+        let by_hand: Vec<bool> = {
+            let core = self.core.lock();
+            let found = ids.iter().map(|id| core.outputs.get(id).map(|output| !output.plan.auto_start));
+            found.collect::<Option<_>>().ok_or(Fault::NotFound)?
+        };
+        if command != Command::Retry {
+            self.keep(&store, |kept| {
+                for (id, by_hand) in ids.iter().zip(&by_hand) {
+                    kept.started.remove(id);
+                    kept.stopped.remove(id);
+                    match command {
+                        Command::Stop => drop(kept.stopped.insert(id.clone())),
+                        _ if *by_hand => drop(kept.started.insert(id.clone())),
+                        _ => {}
+                    }
+                }
+            })?;
         }
+        let mut core = self.core.lock();
+        ids.iter().for_each(|id| core.obey(id, command, self));
         Ok(ids.iter().filter_map(|id| core.outputs.get(id)).map(show::output).collect())
+    }
+
+    /// Keeps a change: on disk first, while nobody waits but who asked for it, so that an error changes nothing.
+    fn keep(&self, store: &Store, change: impl FnOnce(&mut Kept)) -> Result<(), Fault> {
+        let mut next = self.core.lock().kept.clone();
+        change(&mut next);
+        store.write(&next).map_err(Fault::Storage)?;
+        self.core.lock().kept = next;
+        Ok(())
     }
 
     /// Outputs that the API made before the program was started.
     pub(super) fn restore(self: &Arc<Self>) {
         let mut core = self.core.lock();
-        let kept = core.store.kept.outputs.clone();
+        let kept = core.kept.outputs.clone();
         for (id, new) in kept {
             let put = core.plan(&new).and_then(|plan| {
                 core.check_destination(&plan, self)?;
@@ -129,36 +178,27 @@ impl Core {
         }
     }
 
-    fn keep(&mut self, change: impl FnOnce(&mut super::store::Kept)) -> Result<(), Fault> {
-        self.store.change(change).map_err(Fault::Storage)
+    /// Whether there may be one more output.
+    fn check_room(&self) -> Result<(), Fault> {
+        let most = self.config.limits.outputs;
+        match self.outputs.len() < most {
+            true => Ok(()),
+            false => Err(Fault::Limit(format!("there are {most} outputs already (limits.outputs)"))),
+        }
     }
 
-    fn command(&mut self, id: &str, command: Command, relay: &Arc<Relay>) -> Result<(), Fault> {
-        let output = self.outputs.get(id).ok_or(Fault::NotFound)?;
-        let (auto_start, fails) = (output.plan.auto_start, output.has_failed());
-        match command {
-            Command::Start => self.keep(|kept| {
-                kept.stopped.remove(id);
-                if !auto_start {
-                    kept.started.insert(id.to_owned());
-                }
-            })?,
-            Command::Stop => self.keep(|kept| {
-                kept.started.remove(id);
-                kept.stopped.insert(id.to_owned());
-            })?,
-            Command::Retry => {}
-        }
-        let Some(output) = self.outputs.get_mut(id) else { return Ok(()) };
+    fn obey(&mut self, id: &str, command: Command, relay: &Arc<Relay>) {
+        let Some(output) = self.outputs.get_mut(id) else { return };
+        let failed = output.has_failed();
         match command {
             Command::Start => {
                 (output.wanted, output.stopped) = (true, false);
-                if fails {
+                if failed {
                     output.last = None;
                 }
             }
             Command::Stop => (output.wanted, output.stopped) = (false, true),
-            Command::Retry if fails => output.last = None,
+            Command::Retry if failed => output.last = None,
             Command::Retry => {
                 if let Some(run) = &output.run {
                     run.handle.retry_now();
@@ -166,7 +206,6 @@ impl Core {
             }
         }
         self.settle(id, relay);
-        Ok(())
     }
 
     /// A name that no output has, made from the host of a URL.

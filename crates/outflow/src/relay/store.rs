@@ -30,16 +30,15 @@ pub(super) struct Kept {
     pub(super) started: BTreeSet<String>,
 }
 
-/// The state file, or none.
+/// The state file, or none. Writing it may take as long as the disk likes: never done where media or peers wait.
 pub(super) struct Store {
     path: Option<PathBuf>,
-    pub(super) kept: Kept,
 }
 
 impl Store {
     /// Reads the file, if there is one. An error says what is wrong with it: it is never overwritten then.
-    pub(super) fn open(path: Option<&Path>) -> Result<Self, String> {
-        let Some(path) = path else { return Ok(Self { path: None, kept: Kept::default() }) };
+    pub(super) fn open(path: Option<&Path>) -> Result<(Self, Kept), String> {
+        let Some(path) = path else { return Ok((Self { path: None }, Kept::default())) };
         let kept = match read(path) {
             Ok(kept) => kept,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
@@ -52,25 +51,19 @@ impl Store {
                 kept.version
             ));
         }
+        let store = Self { path: Some(path.to_owned()) };
         // Whether it can be written is known now, not when a show depends on it.
-        let store = Self { path: Some(path.to_owned()), kept };
-        store
-            .write(&store.kept)
-            .map_err(|error| format!("the state file {} can't be written: {error}", path.display()))?;
-        Ok(store)
+        store.write(&kept).map_err(|error| format!("{error} ({})", path.display()))?;
+        Ok((store, kept))
     }
 
-    /// Changes what is kept: on disk first, so that an error leaves both as they were.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut Kept)) -> Result<(), String> {
-        let mut next = self.kept.clone();
-        change(&mut next);
-        self.write(&next).map_err(|error| format!("the state file can't be written: {error}"))?;
-        self.kept = next;
-        Ok(())
+    /// Puts this into the file; an error leaves the file as it was.
+    pub(super) fn write(&self, kept: &Kept) -> Result<(), String> {
+        self.replace(kept).map_err(|error| format!("the state file can't be written: {error}"))
     }
 
     /// A file beside it, made whole and safe on disk, then put in its place: a crash leaves the old or the new one.
-    fn write(&self, kept: &Kept) -> io::Result<()> {
+    fn replace(&self, kept: &Kept) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let beside = path.with_extension("new");
         let text = serde_json::to_vec_pretty(&Kept { version: VERSION, ..kept.clone() })?;
@@ -124,16 +117,17 @@ mod tests {
     fn what_was_changed_is_there_after_a_restart_and_for_nobody_else_to_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let mut store = Store::open(Some(&path)).unwrap();
+        let (store, mut kept) = Store::open(Some(&path)).unwrap();
         let output: NewOutput =
             serde_json::from_str(r#"{"stream":"live/a","url":"rtmp://h/a","key":"k1","options":{"delay":"3s"}}"#)
                 .unwrap();
-        store.change(|kept| drop(kept.outputs.insert("h".into(), output))).unwrap();
-        store.change(|kept| assert!(kept.stopped.insert("h".into()))).unwrap();
+        kept.outputs.insert("h".into(), output);
+        kept.stopped.insert("h".into());
+        store.write(&kept).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let again = Store::open(Some(&path)).unwrap();
-        assert!(again.kept.stopped.contains("h"));
-        assert!(matches!(&again.kept.outputs["h"].key, Some(KeyText::Literal(key)) if key == "k1"));
+        let (_, again) = Store::open(Some(&path)).unwrap();
+        assert!(again.stopped.contains("h"));
+        assert!(matches!(&again.outputs["h"].key, Some(KeyText::Literal(key)) if key == "k1"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         Store::open(Some(&path)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -152,14 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_can_not_be_kept_is_none() {
+    fn a_folder_that_is_not_there_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gone/state.json");
         assert!(Store::open(Some(&path)).err().unwrap().contains("can't be written"));
         fs::create_dir(folder.path().join("gone")).unwrap();
-        let mut store = Store::open(Some(&path)).unwrap();
+        let (store, kept) = Store::open(Some(&path)).unwrap();
         fs::remove_dir_all(folder.path().join("gone")).unwrap();
-        assert!(store.change(|kept| assert!(kept.stopped.insert("x".into()))).is_err());
-        assert!(store.kept.stopped.is_empty());
+        assert!(store.write(&kept).unwrap_err().contains("can't be written"));
     }
 }

@@ -9,10 +9,12 @@ use outflow_testkit::aside::Aside;
 use outflow_testkit::flv::{self, Tag};
 use outflow_testkit::ingest::{Behaviour, Ingest, Session, Setup};
 use outflow_testkit::media::made_up;
-use outflow_testkit::proc::{Child, Command};
+use outflow_testkit::proc::Child;
 use outflow_testkit::resolver::Hanging;
+use outflow_testkit::starved::Starved;
 
 use crate::bad::Bad;
+use crate::control::Control;
 use crate::program::program;
 use crate::said::{self, Told};
 
@@ -83,10 +85,8 @@ struct Frame {
 
 impl Source {
     pub(crate) fn new(load: &Load, seconds: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("stream.flv");
         let tags = made_up(seconds * RATE, GROUP * RATE, (load.bits / 8 / RATE) as usize);
-        std::fs::write(&file, flv::write(&tags)).unwrap();
+        let (folder, file) = in_memory("stream.flv", &flv::write(&tags));
         let mut count = [0; 2];
         let mut frames = HashMap::new();
         for tag in tags.iter().filter(|tag: &&Tag| tag.is_frame()) {
@@ -153,6 +153,10 @@ pub(crate) struct Seen {
     pub(crate) gap: Duration,
     /// The same at the one output of a program of its own that ran meanwhile: what the machine itself did.
     pub(crate) control: Duration,
+    /// How long the program, or the receivers, waited for a processor at most.
+    pub(crate) starved: [Duration; 2],
+    /// How often the program waited for a page of its own code or data to be read from a disk.
+    faults: u64,
     /// The most memory that the program held.
     pub(crate) most: u64,
     /// Of the machine, by the program and by the receivers.
@@ -166,10 +170,12 @@ impl fmt::Display for Seen {
         let late = self.got.values().filter(|got| got.begins > 0).count();
         write!(
             f,
-            "worst gap {:?} ({:?} in a program beside it), {:.1} MB at most, {:.1} s CPU here and {:.1} s in the receivers of {:.1} s, {late} began later \
+            "worst gap {:?} ({:?} in a program beside it; waits for a processor {:?}, {} pages read), {:.1} MB at most, {:.1} s CPU here and {:.1} s in the receivers of {:.1} s, {late} began later \
              than the first frame",
             self.gap,
             self.control,
+            self.starved,
+            self.faults,
             self.most as f64 / 1e6,
             self.cpu.0.as_secs_f64(),
             self.cpu.1.as_secs_f64(),
@@ -239,7 +245,7 @@ impl<'a> Run<'a> {
         words.extend(bad.flat_map(|bad| ["-o".into(), bad.word()]));
         let cpu_before = own_cpu();
         let child = program(resolver, &words).start();
-        let control = Control::start(&aside, source.seconds).await;
+        let control = Control::start(source.seconds).await;
         let (good, begun) = (load.good(), Instant::now());
         Self { source, child, receivers, control, good, begun, cpu_before, _aside: aside }
     }
@@ -265,16 +271,19 @@ impl<'a> Run<'a> {
 
     /// Goes on to the end of the source and looks at everything.
     pub(crate) async fn finish(mut self) -> Seen {
-        let mut most = 0;
+        let (mut most, mut faults) = (0, 0);
+        let mut starved = [self.child.id(), std::process::id()].map(Starved::new);
         let mut cpu = Duration::ZERO;
         let limit = Duration::from_secs(u64::from(self.source.seconds)) + Duration::from_secs(30);
         // Up to the first end of a good output, and so of the source.
         while !self.receivers.state.look(|state| state.sessions.iter().any(|session| session.end.is_some())) {
             let Some(resident) = self.child.resident_if_there() else { break };
             most = most.max(resident);
+            faults = major_faults(self.child.id());
+            starved.iter_mut().for_each(Starved::look);
             cpu = self.child.cpu();
             assert!(self.begun.elapsed() < limit, "the source did not come to its end: {}", self.progress());
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let took = self.begun.elapsed();
         let cpu = (cpu, own_cpu() - self.cpu_before);
@@ -292,7 +301,8 @@ impl<'a> Run<'a> {
         }
         assert_eq!(got.len(), self.good, "a good output never was");
         let control = self.control.gap();
-        Seen { got, gap, control, most, cpu, took, told }
+        let starved = starved.map(|it| it.worst());
+        Seen { got, gap, control, starved, faults, most, cpu, took, told }
     }
 
     fn progress(&self) -> String {
@@ -303,29 +313,21 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A small program beside the one that is looked at, with one output: it shares the machine and nothing else.
-struct Control {
-    receiver: Ingest,
-    _child: Child,
-    _folder: tempfile::TempDir,
+/// A file on no disk where that is possible: what is measured is not how fast it is read.
+pub(crate) fn in_memory(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let write = |folder: tempfile::TempDir| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).map(|()| (folder, file))
+    };
+    let made = tempfile::tempdir_in("/dev/shm").and_then(write);
+    made.or_else(|_| tempfile::tempdir().and_then(write)).unwrap()
 }
 
-impl Control {
-    async fn start(aside: &Aside, seconds: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("control.flv");
-        std::fs::write(&file, flv::write(&made_up(seconds * RATE, GROUP * RATE, 2000))).unwrap();
-        let receiver = aside.run(Setup::new([Behaviour::Good]).without_bodies().start()).await;
-        let child =
-            Command::new(env!("CARGO_BIN_EXE_outflow")).arg("-i").arg(&file).arg("-o").arg(receiver.url("live/k"));
-        Self { receiver, _child: child.start(), _folder: folder }
-    }
-
-    fn gap(&self) -> Duration {
-        self.receiver
-            .state
-            .look(|state| state.sessions.iter().map(|session| session.longest_gap).max().unwrap_or_default())
-    }
+/// Field 12 of the process's `stat`.
+fn major_faults(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().nth(9).and_then(|field| field.parse().ok()).unwrap_or(0)
 }
 
 /// CPU time of this process so far.

@@ -195,7 +195,7 @@ impl Player {
 
     /// Keeps what is needed to join the next loop.
     fn note(&mut self, packet: &Packet) {
-        if packet.kind == Kind::Data || packet.flags.header {
+        if packet.kind == Kind::Data || packet.flags.header || classify::ends_sequence(packet) {
             return;
         }
         let key = (packet.kind, packet.track);
