@@ -58,7 +58,16 @@ impl HttpServer {
 
     /// The same through TLS.
     pub async fn start_with(reply: Reply, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::listen(0, reply, tls).await
+    }
+
+    /// Listens on this port, for a server that comes back where another was.
+    pub async fn start_at(port: u16, reply: Reply) -> Self {
+        Self::listen(port, reply, None).await
+    }
+
+    async fn listen(port: u16, reply: Reply, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let (requests, replies) = (Watched::new(Vec::new()), Watched::new(vec![reply]));
         let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -25,6 +25,10 @@ pub struct Output {
     pub stderr: VecDeque<String>,
     /// Streams that have ended, of two.
     ended: u8,
+    /// Texts that no line may have.
+    secrets: Vec<String>,
+    /// Lines that had one, also of those that were dropped.
+    pub leaks: Vec<String>,
 }
 
 impl Output {
@@ -40,6 +44,7 @@ pub struct Command {
     inner: tokio::process::Command,
     shown: String,
     has_stdin: bool,
+    secrets: Vec<String>,
 }
 
 impl Command {
@@ -47,7 +52,7 @@ impl Command {
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let program = program.as_ref();
         let shown = Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
-        Self { inner: tokio::process::Command::new(program), shown, has_stdin: false }
+        Self { inner: tokio::process::Command::new(program), shown, has_stdin: false, secrets: Vec::new() }
     }
 
     /// One argument.
@@ -80,6 +85,12 @@ impl Command {
         self
     }
 
+    /// Texts that it must not say: lines that have one are kept in [`Output::leaks`].
+    pub fn secrets(mut self, secrets: &[String]) -> Self {
+        self.secrets.extend_from_slice(secrets);
+        self
+    }
+
     /// The working directory.
     pub fn dir(mut self, path: &Path) -> Self {
         self.inner.current_dir(path);
@@ -93,7 +104,7 @@ impl Command {
         }
         self.inner.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut child = self.inner.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.shown));
-        let output = Watched::new(Output::default());
+        let output = Watched::new(Output { secrets: self.secrets, ..Output::default() });
         tokio::spawn(read_lines(child.stdout.take().expect("piped"), output.clone(), false));
         tokio::spawn(read_lines(child.stderr.take().expect("piped"), output.clone(), true));
         let raw = i32::try_from(child.id().expect("just started")).expect("a process id");
@@ -111,6 +122,10 @@ async fn read_lines(stream: impl AsyncRead + Unpin, output: Watched<Output>, std
             break;
         }
         output.update(|output| {
+            let text = String::from_utf8_lossy(&line);
+            if output.secrets.iter().any(|secret| text.contains(secret.as_str())) {
+                output.leaks.push(text.into_owned());
+            }
             let lines = if stderr { &mut output.stderr } else { &mut output.stdout };
             for part in line.split(|&byte| byte == b'\n' || byte == b'\r').filter(|part| !part.is_empty()) {
                 lines.push_back(String::from_utf8_lossy(&part[..part.len().min(LINE)]).into_owned());
