@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::http::problem::Problem;
 use crate::http::schema::STATES;
+use crate::http::session::{Login, SessionView};
 use crate::relay::view::{Applied, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StreamView};
 use crate::relay::{NewOutput, OutputPatch};
 
@@ -109,6 +110,8 @@ fn every_field_of_every_view_is_described() {
     let problem = Problem::new("invalid", "x").mistake(Some(text()), "x", Some(text()));
     is_written("Mistake", &problem.errors[0]);
     is_written("Problem", &problem);
+    is_written("Session", &SessionView { required: true, valid: true });
+    is_taken::<Login>("Login");
     is_taken::<NewOutput>("NewOutput");
     is_taken::<OutputPatch>("OutputPatch");
 }

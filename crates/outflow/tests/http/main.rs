@@ -4,5 +4,7 @@
 mod description;
 mod endpoints;
 mod events;
+mod live;
+mod page;
 mod rig;
 mod security;
