@@ -142,7 +142,18 @@ async function shots([name, wait]) {
     await new Promise((resolve) => setTimeout(resolve, Number(wait)));
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 0) throw new Error(`${wide} pixels too wide at ${width}`);
-    await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`) });
+    const picture = (what) => page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}${what}.png`) });
+    await picture('');
+    if (name === '1') {
+      await page.getByRole('button', { name: 'Preview live/show' }).click();
+      await page.waitForFunction(() => document.querySelector('video')?.currentTime > 1);
+      await picture('-preview');
+      await page.getByRole('button', { name: 'Add output' }).click();
+      await page.getByLabel('Where to').fill('http://nowhere.example');
+      await page.keyboard.press('Enter');
+      await page.locator('#new-url-mistake').getByText('rtmp://').waitFor();
+      await picture('-add');
+    }
     await page.context().close();
   }
 }

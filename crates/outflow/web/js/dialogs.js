@@ -35,6 +35,8 @@ export function toast(text, { action = null, seconds = 6, tone = 'off' } = {}) {
       el('button', { type: 'button', onclick: () => done(action !== null) }, action || 'OK'));
     const timer = setTimeout(() => done(false), seconds * 1000);
     byId('toasts').append(node);
+    // What was in the hand is gone with its button; the way back is the next thing.
+    if (action) node.querySelector('button').focus();
     while (byId('toasts').children.length > 4) byId('toasts').firstElementChild.querySelector('button').click();
   });
 }

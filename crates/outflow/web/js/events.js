@@ -3,13 +3,17 @@ import { byId, clock, el, milliseconds, span } from './dom.js';
 import { look, word } from './states.js';
 
 const MOST = 200;
-const AGAIN = 5000;
+const AGAIN = 2000;
+const LINGER = 60_000;
+const STEPS = ['resolving', 'connecting', 'handshaking', 'publishing'];
 
 /** What an event says, and its tone; `null` for what is not shown. */
 function tell(event) {
   const reason = event.reason && typeof event.reason === 'object' ? `: ${event.reason.text}` : '';
   switch (event.event) {
     case 'output': {
+      // The steps on the way are seen at the output; here they would be most of what is said.
+      if (STEPS.includes(event.state)) return null;
       const again = event.retry_in ? ` in ${span(event.retry_in)}` : '';
       return [event.output, `${word(event.state)}${again}${reason}`, look(event.state)[2]];
     }
@@ -32,34 +36,72 @@ export class Events {
   constructor(changed) {
     this.changed = changed;
     this.list = byId('events');
-    this.source = null;
+    this.last = null;
+    this.reading = null;
+    document.addEventListener('visibilitychange', () => this.seen(!document.hidden));
+  }
+
+  /** Browsers allow six connections to one server, over all tabs: a tab that nobody sees gives its own back after a while, and
+   *  is told what it missed when it is seen again. */
+  seen(visible) {
+    clearTimeout(this.leaving);
+    if (!this.wanted) return;
+    if (visible) this.read();
+    else this.leaving = setTimeout(() => this.stop(), LINGER);
   }
 
   open() {
-    this.close();
-    const source = new EventSource('/v1/events');
-    this.source = source;
-    const names = ['output', 'player_joined', 'player_left', 'skipped', 'input_started', 'input_ended', 'listening', 'failure', 'warning', 'note', 'lost', 'alert'];
-    names.forEach((name) => source.addEventListener(name, (message) => this.take(message)));
-    source.addEventListener('error', () => {
-      // It comes back by itself after a lost connection, but not after a no.
-      if (source.readyState === EventSource.CLOSED && this.source === source) this.later = setTimeout(() => this.open(), AGAIN);
-    });
+    this.wanted = true;
+    this.read();
   }
 
   close() {
-    clearTimeout(this.later);
-    if (this.source) this.source.close();
-    this.source = null;
+    this.wanted = false;
+    this.stop();
   }
 
-  take(message) {
+  stop() {
+    clearTimeout(this.later);
+    if (this.reading) this.reading.abort();
+    this.reading = null;
+  }
+
+  /** Reads until the connection ends, then again a little later, from where it was: what EventSource does, but for a tab that has let go. */
+  async read() {
+    if (this.reading) return;
+    const reading = new AbortController();
+    this.reading = reading;
+    try {
+      const headers = this.last === null ? {} : { 'Last-Event-ID': this.last };
+      const answer = await fetch('/v1/events', { headers, signal: reading.signal });
+      if (answer.ok) await this.follow(answer.body.pipeThrough(new TextDecoderStream()).getReader());
+    } catch { /* the page says when the server is lost */ }
+    if (this.reading !== reading) return;
+    this.reading = null;
+    if (this.wanted) this.later = setTimeout(() => this.read(), AGAIN);
+  }
+
+  async follow(reader) {
+    for (let rest = ''; ;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop();
+      blocks.forEach((block) => this.take(block));
+    }
+  }
+
+  take(block) {
+    const fields = new Map(block.split('\n').map((line) => [line.split(':', 1)[0], line.slice(line.indexOf(':') + 1).trim()]));
+    if (fields.has('id')) this.last = fields.get('id');
     let event;
-    try { event = JSON.parse(message.data); } catch { return; }
-    const [who, text, tone] = tell(event);
+    try { event = JSON.parse(fields.get('data') || ''); } catch { return; }
+    this.changed();
+    const told = tell(event);
+    if (told === null) return;
+    const [who, text, tone] = told;
     const time = event.time ? new Date(event.time * 1000) : new Date();
     this.list.prepend(el('li', { 'data-tone': tone }, el('time', {}, clock(time)), el('span', {}, el('b', {}, who), ` ${text}`)));
     while (this.list.children.length > MOST) this.list.lastElementChild.remove();
-    this.changed();
   }
 }

@@ -144,7 +144,7 @@ function group(name) {
     if (show.length === 0 || (await confirm(`Stop the group ${name}?`, text, 'Stop'))) await run('stop');
   };
   const button = (text, action) => el('button', { type: 'button', 'aria-label': `${text} group ${name}`, onclick: action }, text);
-  return el('div', { class: 'group' }, el('strong', {}, name), el('span', { class: 'of' }),
+  return el('div', { class: 'group' }, el('span', { class: 'named' }, el('strong', { title: name }, name), el('span', { class: 'of' })),
     button('Start', () => run('start')), button('Stop', stop), button('Retry', () => run('retry')));
 }
 

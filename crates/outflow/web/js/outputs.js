@@ -33,7 +33,7 @@ export class OutputRow {
     this.remove = button('Remove', () => this.askRemove(), 'quiet');
     this.node = el('li', { class: 'row', id: `output-${output.id}` },
       el('div', { class: 'state' }, this.shapeBox, el('span', { class: 'words' }, this.word, this.since)),
-      el('div', { class: 'who' }, this.name, this.url, this.tags),
+      el('div', { class: 'who' }, el('span', { class: 'called' }, this.name, this.tags), this.url),
       this.reason,
       el('div', { class: 'figures' }, this.rate.node, this.lag.node, this.delay.node),
       el('div', { class: 'counts' }, el('span', { title: 'Times it skipped forward to a key frame' }, this.skips, ' skips'),
@@ -56,8 +56,10 @@ export class OutputRow {
     put(this.name, output.id);
     put(this.url, output.url);
     attribute(this.url, 'title', output.url);
-    const origin = { file: 'from the file', hook: 'from a hook', api: '' }[output.origin];
+    const origin = { file: 'file', hook: 'hook', api: '' }[output.origin];
+    attribute(this.tags, 'title', { file: 'Of the configuration file: it is removed there', hook: 'A hook gave it' }[output.origin] || '');
     put(this.tags, [...output.groups, origin].filter(Boolean).join(' · '));
+    attribute(this.name, 'title', output.id);
     this.tick();
     const flows = hasShow(output);
     this.rate.show(flows ? bits(output.bitrate_bps) : '', output.bitrate_bps, sample);
@@ -70,7 +72,7 @@ export class OutputRow {
     put(this.retries, String(Math.max(0, output.attempt - 1)));
     hide(this.start, !(isOff(output) && output.state !== 'waiting_input') && output.state !== 'failed');
     hide(this.stop, ['idle', 'stopped', 'failed', 'draining'].includes(output.state));
-    hide(this.retry, !['backoff', 'failed', 'stalled'].includes(output.state));
+    hide(this.retry, !['backoff', 'failed'].includes(output.state));
     const ours = output.origin === 'api';
     hide(this.remove, !ours);
     for (const button of [this.start, this.stop, this.retry, this.remove]) {

@@ -20,6 +20,9 @@ function load() {
   return loading;
 }
 
+/** One at a time: a browser allows six connections to a server, and the page needs its own. */
+let playing = null;
+
 export class Preview {
   constructor(id) {
     this.id = id;
@@ -41,6 +44,8 @@ export class Preview {
   }
 
   async open() {
+    if (playing) playing.close();
+    playing = this;
     put(this.button, 'Close preview');
     this.button.setAttribute('aria-expanded', 'true');
     this.video = el('video', { muted: true, controls: true, autoplay: true, playsInline: true });
@@ -107,6 +112,7 @@ export class Preview {
   }
 
   close() {
+    if (playing === this) playing = null;
     this.stop();
     this.node.hidden = true;
     this.node.replaceChildren();

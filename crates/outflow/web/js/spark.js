@@ -1,6 +1,8 @@
 // A line of the last two minutes: one sample a second, as many as fit, drawn as SVG.
 
 const SAMPLES = 120;
+/** So many fill the width at first: a page that was just opened has something to show. */
+const FIRST = 30;
 const [WIDTH, HEIGHT] = [120, 26];
 const NS = 'http://www.w3.org/2000/svg';
 
@@ -23,7 +25,7 @@ export class Spark {
     this.values.push(value);
     if (this.values.length > SAMPLES) this.values.shift();
     const top = Math.max(this.least, ...this.values) * 1.08;
-    const step = WIDTH / (SAMPLES - 1);
+    const step = WIDTH / (Math.max(FIRST, this.values.length) - 1);
     const from = WIDTH - (this.values.length - 1) * step;
     const points = this.values.map((sample, at) =>
       `${(from + at * step).toFixed(1)} ${(HEIGHT - 1.5 - (sample / top) * (HEIGHT - 3)).toFixed(1)}`);
