@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use outflow::config::{Api, Config, Network};
+use outflow::config::{Api, Config, Hook, HookForm, Hooks, Network};
 use outflow_testkit::flv::{self, Tag};
+use outflow_testkit::http::{HttpServer, Reply};
 use outflow_testkit::media::made_up;
 use outflow_testkit::publisher::Publisher;
 use outflow_testkit::wait::{DEADLINE, until};
@@ -145,10 +146,49 @@ fn gaps(answer: &[u8]) -> Vec<bool> {
 }
 
 #[tokio::test]
+async fn hooks_are_asked_and_told_and_the_end_of_the_stream_is_the_players_end() {
+    let outside = HttpServer::start(Reply::Status(200, "0".into())).await;
+    let hook = |path: &str| {
+        let (url, timeout) = (outside.url(path).as_str().into(), Duration::from_secs(5));
+        Some(Hook { url, form: HookForm::Srs, timeout, retries: 0, allow_on_failure: false })
+    };
+    let hooks = Hooks { on_play: hook("/play"), on_done: hook("/done"), ..Hooks::default() };
+    let rig = Rig::start(Config { hooks, ..config() });
+    let mut publisher = Publisher::connect(&format!("rtmp://{}/live/cam", rig.rtmp.address)).await.unwrap();
+    publisher.play(&made_up(50, 25, 1000), 0).await.unwrap();
+    until("the stream is live", || rig.relay.stream("live/cam").is_some_and(|stream| stream.live)).await;
+
+    outside.reply(Reply::Status(403, String::new()));
+    assert_eq!(rig.get("/live/live/cam.flv?token=x").await.code(), "play_refused");
+    // Who previews is no viewer: the operator sees what is there, hook or no hook.
+    let mut preview = player(&rig, "/live/live/cam.flv", "Outflow-Preview: 1\r\n").await;
+    assert!(read(&mut preview, 1000).await.0.contains("200 ok"));
+    outside.reply(Reply::Status(200, "0".into()));
+    let mut tcp = player(&rig, "/live/live/cam.flv?viewer=7", "User-Agent: tv/1\r\n").await;
+    read(&mut tcp, 1000).await;
+    let asked = |line: &str| {
+        outside.requests.look(|all| all.iter().filter(|it| it.line.contains(line)).map(|it| it.body.clone()).collect())
+    };
+    let plays: Vec<String> = asked("/play");
+    assert_eq!(plays.len(), 2, "{plays:?}");
+    assert!(plays[1].contains("viewer=7") && plays[1].contains("\"stream\":\"cam\""), "{plays:?}");
+    publisher.finish().await.unwrap();
+    for tcp in [&mut tcp, &mut preview] {
+        tokio::time::timeout(DEADLINE, tcp.read_to_end(&mut Vec::new())).await.expect("its end").unwrap();
+    }
+    until("the hook is told", || {
+        let done: Vec<String> = asked("/done");
+        done.iter().any(|body| body.contains("viewer=7"))
+    })
+    .await;
+    assert!(rig.relay.players().is_empty());
+}
+
+#[tokio::test]
 async fn a_player_that_takes_nothing_skips_and_the_others_miss_nothing() {
     let mut config = config();
     let second = outflow::options::Value::Duration(Duration::from_secs(1));
-    config.streams[0].players.push(("max_lag".into(), second));
+    config.streams[0].players.push(("max_lag", second));
     let rig = Rig::start(config);
     // 20 Mb/s, so that no kernel holds what is not read.
     let mut publisher = Publisher::connect(&format!("rtmp://{}/live/cam", rig.rtmp.address)).await.unwrap();

@@ -154,8 +154,38 @@ async function shots([name, wait]) {
       await page.locator('#new-url-mistake').getByText('rtmp://').waitFor();
       await picture('-add');
     }
+    if (name === '1') await states(page, picture);
     await page.context().close();
   }
+}
+
+/** Every state at once, made up: what no test can bring about in one moment. */
+async function states(page, picture) {
+  const all = ['live', 'live', 'stalled', 'backoff', 'failed', 'waiting_input', 'connecting', 'publishing', 'draining', 'stopped', 'idle'];
+  const reasons = {
+    stalled: ['stalled', 'no byte could be sent for 10 s'],
+    backoff: ['connect', "can't connect to live.example:443: connection refused"],
+    failed: ['refused', 'the server refused to publish: NetStream.Publish.BadName: the stream key is in use or unknown; check the key'],
+  };
+  await page.unroute('**/v1/outputs').catch(() => {});
+  await page.route('**/v1/outputs', (route) => {
+    const now = Date.now();
+    const outputs = all.map((state, at) => ({
+      id: at === 0 ? 'a-name-that-is-longer-than-any-column-of-this-page-has-room-for' : `${state}-${at}`,
+      name: state, stream: 'live/show', url: 'rtmps://a.rtmps.youtube.example/live2/****', protocol: 'rtmps', state,
+      reason: reasons[state] ? { code: reasons[state][0], text: reasons[state][1], origin: 'peer' } : null,
+      since: new Date(now - 90_000 * (at + 1)).toISOString(), attempt: at % 4, next_retry_at: state === 'backoff' ? new Date(now + 8000).toISOString() : null,
+      bytes: 1e6, bitrate_bps: 6e6 + 4e5 * Math.sin(now / 3000 + at), fps: 30, lag_ms: state === 'stalled' ? 9300 : Math.round(40 + 30 * Math.sin(now / 900)),
+      skips: at, origin: at % 2 ? 'api' : 'file', groups: at % 3 ? [] : ['evening', 'main'], auto_start: at % 2 === 0, auto_stop: true,
+      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 },
+    }));
+    route.fulfill({ json: outputs });
+  });
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Close preview' }).or(page.getByRole('button', { name: 'Preview live/show' })).first().click();
+  await page.locator('.row[data-state=failed]').waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  await page.screenshot({ path: join(folder, `states-${page.viewportSize().width}.png`), fullPage: true });
 }
 
 /** The browser's memory after each minute, its garbage collected. */

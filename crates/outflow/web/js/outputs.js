@@ -67,7 +67,9 @@ export class OutputRow {
     const delay = output.delay_ms;
     hide(this.delay.node, delay === undefined);
     const known = delay && delay.p50 !== null && delay.p50 !== undefined;
-    this.delay.show(known && flows ? `${milliseconds(delay.p50)}, p95 ${milliseconds(delay.p95)}` : '', known ? delay.p50 : 0, sample);
+    this.delay.show(known && flows ? milliseconds(delay.p50) : '', known ? delay.p50 : 0, sample);
+    const about = 'From the arrival here to the acknowledgement by the destination\'s host, over the last minute';
+    attribute(this.delay.node, 'title', known ? `${about}: half within ${milliseconds(delay.p50)}, 95 % within ${milliseconds(delay.p95)}, 99 % within ${milliseconds(delay.p99)}` : about);
     put(this.skips, String(output.skips));
     put(this.retries, String(Math.max(0, output.attempt - 1)));
     hide(this.start, !(isOff(output) && output.state !== 'waiting_input') && output.state !== 'failed');
