@@ -177,7 +177,7 @@ async function states(page, picture) {
       since: new Date(now - 90_000 * (at + 1)).toISOString(), attempt: at % 4, next_retry_at: state === 'backoff' ? new Date(now + 8000).toISOString() : null,
       bytes: 1e6, bitrate_bps: 6e6 + 4e5 * Math.sin(now / 3000 + at), fps: 30, lag_ms: state === 'stalled' ? 9300 : Math.round(40 + 30 * Math.sin(now / 900)),
       skips: at, origin: at % 2 ? 'api' : 'file', groups: at % 3 ? [] : ['evening', 'main'], auto_start: at % 2 === 0, auto_stop: true,
-      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 },
+      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 }, stability: { minute: at % 3 ? 0.9996 : null, hour: 0.87, watched_s: 1800 },
     }));
     route.fulfill({ json: outputs });
   });

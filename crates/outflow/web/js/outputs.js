@@ -3,7 +3,7 @@ import * as api from './api.js';
 import { confirm, failed, toast } from './dialogs.js';
 import { attribute, bits, el, hide, milliseconds, put, span } from './dom.js';
 import { Spark } from './spark.js';
-import { draw, hasShow, isClosed, isOff, look, why } from './states.js';
+import { draw, hasShow, isClosed, look, why } from './states.js';
 
 /** How long a removal can be undone, in seconds. */
 const UNDO = 8;
@@ -26,6 +26,8 @@ export class OutputRow {
     this.delay = new Figure('Delay', 'delay', 500);
     this.skips = el('b');
     this.retries = el('b');
+    this.steady = el('b');
+    this.stability = el('span', {}, this.steady, ' steady');
     const button = (text, run, more = '') => el('button', { type: 'button', class: more, onclick: run }, text);
     this.start = button('Start', () => this.command('start'));
     this.stop = button('Stop', () => this.askStop());
@@ -36,9 +38,10 @@ export class OutputRow {
       el('div', { class: 'who' }, el('span', { class: 'called' }, this.name, this.tags), this.url),
       this.reason,
       el('div', { class: 'figures' }, this.rate.node, this.lag.node, this.delay.node),
-      el('div', { class: 'counts' }, el('span', { title: 'Times it skipped forward to a key frame' }, this.skips, ' skips'),
-        el('span', { title: 'Attempts beyond the first' }, this.retries, ' retries')),
-      el('div', { class: 'acts' }, this.start, this.stop, this.retry, this.remove));
+      el('div', { class: 'foot' },
+        el('div', { class: 'counts' }, el('span', { title: 'Times it skipped forward to a key frame' }, this.skips, ' skips'),
+          el('span', { title: 'Attempts beyond the first' }, this.retries, ' retries'), this.stability),
+        el('div', { class: 'acts' }, this.start, this.stop, this.retry, this.remove)));
     this.update(output, false);
   }
 
@@ -71,8 +74,9 @@ export class OutputRow {
     const about = 'From the arrival here to the acknowledgement by the destination\'s host, over the last minute';
     attribute(this.delay.node, 'title', known ? `${about}: half within ${milliseconds(delay.p50)}, 95 % within ${milliseconds(delay.p95)}, 99 % within ${milliseconds(delay.p99)}` : about);
     put(this.skips, String(output.skips));
+    this.showStability(output.stability);
     put(this.retries, String(Math.max(0, output.attempt - 1)));
-    hide(this.start, !(isOff(output) && output.state !== 'waiting_input') && output.state !== 'failed');
+    hide(this.start, !['idle', 'stopped'].includes(output.state));
     hide(this.stop, ['idle', 'stopped', 'failed', 'draining'].includes(output.state));
     hide(this.retry, !['backoff', 'failed'].includes(output.state));
     const ours = output.origin === 'api';
@@ -80,6 +84,17 @@ export class OutputRow {
     for (const button of [this.start, this.stop, this.retry, this.remove]) {
       attribute(button, 'aria-label', `${button.textContent} ${output.id}`);
     }
+  }
+
+  /** The share of the time in which it was sending without a skip. Rounded down: all but all is not all. */
+  showStability(stability) {
+    const share = (value) => `${Math.floor(value * 1000) / 10} %`;
+    const known = stability && stability.minute !== null;
+    hide(this.stability, !known);
+    if (!known) return;
+    put(this.steady, share(stability.minute));
+    const hour = stability.hour === null ? '' : `; of the last hour ${share(stability.hour)}, of which it was watched ${span(stability.watched_s)}`;
+    attribute(this.stability, 'title', `So much of the last minute it was sending, without a skip${hour}`);
   }
 
   /** What changes by itself as time goes by. */

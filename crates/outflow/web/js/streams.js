@@ -5,6 +5,16 @@ import { OutputRow } from './outputs.js';
 import { Preview } from './preview.js';
 import { draw, RECEIVING, SILENT } from './states.js';
 
+/** What comes, in the words of encoders. */
+function media({ video, audio }) {
+  const facts = [];
+  if (video) facts.push(video.width ? `${video.codec} ${video.width}x${video.height}` : video.codec);
+  if (video && video.keyframe_interval_ms) facts.push(`key frame each ${(video.keyframe_interval_ms / 1000).toFixed(1)} s`);
+  if (audio) facts.push(audio.sample_rate ? `${audio.codec} ${audio.sample_rate / 1000} kHz` : audio.codec);
+  if (video && !audio) facts.push('no sound');
+  return facts;
+}
+
 export class StreamCard {
   constructor(id, refresh) {
     this.id = id;
@@ -33,7 +43,7 @@ export class StreamCard {
     put(this.word, text);
     const facts = [];
     if (stream && stream.live) {
-      facts.push(bits(stream.bitrate_bps), `${stream.fps.toFixed(0)} fps`);
+      facts.push(bits(stream.bitrate_bps), `${stream.fps.toFixed(0)} fps`, ...media(stream));
       if (stream.publisher) facts.push(`from ${stream.publisher.peer}`);
     }
     if (stream && stream.players > 0) facts.push(stream.players === 1 ? '1 player' : `${stream.players} players`);
