@@ -71,6 +71,8 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         out(event);
     }));
     system::raise_descriptors(&events);
+    // Before anything of it can be seen: whoever sees it up may signal it.
+    let Some(signals) = Signals::new() else { return FAILED };
     // Many files on some systems: read now, not when an output of a pattern is made while media runs.
     let _ = crate::net::tls::client_config(None);
     let env = Env::new(around.resolver.clone(), events.clone());
@@ -100,7 +102,9 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         return CONFIG;
     }
     let (api_end, stop) = stopper();
-    let api = match server.api.take().map(|api| api.start(server.parts(feed, &serve), stop)).transpose() {
+    let reload = server.reload(&serve);
+    let parts = Parts { relay: server.relay.clone(), feed, reload: reload.clone() };
+    let api = match server.api.take().map(|api| api.start(parts, stop)).transpose() {
         Ok(api) => api,
         Err(ended) => {
             events(Event::Failure { who: WHO.into(), reason: ended });
@@ -110,7 +114,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     if let Some(api) = &api {
         events(Event::Listening { address: api.address, serves: "API".into() });
     }
-    let code = server.run(serve).await;
+    let code = server.run(serve.look, reload, signals).await;
     // It tells of the end to its end.
     api_end.stop();
     if let Some(mut api) = api {
@@ -164,12 +168,7 @@ impl Server {
         Ok(Self { relay, ports, api, identity, events: events.clone() })
     }
 
-    /// What the API is made of.
-    fn parts(&self, feed: Arc<Feed>, serve: &Serve) -> Parts {
-        Parts { relay: self.relay.clone(), feed, reload: self.reload(serve) }
-    }
-
-    /// Reads the file and puts it in force; one at a time. It may wait for a disk: not to be called where media runs.
+    /// Reads the file and puts it in force; one at a time, whoever asks for it, or an older file could be the last. It may wait for a disk: not to be called where media runs.
     fn reload(&self, serve: &Serve) -> http::Reload {
         let (relay, load, identity) = (self.relay.clone(), serve.load.clone(), self.identity.clone());
         let (events, one) = (self.events.clone(), Mutex::new(()));
@@ -179,22 +178,16 @@ impl Server {
         })
     }
 
-    async fn run(self, serve: Serve) -> i32 {
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-        else {
-            return FAILED;
-        };
-        let reload = self.reload(&serve);
-        if let Some(look) = serve.look {
+    async fn run(self, look: Option<Look>, reload: http::Reload, mut signals: Signals) -> i32 {
+        if let Some(look) = look {
             tokio::spawn(watch(look, reload.clone()));
         }
         let _watchdog = system::ready(&self.events);
         loop {
             tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = hangup.recv() => {
+                _ = signals.interrupt.recv() => break,
+                _ = signals.terminate.recv() => break,
+                _ = signals.hangup.recv() => {
                     let reload = reload.clone();
                     tokio::task::spawn_blocking(move || reload());
                 }
@@ -204,7 +197,7 @@ impl Server {
         self.ports.iter().for_each(Port::close);
         tokio::select! {
             () = self.relay.drain() => OK,
-            () = second(&mut interrupt, &mut terminate) => OK,
+            () = signals.second() => OK,
         }
     }
 }
@@ -268,10 +261,27 @@ fn reload(
     applied
 }
 
-/// Returns at the next signal to end.
-async fn second(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that it takes.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Option<Self> {
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+            hangup: signal(SignalKind::hangup()).ok()?,
+        })
+    }
+
+    /// Returns at the next signal to end.
+    async fn second(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
