@@ -136,7 +136,7 @@ async fn reloads(rig: &Rig, count: usize) {
         let text = text(&rig.server, change + 1);
         match change % 2 {
             // By signal, and by the API.
-            0 => drop(rig.serve.rewrite(&rig.setup, &text, "reloaded: ").await),
+            0 => rig.serve.rewrite(&rig.setup, &text, "reloaded: ").await,
             _ => {
                 rig.setup.write(&text);
                 let answer = rig.serve.ask("POST", "/v1/reload", None).await;
