@@ -40,7 +40,7 @@ async fn returns_to(before: Has, serve: &Serve, what: &str) {
         let now = has(&serve.program);
         let fits = now.descriptors <= before.descriptors && now.threads <= before.threads + IDLE;
         if fits && now.resident <= before.resident + SLACK {
-            println!("{what}: {before:?}, then {now:?}");
+            eprintln!("{what}: {before:?}, then {now:?}");
             return;
         }
         assert!(start.elapsed() < DEADLINE, "{what}: {before:?}, then {now:?}");
