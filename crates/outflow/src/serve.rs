@@ -230,12 +230,9 @@ fn reload(
     identity: Option<&Identity>,
     events: &monitor::Sink,
 ) -> Result<Applied, Vec<String>> {
-    let mut applied = load().and_then(|config| relay.apply(config));
-    if let (Ok(_), Some(identity)) = (&applied, identity)
-        && let Err(text) = identity.reload()
-    {
-        applied = Err(vec![format!("the old certificate stays: {text}")]);
-    }
+    // The certificate first: with one that is wrong nothing else changes either.
+    let renewed = || identity.map_or(Ok(()), Identity::reload).map_err(|text| vec![text]);
+    let applied = load().and_then(|config| renewed().and_then(|()| relay.apply(config)));
     match &applied {
         Ok(applied) => {
             let restart = match applied.needs_restart.as_slice() {

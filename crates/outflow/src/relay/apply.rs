@@ -37,6 +37,9 @@ impl Relay {
         if core.config.listen != config.listen && !core.config.listen.is_nowhere() {
             applied.needs_restart.push("listen".into());
         }
+        if core.config.tls != config.tls && !core.config.listen.is_nowhere() {
+            applied.needs_restart.push("tls".into());
+        }
         if core.config.state_file != config.state_file && !core.config.listen.is_nowhere() {
             applied.needs_restart.push("state_file".into());
         }
@@ -116,10 +119,10 @@ impl Relay {
         mistakes
     }
 
-    /// Outputs of the API whose secrets have changed get the new ones.
+    /// Outputs of the API get secrets and defaults that have changed.
     fn renew(self: &Arc<Self>, core: &mut super::core::Core, applied: &mut Applied) {
         let kept = core.kept.outputs.clone();
-        for (id, new) in kept.into_iter().filter(|(_, new)| matches!(new.key, Some(super::KeyText::Named { .. }))) {
+        for (id, new) in kept {
             if !core.outputs.contains_key(&id) {
                 continue;
             }

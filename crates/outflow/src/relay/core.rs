@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::outputs::{Output, Run, Step};
-use super::plan::{Origin, Plan};
+use super::plan::{self, Plan};
 use super::store::Kept;
 use super::streams::{LINGER, Live};
 use super::{Fault, Relay};
 use crate::config::{Config, StreamId, StreamRule};
+use crate::error::{Ended, Origin, Reason, Retry};
 use crate::input::{self, InputSpec};
+use crate::monitor::Event;
 use crate::node::{MediaUrl, Node};
 use crate::options::{self, Options};
 use crate::output::policy::Policy;
@@ -111,7 +113,7 @@ impl Core {
             Ok(source) => source,
             Err(error) => {
                 let text = format!("it can't be pulled: {error}");
-                (around.events)(crate::monitor::Event::Warning { who: id.to_string(), text });
+                (around.events)(Event::Warning { who: id.to_string(), text });
                 return;
             }
         };
@@ -220,8 +222,9 @@ impl Core {
                     // It could be made when it was put in; a file that it needs is gone since.
                     Err(fault) => {
                         let text = format!("it can't be started: {fault}");
-                        (relay.around.events)(crate::monitor::Event::Warning { who: id.to_owned(), text });
-                        output.wanted = false;
+                        let reason = Ended::new(Origin::Config, Retry::Never, Reason::File, text);
+                        output.fail(reason.clone());
+                        (relay.around.events)(Event::Failure { who: id.to_owned(), reason });
                         return;
                     }
                 };
@@ -260,7 +263,7 @@ impl Core {
     /// Removes the outputs that belong to a stream alone, and the stream.
     fn forget(&mut self, id: &StreamId, relay: &Arc<Relay>) {
         let mine = |output: &Output| {
-            let made_for_it = output.plan.origin == Origin::Hook || output.plan.id != output.plan.name;
+            let made_for_it = output.plan.origin == plan::Origin::Hook || output.plan.id != output.plan.name;
             output.plan.stream == *id && made_for_it
         };
         let gone: Vec<String> =
@@ -285,7 +288,8 @@ impl Core {
         let mut idle = Vec::new();
         for (id, live) in &mut self.streams {
             live.rates.look(now, Stats::get(&live.stats.bytes), Stats::get(&live.stats.frames));
-            if live.is_needed() {
+            let mine = |output: &&Output| output.plan.stream == *id;
+            if live.is_needed() || self.outputs.values().filter(mine).any(Output::is_connected) {
                 live.needed = now;
             } else if now.saturating_duration_since(live.needed) >= LINGER {
                 idle.push(id.clone());
@@ -293,7 +297,7 @@ impl Core {
         }
         for id in idle {
             let named = self.config.streams.iter().any(|rule| rule.name.exact().as_ref() == Some(&id));
-            let own = |output: &Output| output.plan.origin != Origin::Hook && output.plan.id == output.plan.name;
+            let own = |output: &Output| output.plan.origin != plan::Origin::Hook && output.plan.id == output.plan.name;
             let sends = self.outputs.values().any(|output| output.plan.stream == id && own(output));
             if !named && !sends {
                 self.forget(&id, relay);
