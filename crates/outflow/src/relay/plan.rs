@@ -186,7 +186,11 @@ pub(super) fn typed(name: &str, given: &serde_json::Value) -> Result<(&'static s
         }
         _ => return Err(invalid(format!("{} is wanted", value::describe(spec.ty)), None)),
     };
-    let value = value::parse(spec.ty, &text).map_err(|error| invalid(error.problem, error.hint))?;
+    // On a command line the mistake is quoted; in an answer of the API it may be a key in the wrong place.
+    let value = value::parse(spec.ty, &text).map_err(|error| {
+        let hint = error.hint.filter(|hint| !hint.contains(&text));
+        invalid(format!("{} is wanted", value::describe(spec.ty)), hint)
+    })?;
     Ok((spec.name, value))
 }
 
