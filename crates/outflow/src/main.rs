@@ -72,7 +72,12 @@ fn start_serve(serve: cli::serve::Serve) -> ExitCode {
     let program = ProgramOptions { json: serve.json, logs: serve.logs, ..ProgramOptions::default() };
     let Some((runtime, console)) = runtime(&board, &program) else { return ExitCode::FAILURE };
     let (overrides, path) = (serve.overrides, serve.path);
+    let file = path.clone();
     let load: outflow::serve::Load = Arc::new(move || {
+        if let Some(file) = file.as_ref().filter(|file| std::fs::metadata(file).is_ok_and(|about| about.len() == 0)) {
+            // What a file looks like for a moment while it is written; to go on without any rule takes a restart.
+            return Err(vec![format!("{}: the file is empty", file.display())]);
+        }
         let loaded = config::read(&overrides, &config::world::System);
         let loaded = loaded.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         Ok(loaded.config)

@@ -70,7 +70,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         seen.on(&event);
         out(event);
     }));
-    system::raise_descriptors(&events);
+    let descriptors = system::raise_descriptors(&events);
     // Before anything of it can be seen: whoever sees it up may signal it.
     let Some(signals) = Signals::new() else { return FAILED };
     // Many files on some systems: read now, not when an output of a pattern is made while media runs.
@@ -78,7 +78,9 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     let env = Env::new(around.resolver.clone(), events.clone());
     let runtime = Handle::current();
     let hooks = Caller::new(around.resolver.clone(), None, events.clone(), runtime.clone());
-    let around = Around { env: env.clone(), events: events.clone(), board, runtime, hooks };
+    // Some are left for outputs, files and the API.
+    let most_connections = descriptors.and_then(|count| usize::try_from(count / 4 * 3).ok()).unwrap_or(usize::MAX);
+    let around = Around { env: env.clone(), events: events.clone(), board, runtime, hooks, most_connections };
     let failed = |text: String| {
         let reason = Ended::new(Origin::Config, Retry::Never, Reason::File, text);
         events(Event::Failure { who: WHO.into(), reason });
@@ -182,7 +184,7 @@ impl Server {
         if let Some(look) = look {
             tokio::spawn(watch(look, reload.clone()));
         }
-        let _watchdog = system::ready(&self.events);
+        let systemd = system::Systemd::ready(&self.events);
         loop {
             tokio::select! {
                 _ = signals.interrupt.recv() => break,
@@ -193,7 +195,7 @@ impl Server {
                 }
             }
         }
-        system::stopping();
+        systemd.stopping();
         self.ports.iter().for_each(Port::close);
         tokio::select! {
             () = self.relay.drain() => OK,
@@ -209,14 +211,20 @@ async fn watch(look: Look, reload: http::Reload) {
         tokio::task::spawn_blocking(move || look())
     };
     let mut seen = read().await.ok().flatten();
+    // A change counts once two looks agree: until then the file may be half written.
+    let mut fresh = None;
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // A file that is away for a moment is being written.
+        // A file that is away or empty for a moment is being written.
         let Ok(Some(now)) = read().await else { continue };
-        if seen.as_ref() != Some(&now) {
-            seen = Some(now);
+        if now.is_empty() || seen.as_ref() == Some(&now) {
+            fresh = None;
+        } else if fresh.as_ref() != Some(&now) {
+            fresh = Some(now);
+        } else {
+            seen = fresh.take();
             let reload = reload.clone();
             let _ = tokio::task::spawn_blocking(move || reload()).await;
         }

@@ -20,6 +20,9 @@ use crate::output::{self, OutputSpec};
 use crate::source::rtmp_pull;
 use crate::stop::stopper;
 
+/// Streams that nobody publishes there may be so many times more than others.
+const WAITING: usize = 4;
+
 /// Everything that changes.
 pub(super) struct Core {
     pub(super) config: Arc<Config>,
@@ -62,7 +65,9 @@ impl Core {
     pub(super) fn stream(&mut self, id: &StreamId, relay: &Arc<Relay>) -> Result<&mut Live, Fault> {
         if !self.streams.contains_key(id) {
             let most = self.config.limits.streams;
-            if self.streams.len() >= most {
+            // Those that wait for somebody cost little; without an end they may not be either.
+            let published = self.streams.values().filter(|live| live.is_published()).count();
+            if published >= most || self.streams.len() >= most.saturating_mul(WAITING) {
                 return Err(Fault::Limit(format!("there are {most} streams already (limits.streams)")));
             }
             // An output may be there before anything is said about its stream.

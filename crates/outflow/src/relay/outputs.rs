@@ -86,7 +86,7 @@ impl Output {
 
     /// True while it has a connection that is worth keeping.
     pub(super) fn is_connected(&self) -> bool {
-        matches!(self.state(), State::Live | State::Stalled | State::Draining)
+        OutputStats::get(&self.stats.connections) > 0
     }
 
     /// What it does, or did last.

@@ -39,7 +39,7 @@ impl Rig {
         let env = Env::new(Arc::new(SystemResolver), events.clone());
         let runtime = tokio::runtime::Handle::current();
         let hooks = Caller::new(Arc::new(SystemResolver), None, events.clone(), runtime.clone());
-        let around = Around { env: env.clone(), events, board, runtime, hooks };
+        let around = Around { env: env.clone(), events, board, runtime, hooks, most_connections: 8192 };
         let relay = Relay::new(config.state_file.as_deref(), around).unwrap();
         let gate = Arc::new(RelayGate(relay.clone()));
         let door = Door { gate, tls: None, crowd: relay.crowd(), shown: "test".into() };
