@@ -32,6 +32,8 @@ pub const CONFIG: i32 = 2;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often the files of the certificate are.
+const CERTIFICATE: Duration = Duration::from_secs(5);
 /// Who speaks in events of the whole.
 const WHO: &str = "serve";
 
@@ -184,6 +186,9 @@ impl Server {
         if let Some(look) = look {
             tokio::spawn(watch(look, reload.clone()));
         }
+        if let Some(identity) = self.identity.clone() {
+            tokio::spawn(watch_certificate(identity, self.events.clone()));
+        }
         let systemd = system::Systemd::ready(&self.events);
         loop {
             tokio::select! {
@@ -200,6 +205,31 @@ impl Server {
         tokio::select! {
             () = self.relay.drain() => OK,
             () = signals.second() => OK,
+        }
+    }
+}
+
+/// Tells of a certificate that was renewed, and of one that can't be used: the old one stays, and will run out.
+async fn watch_certificate(identity: Arc<Identity>, events: monitor::Sink) {
+    let mut ticks = tokio::time::interval(CERTIFICATE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        let files = identity.clone();
+        let Ok(Some(looked)) = tokio::task::spawn_blocking(move || files.look()).await else { continue };
+        let who = WHO.to_owned();
+        match looked {
+            Ok(()) => {
+                told = None;
+                events(Event::Note { who, text: "the certificate was renewed".into() });
+            }
+            Err(problem) if told.as_ref() != Some(&problem) => {
+                let text = format!("the new certificate can't be used, so the old one stays: {problem}");
+                events(Event::Warning { who, text });
+                told = Some(problem);
+            }
+            Err(_) => {}
         }
     }
 }

@@ -196,7 +196,12 @@ fn goal_of(url: &str, key: Option<&str>, app: Option<&str>, name: Option<&str>) 
     Some(Goal { host, port: url.port_or_default(), app: target.app.to_string(), name: target.name.to_string() })
 }
 
-/// Two outputs of one stream to the same place.
+/// True for an output that leads to another place for each stream.
+fn templated(rule: &super::OutputRule) -> bool {
+    [Some(&rule.url), rule.key.as_ref()].into_iter().flatten().any(|text| text.expose().contains("${"))
+}
+
+/// Two outputs to the same place.
 fn duplicates(draft: &Draft, reader: &mut Reader<'_>) {
     let outputs = &draft.config.outputs;
     for (number, (rule, at)) in outputs.iter().zip(&draft.outputs).enumerate() {
@@ -205,6 +210,8 @@ fn duplicates(draft: &Draft, reader: &mut Reader<'_>) {
             let any = |pattern: &super::Pattern| pattern.common(pattern);
             let (one, two) = match rule.stream.common(&other.stream) {
                 Some(id) => (goal(rule, &id), goal(other, &id)),
+                // What templates make of other names can't be known.
+                None if templated(rule) || templated(other) => continue,
                 None => (
                     any(&rule.stream).and_then(|id| goal(rule, &id)),
                     any(&other.stream).and_then(|id| goal(other, &id)),

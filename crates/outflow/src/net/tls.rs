@@ -112,18 +112,25 @@ impl Identity {
 
     /// What a connection that comes now is shown: files that were renewed meanwhile are read again.
     pub fn current(&self) -> Arc<ServerConfig> {
-        let mut current = self.current.lock();
-        if current.looked.elapsed() < LOOK {
-            return current.config.clone();
-        }
-        current.looked = Instant::now();
-        let known = current.changed;
-        drop(current);
-        if [&self.chain, &self.key].map(|file| changed(file)) != known {
+        let due = {
+            let mut current = self.current.lock();
+            let due = current.looked.elapsed() >= LOOK;
+            if due {
+                current.looked = Instant::now();
+            }
+            due
+        };
+        if due {
             // Half renewed: the old one stays, and the next connection looks again.
-            let _ = self.reload();
+            let _ = self.look();
         }
         self.current.lock().config.clone()
+    }
+
+    /// Reads the files again if they were changed; tells what came of it, `None` if they were not.
+    pub fn look(&self) -> Option<Result<(), String>> {
+        let known = self.current.lock().changed;
+        ([&self.chain, &self.key].map(|file| changed(file)) != known).then(|| self.reload())
     }
 }
 

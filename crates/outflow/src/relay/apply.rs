@@ -126,7 +126,7 @@ impl Relay {
     fn renew(self: &Arc<Self>, core: &mut super::core::Core, applied: &mut Applied) {
         let kept = core.kept.outputs.clone();
         for (id, new) in kept {
-            if !core.outputs.contains_key(&id) {
+            if core.outputs.get(&id).is_none_or(|output| output.plan.origin != Origin::Api) {
                 continue;
             }
             match core.plan(&new).and_then(|plan| core.put(plan, self)) {

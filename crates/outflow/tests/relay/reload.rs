@@ -94,8 +94,9 @@ async fn keys_rotate_without_a_restart() {
     rig.relay.apply(with(&["second-key"])).unwrap();
     assert!(!show.is_over(), "who is in stays in");
     assert!(Publisher::connect(&rig.url("live/first-key")).await.is_err());
+    show.finish().await;
+    until("the first to be gone", || rig.relay.publishers().is_empty()).await;
     let _second = rig.publish("live/second-key").await;
-    until("the first to make way", || show.is_over()).await;
 }
 
 #[tokio::test]
