@@ -11,6 +11,7 @@ use super::streams::{LINGER, Live};
 use super::{Fault, Relay};
 use crate::config::{Config, StreamId, StreamRule};
 use crate::input::{self, InputSpec};
+use crate::monitor::State;
 use crate::node::{MediaUrl, Node};
 use crate::options::{self, Options};
 use crate::output::policy::Policy;
@@ -281,6 +282,10 @@ impl Core {
         for output in self.outputs.values_mut() {
             let stats = &output.stats;
             output.rates.look(now, Stats::get(&stats.bytes), Stats::get(&stats.frames));
+            let wanted = output.wanted && self.streams.get(&output.plan.stream).is_some_and(Live::is_live);
+            let skips = Stats::get(&stats.skips);
+            let skipped = std::mem::replace(&mut output.skips, skips) != skips;
+            stats.stability.lock().look(wanted, output.state() == State::Live && !skipped);
         }
         let mut idle = Vec::new();
         for (id, live) in &mut self.streams {
