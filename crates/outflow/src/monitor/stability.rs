@@ -13,6 +13,8 @@ pub struct Stability {
     minutes: VecDeque<Sum>,
     /// Looks in the newest of the minutes.
     filled: usize,
+    /// Skips at the last look.
+    skips: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +41,9 @@ pub struct Shares {
 }
 
 impl Stability {
-    /// One second: whether it was to send, and whether it did without a skip.
-    pub fn look(&mut self, wanted: bool, good: bool) {
+    /// One second: whether it was to send, whether it did, and its skips so far.
+    pub fn look(&mut self, wanted: bool, sends: bool, skips: u64) {
+        let good = sends && std::mem::replace(&mut self.skips, skips) == skips;
         if self.seconds.len() == MINUTE {
             self.seconds.pop_front();
         }
@@ -89,14 +92,15 @@ mod tests {
     fn only_the_time_it_was_wanted_counts() {
         let mut seen = Stability::default();
         assert_eq!(seen.shares(), Shares { minute: None, hour: None, watched: 0 });
-        seen.look(false, false);
+        seen.look(false, false, 0);
         assert_eq!(seen.shares().minute, None);
-        (0..30).for_each(|_| seen.look(true, true));
-        (0..10).for_each(|_| seen.look(true, false));
+        (0..30).for_each(|_| seen.look(true, true, 0));
+        (0..5).for_each(|_| seen.look(true, false, 0));
+        (1..=5).for_each(|skips| seen.look(true, true, skips));
         assert_eq!(seen.shares(), Shares { minute: Some(0.75), hour: Some(0.75), watched: 40 });
-        (0..60).for_each(|_| seen.look(true, true));
+        (0..60).for_each(|_| seen.look(true, true, 5));
         assert_eq!(seen.shares(), Shares { minute: Some(1.0), hour: Some(0.9), watched: 100 });
-        (0..2 * 3600).for_each(|_| seen.look(false, false));
+        (0..2 * 3600).for_each(|_| seen.look(false, false, 5));
         assert_eq!(seen.shares(), Shares { minute: None, hour: None, watched: 0 });
         assert!(seen.minutes.len() <= HOUR && seen.seconds.len() <= MINUTE);
     }

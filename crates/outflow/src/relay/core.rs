@@ -283,9 +283,7 @@ impl Core {
             let stats = &output.stats;
             output.rates.look(now, Stats::get(&stats.bytes), Stats::get(&stats.frames));
             let wanted = output.wanted && self.streams.get(&output.plan.stream).is_some_and(Live::is_live);
-            let skips = Stats::get(&stats.skips);
-            let skipped = std::mem::replace(&mut output.skips, skips) != skips;
-            stats.stability.lock().look(wanted, output.state() == State::Live && !skipped);
+            stats.stability.lock().look(wanted, output.state() == State::Live, Stats::get(&stats.skips));
         }
         let mut idle = Vec::new();
         for (id, live) in &mut self.streams {

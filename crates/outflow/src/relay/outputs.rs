@@ -21,8 +21,6 @@ pub(super) struct Output {
     pub(super) last: Option<Status>,
     pub(super) stats: Arc<OutputStats>,
     pub(super) rates: Rates,
-    /// Skips at the last look.
-    pub(super) skips: u64,
     /// Since when it has been here.
     pub(super) made: Instant,
 }
@@ -55,7 +53,6 @@ impl Output {
             last: None,
             stats: Arc::default(),
             rates: Rates::default(),
-            skips: 0,
             made: Instant::now(),
         }
     }
