@@ -4,6 +4,7 @@ mod body;
 mod endpoints;
 mod events;
 mod guard;
+mod metrics;
 mod openapi;
 mod problem;
 mod schema;

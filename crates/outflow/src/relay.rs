@@ -4,6 +4,7 @@ mod apply;
 mod core;
 mod gate;
 mod hooked;
+pub mod measure;
 mod outputs;
 mod plan;
 mod rates;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::problem::Problem;
-use super::{State, body, openapi};
+use super::{State, body, metrics, openapi};
 use crate::relay::{Command, NewOutput, OutputPatch};
 
 /// What an answer or a body holds.
@@ -22,6 +22,7 @@ pub(super) enum Shape {
     List(&'static str),
     Events,
     Description,
+    Metrics,
 }
 
 /// One method of one path.
@@ -55,7 +56,7 @@ macro_rules! running {
     };
 }
 
-use Shape::{Description, Events, List, Nothing, One};
+use Shape::{Description, Events, List, Metrics, Nothing, One};
 
 #[rustfmt::skip]
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -103,6 +104,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         takes: Nothing, status: 200, gives: One("Applied"), faults: &[422, 500], run: running!(call => reload(call).await) },
     Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends.",
         takes: Nothing, status: 200, gives: Events, faults: &[429], run: running!(call => events(&call)) },
+    Endpoint { method: "GET", path: "/metrics", summary: "Figures of streams and outputs in Prometheus' text format.",
+        takes: Nothing, status: 200, gives: Metrics, faults: &[], run: running!(call => Ok(figures(&call))) },
     Endpoint { method: "GET", path: "/openapi.json", summary: "This description.",
         takes: Nothing, status: 200, gives: Description, faults: &[], run: running!(_call => Ok(described())) },
 ];
@@ -221,6 +224,14 @@ async fn reload(call: Call) -> Result<Response, Problem> {
 fn events(call: &Call) -> Result<Response, Problem> {
     let last = call.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
     call.state.feed.answer(last, call.state.stop.clone())
+}
+
+fn figures(call: &Call) -> Response {
+    let (streams, outputs) = call.state.relay.figures();
+    let text = metrics::text(&streams, &outputs, call.state.begin.elapsed());
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
+    response
 }
 
 fn described() -> Response {

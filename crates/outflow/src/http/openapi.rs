@@ -93,7 +93,7 @@ fn schema(shape: Shape) -> Option<Value> {
         Shape::One(name) => Some(reference(name)),
         Shape::List(name) => Some(json!({ "type": "array", "items": reference(name) })),
         Shape::Description => Some(json!({ "type": "object" })),
-        Shape::Nothing | Shape::Events => None,
+        Shape::Nothing | Shape::Events | Shape::Metrics => None,
     }
 }
 
@@ -102,6 +102,10 @@ fn answer(endpoint: &Endpoint) -> Value {
         let text = "`id`, `event` and one line of JSON as `data`: the objects of `-json`. `lost` tells how many a slow \
                     reader missed.";
         return json!({ "description": text, "content": { "text/event-stream": { "schema": { "type": "string" } } } });
+    }
+    if endpoint.gives == Shape::Metrics {
+        let text = "Prometheus' text format 0.0.4; the names stand in docs/metrics.md.";
+        return json!({ "description": text, "content": { "text/plain": { "schema": { "type": "string" } } } });
     }
     let mut answer = json!({ "description": if endpoint.status == 204 { "Done." } else { "Done, as it is now." } });
     if let (Value::Object(map), Some(schema)) = (&mut answer, schema(endpoint.gives)) {

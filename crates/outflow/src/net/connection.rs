@@ -31,6 +31,14 @@ impl Connection {
         matches!(self, Connection::Tls(_))
     }
 
+    /// True while TLS has bytes that the kernel has not taken yet.
+    pub fn holds_back(&self) -> bool {
+        match self {
+            Connection::Plain(_) => false,
+            Connection::Tls(tls) => tls.get_ref().1.wants_write(),
+        }
+    }
+
     /// The address of the other side.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp().peer_addr()

@@ -12,7 +12,7 @@ use super::{Fault, Relay};
 use crate::config::{Config, StreamId, StreamRule};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::input::{self, InputSpec};
-use crate::monitor::Event;
+use crate::monitor::{Event, State};
 use crate::node::{MediaUrl, Node};
 use crate::options::{self, Options};
 use crate::output::policy::Policy;
@@ -289,6 +289,8 @@ impl Core {
         for output in self.outputs.values_mut() {
             let stats = &output.stats;
             output.rates.look(now, Stats::get(&stats.bytes), Stats::get(&stats.frames));
+            let wanted = output.wanted && self.streams.get(&output.plan.stream).is_some_and(Live::is_live);
+            stats.stability.lock().look(wanted, output.state() == State::Live, Stats::get(&stats.skips));
         }
         let mut idle = Vec::new();
         for (id, live) in &mut self.streams {

@@ -4,5 +4,6 @@
 mod description;
 mod endpoints;
 mod events;
+mod metrics;
 mod rig;
 mod security;
