@@ -1,16 +1,19 @@
-//! The HTTP API of `serve`. It has a thread and a runtime of its own: whatever its callers do, media does not notice.
+//! The HTTP port of `serve`: the API, the page, and players. It has a thread and a runtime of its own: whatever its callers do, media does not notice.
 
 mod body;
 mod endpoints;
 mod events;
 mod guard;
+mod live;
 mod metrics;
 mod openapi;
+mod page;
 mod problem;
 mod schema;
+mod session;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,10 +30,11 @@ use hyper::header::{
 };
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 
 use crate::config::{Address, Api};
 use crate::error::{Ended, Origin, Reason, Retry};
-use crate::net::http_server::{HttpLimits, HttpPort};
+use crate::net::http_server::{Ends, HttpLimits, HttpPort};
 use crate::relay::Relay;
 use crate::relay::view::Applied;
 use crate::stop::Stop;
@@ -38,9 +42,10 @@ use endpoints::{Call, ENDPOINTS, Endpoint};
 pub use events::Feed;
 use guard::Reached;
 pub use problem::{Mistake, Problem};
+use session::Sessions;
 
 const LIMITS: HttpLimits = HttpLimits {
-    connections: 256,
+    connections: 512,
     head: Duration::from_secs(10),
     stall: Duration::from_secs(30),
     last: Duration::from_secs(1),
@@ -103,8 +108,8 @@ impl Bound {
         let failed = |error: std::io::Error| Ended::internal(format!("the API can't start: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
-            let api = Answers::new(parts, address.ip(), stop.clone());
-            let handler = move |local, request| api.clone().answer(local, request);
+            let api = Answers::new(parts, address, stop.clone());
+            let handler = move |ends, request| api.clone().answer(ends, request);
             // It ends early only where the runtime can't take the socket over, which it could when it was built.
             let _ = runtime.block_on(port.serve(limits, handler, stop));
             // A reload that hangs must not hold the end up.
@@ -132,27 +137,33 @@ struct State {
     reloading: Arc<tokio::sync::Mutex<()>>,
     begin: Instant,
     stop: Stop,
+    sessions: Arc<Sessions>,
+    seats: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
 struct Answers {
     state: State,
-    bound: IpAddr,
+    bound: SocketAddr,
     router: TowerToHyperService<Router>,
 }
 
 impl Answers {
-    fn new(parts: Parts, bound: IpAddr, stop: Stop) -> Self {
+    fn new(parts: Parts, bound: SocketAddr, stop: Stop) -> Self {
         let Parts { relay, feed, reload } = parts;
-        let state = State { relay, feed, reload, reloading: Arc::default(), begin: Instant::now(), stop };
+        let (begin, reloading) = (Instant::now(), Arc::default());
+        let sessions = Arc::new(Sessions::of_port(bound.port()));
+        let seats = Arc::new(Semaphore::new(live::SEATS));
+        let state = State { relay, feed, reload, reloading, begin, stop, sessions, seats };
         let router = TowerToHyperService::new(router().with_state(state.clone()));
         Self { state, bound, router }
     }
 
-    async fn answer(self, local: IpAddr, request: Request<Incoming>) -> Response {
-        let (parts, body) = request.into_parts();
-        let reached = Reached { local, bound: self.bound };
-        let response = match guard::check(&parts, reached, &self.state.relay.config().api) {
+    async fn answer(self, ends: Ends, request: Request<Incoming>) -> Response {
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(ends);
+        let reached = Reached { local: ends.local, bound: self.bound.ip() };
+        let response = match guard::check(&parts, reached, &self.state.relay.config().api, &self.state.sessions) {
             Err(problem) => problem.into_response(),
             Ok(()) => match self.router.call(Request::from_parts(parts, body)).await {
                 Ok(response) => response,
@@ -182,7 +193,7 @@ fn in_words(response: Response) -> Response {
 /// What every answer says to browsers and caches.
 fn finished(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let same_origin = HeaderValue::from_static("same-origin");
@@ -198,12 +209,17 @@ fn router() -> Router<State> {
         let methods = paths.entry(endpoint.path).or_default();
         *methods = std::mem::take(methods).merge(handler(endpoint));
     }
-    paths.into_iter().fold(Router::new(), |router, (path, methods)| router.route(pattern(path), methods))
+    let api = paths.into_iter().fold(Router::new(), |router, (path, methods)| router.route(pattern(path), methods));
+    page::FILES.iter().fold(api, |router, file| router.route(file.path, page::route(file)))
 }
 
 /// A path as the router has it: apps may hold slashes.
 fn pattern(path: &'static str) -> &'static str {
-    if path == "/v1/streams/{app}/{name}" { "/v1/streams/{*id}" } else { path }
+    match path {
+        "/v1/streams/{app}/{name}" => "/v1/streams/{*id}",
+        "/live/{app}/{name}.flv" => "/live/{*id}",
+        _ => path,
+    }
 }
 
 fn handler(endpoint: &'static Endpoint) -> MethodRouter<State> {
@@ -216,7 +232,7 @@ fn handler(endpoint: &'static Endpoint) -> MethodRouter<State> {
     on(filter, move |axum::extract::State(state), path: Option<Path<String>>, request: Request<Body>| async move {
         let (parts, body) = request.into_parts();
         let id = path.map(|Path(id)| id).unwrap_or_default();
-        let answer = (endpoint.run)(Call { state, id, headers: parts.headers, body }).await;
+        let answer = (endpoint.run)(Call { state, id, parts, body }).await;
         answer.unwrap_or_else(IntoResponse::into_response)
     })
 }

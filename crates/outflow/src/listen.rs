@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-pub use crowd::Crowd;
+pub use crowd::{Crowd, Place};
 
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::monitor::{self, Event};

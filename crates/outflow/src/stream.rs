@@ -1,6 +1,7 @@
 //! One stream of the graph: takes packets from its source on one side, keeps them in a hub with all that a joiner
 //! needs, and lets any number of outputs read on the other.
 
+mod flv;
 mod headers;
 mod mark;
 mod pace;
@@ -19,6 +20,7 @@ use crate::media::timeline::Timeline;
 use crate::media::{Intake, Kind, Packet, StreamInfo};
 use crate::monitor::InputStats;
 use crate::wire::{Message, Shared};
+pub use flv::Flv;
 use headers::Headers;
 pub use mark::GoesTo;
 use mark::Way;

@@ -51,8 +51,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("hooks",    &["config", "net", "leaves"]),
     // The streams, outputs, publishers and players of `serve`.
     ("relay",    &["config", "hooks", "hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "output", "input", "leaves"]),
-    // The API: it knows the relay, and nobody knows it.
-    ("http",     &["config", "relay", "net", "leaves"]),
+    // The API, the page, players over HTTP: it knows the relay, and nobody knows it.
+    ("http",     &["config", "relay", "registry", "stream", "wire", "listen", "net", "leaves"]),
     // The only module that knows every kind.
     ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "filter", "encode", "output", "input", "leaves"]),
     ("cli",      &["graph", "config", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),

@@ -36,6 +36,8 @@ pub enum Peer {
     NginxRtmp,
     /// node-media-server.
     NodeMediaServer,
+    /// Chromium, and Playwright to drive it.
+    Chromium,
     /// OBS Studio under a virtual screen, for the long tests where it is installed.
     Obs,
 }
@@ -64,6 +66,7 @@ impl Peer {
             Peer::GstRtmpSink => "gst-rtmpsink",
             Peer::NginxRtmp => "nginx-rtmp",
             Peer::NodeMediaServer => "node-media-server",
+            Peer::Chromium => "chromium",
             Peer::Obs => "obs",
         }
     }
@@ -90,6 +93,8 @@ pub fn find(peer: Peer) -> Option<Found> {
         Peer::GstRtmp2Src | Peer::GstRtmp2Sink | Peer::GstRtmpSink => in_path("gst-launch-1.0"),
         Peer::Obs => in_path("obs").filter(|_| in_path("xvfb-run").is_some()),
         Peer::NginxRtmp => in_path("nginx").filter(|_| Path::new(serve::NGINX_MODULE).exists()),
+        Peer::Chromium => in_path("chromium")
+            .filter(|_| in_path("node").is_some() && peers_dir().join("page/node_modules/playwright-core").exists()),
         Peer::NodeMediaServer => {
             in_path("node").filter(|_| peers_dir().join("node/node_modules/node-media-server").exists())
         }

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 
 use super::problem::Problem;
-use super::{State, body, metrics, openapi};
+use super::{State, body, live, metrics, openapi, session};
 use crate::relay::{Command, NewOutput, OutputPatch};
 
 /// What an answer or a body holds.
@@ -21,6 +22,7 @@ pub(super) enum Shape {
     One(&'static str),
     List(&'static str),
     Events,
+    Media,
     Description,
     Metrics,
 }
@@ -44,7 +46,7 @@ pub(super) struct Call {
     pub(super) state: State,
     /// What stands in the path, decoded.
     pub(super) id: String,
-    pub(super) headers: HeaderMap,
+    pub(super) parts: Parts,
     pub(super) body: Body,
 }
 
@@ -56,7 +58,7 @@ macro_rules! running {
     };
 }
 
-use Shape::{Description, Events, List, Metrics, Nothing, One};
+use Shape::{Description, Events, List, Media, Metrics, Nothing, One};
 
 #[rustfmt::skip]
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -106,6 +108,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         takes: Nothing, status: 200, gives: Events, faults: &[429], run: running!(call => events(&call)) },
     Endpoint { method: "GET", path: "/metrics", summary: "Figures of streams and outputs in Prometheus' text format.",
         takes: Nothing, status: 200, gives: Metrics, faults: &[], run: running!(call => Ok(figures(&call))) },
+    Endpoint { method: "GET", path: "/live/{app}/{name}.flv", summary: "Plays a stream as FLV, until it ends. Takes the stream's `?token=`, not the API's.",
+        takes: Nothing, status: 200, gives: Media, faults: &[404, 429], run: running!(call => live::play(call).await) },
+    Endpoint { method: "GET", path: "/v1/session", summary: "Whether a browser has to log in, and has. Needs no token.",
+        takes: Nothing, status: 200, gives: One("Session"), faults: &[], run: running!(call => session::show(&call)) },
+    Endpoint { method: "POST", path: "/v1/session", summary: "Logs a browser in: gives it a cookie for the token.",
+        takes: One("Login"), status: 200, gives: One("Session"), faults: &[422], run: running!(call => session::begin(call).await) },
+    Endpoint { method: "DELETE", path: "/v1/session", summary: "Logs a browser out.",
+        takes: Nothing, status: 204, gives: Nothing, faults: &[], run: running!(call => session::end(call).await) },
     Endpoint { method: "GET", path: "/openapi.json", summary: "This description.",
         takes: Nothing, status: 200, gives: Description, faults: &[], run: running!(_call => Ok(described())) },
 ];
@@ -117,7 +127,7 @@ fn with_json(status: StatusCode, text: impl Into<Body>) -> Response {
     response
 }
 
-fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Result<Response, Problem> {
+pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Result<Response, Problem> {
     let text = serde_json::to_string(value).map_err(|_| Problem::new("internal", "the answer can't be written"))?;
     Ok(with_json(status, text))
 }
@@ -222,7 +232,7 @@ async fn reload(call: Call) -> Result<Response, Problem> {
 }
 
 fn events(call: &Call) -> Result<Response, Problem> {
-    let last = call.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
+    let last = call.parts.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
     call.state.feed.answer(last, call.state.stop.clone())
 }
 

@@ -13,10 +13,12 @@ use hyper::header::{
 use hyper::http::request::Parts;
 
 use super::problem::Problem;
+use super::session::Sessions;
+use super::{live, page};
 use crate::config::Api;
 
-/// Paths that need no token: what load balancers and supervisors ask.
-const OPEN: &[&str] = &["/v1/health", "/v1/ready"];
+/// Paths that need no token: what load balancers and supervisors ask, and what a browser logs in with.
+const OPEN: &[&str] = &["/v1/health", "/v1/ready", "/v1/session"];
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy)]
@@ -28,14 +30,14 @@ pub(super) struct Reached {
 }
 
 /// Whether the request may be carried out.
-pub(super) fn check(parts: &Parts, reached: Reached, api: &Api) -> Result<(), Problem> {
+pub(super) fn check(parts: &Parts, reached: Reached, api: &Api, sessions: &Sessions) -> Result<(), Problem> {
     let host = host(parts)?;
     if !is_ours(bare(host), reached, api) {
         let hint = "use an address of this machine, or add the name to the configuration's api.hosts";
         return Err(Problem::new("forbidden_host", hint));
     }
     same_origin(&parts.headers, host)?;
-    token(parts, reached, api)?;
+    token(parts, reached, api, sessions)?;
     content(&parts.headers)
 }
 
@@ -99,8 +101,14 @@ fn same_origin(headers: &HeaderMap, host: &str) -> Result<(), Problem> {
     }
 }
 
-fn token(parts: &Parts, reached: Reached, api: &Api) -> Result<(), Problem> {
-    if OPEN.contains(&parts.uri.path()) {
+/// Players show the stream's token, not ours; but who previews shows ours. The page itself holds nothing.
+fn is_open(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    OPEN.contains(&path) || page::holds(path) || (path.starts_with("/live/") && !live::is_preview(&parts.headers))
+}
+
+fn token(parts: &Parts, reached: Reached, api: &Api, sessions: &Sessions) -> Result<(), Problem> {
+    if is_open(parts) {
         return Ok(());
     }
     let Some(token) = &api.token else {
@@ -115,6 +123,14 @@ fn token(parts: &Parts, reached: Reached, api: &Api) -> Result<(), Problem> {
     match given {
         Some((scheme, given)) if scheme.eq_ignore_ascii_case("bearer") && token.matches(given.trim()) => Ok(()),
         Some(_) => Err(Problem::new("unauthorized", "the token is wrong")),
+        // Browsers send a cookie unasked, whoever makes them. So a change has to say where it comes from, which was looked
+        // at already.
+        None if sessions.holds(&parts.headers, token) => {
+            match parts.method.is_safe() || parts.headers.contains_key(ORIGIN) {
+                true => Ok(()),
+                false => Err(Problem::new("forbidden_origin", "a change by a session needs an Origin header")),
+            }
+        }
         None => Err(Problem::new("unauthorized", "send the header `Authorization: Bearer TOKEN`")),
     }
 }

@@ -15,7 +15,8 @@ fn checked_at(bound: &str, headers: &[(&str, &str)], api: &Api) -> &'static str 
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    check(&request.body(()).unwrap().into_parts().0, reached(bound), api).map_or_else(|problem| problem.code, |()| "")
+    let parts = request.body(()).unwrap().into_parts().0;
+    check(&parts, reached(bound), api, &Sessions::of_port(80)).map_or_else(|problem| problem.code, |()| "")
 }
 
 fn checked(headers: &[(&str, &str)]) -> &'static str {
@@ -59,7 +60,8 @@ fn only_our_own_names_and_addresses() {
     assert_eq!(checked(&[]), "bad_request");
     assert_eq!(checked(&[("host", "localhost"), ("host", "evil.example")]), "bad_request");
     let request = Request::get("http://evil.example/v1/outputs").header("host", "localhost").body(()).unwrap();
-    let problem = check(&request.into_parts().0, reached("127.0.0.1"), &Api::default()).unwrap_err();
+    let problem =
+        check(&request.into_parts().0, reached("127.0.0.1"), &Api::default(), &Sessions::of_port(80)).unwrap_err();
     assert_eq!(problem.code, "bad_request");
 }
 
@@ -132,6 +134,6 @@ fn only_with_the_token() {
     }
     for path in OPEN {
         let request = Request::get(*path).header("host", "192.0.2.5").body(()).unwrap().into_parts().0;
-        assert!(check(&request, reached("0.0.0.0"), &api).is_ok(), "{path}");
+        assert!(check(&request, reached("0.0.0.0"), &api, &Sessions::of_port(80)).is_ok(), "{path}");
     }
 }

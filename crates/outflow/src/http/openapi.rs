@@ -37,11 +37,15 @@ fn document() -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": [{}, { "token": [] }],
+        "security": [{}, { "token": [] }, { "session": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer" },
+                "session": { "type": "apiKey", "in": "cookie", "name": "outflow-PORT",
+                             "description": "For browsers: POST /v1/session gives it." },
+            },
         },
     })
 }
@@ -93,7 +97,7 @@ fn schema(shape: Shape) -> Option<Value> {
         Shape::One(name) => Some(reference(name)),
         Shape::List(name) => Some(json!({ "type": "array", "items": reference(name) })),
         Shape::Description => Some(json!({ "type": "object" })),
-        Shape::Nothing | Shape::Events | Shape::Metrics => None,
+        Shape::Nothing | Shape::Events | Shape::Media | Shape::Metrics => None,
     }
 }
 
@@ -106,6 +110,10 @@ fn answer(endpoint: &Endpoint) -> Value {
     if endpoint.gives == Shape::Metrics {
         let text = "Prometheus' text format 0.0.4; the names stand in docs/metrics.md.";
         return json!({ "description": text, "content": { "text/plain": { "schema": { "type": "string" } } } });
+    }
+    if endpoint.gives == Shape::Media {
+        let content = json!({ "video/x-flv": { "schema": { "type": "string", "format": "binary" } } });
+        return json!({ "description": "FLV from a key frame on, live.", "content": content });
     }
     let mut answer = json!({ "description": if endpoint.status == 204 { "Done." } else { "Done, as it is now." } });
     if let (Value::Object(map), Some(schema)) = (&mut answer, schema(endpoint.gives)) {

@@ -11,6 +11,7 @@ use crate::relay::view::{
     Applied, AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StabilityView,
     StreamView, VideoView,
 };
+use crate::http::session::{Login, SessionView};
 use crate::relay::{NewOutput, OutputPatch};
 
 fn fields(name: &str) -> Vec<&'static str> {
@@ -135,6 +136,8 @@ fn every_field_of_every_view_is_described() {
     let problem = Problem::new("invalid", "x").mistake(Some(text()), "x", Some(text()));
     is_written("Mistake", &problem.errors[0]);
     is_written("Problem", &problem);
+    is_written("Session", &SessionView { required: true, valid: true });
+    is_taken::<Login>("Login");
     is_taken::<NewOutput>("NewOutput");
     is_taken::<OutputPatch>("OutputPatch");
 }

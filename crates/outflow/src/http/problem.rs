@@ -47,6 +47,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("unauthorized",        401, "A token is needed"),
     ("forbidden_host",      403, "The Host header names no host of this API"),
     ("forbidden_origin",    403, "Web pages of other origins may not use this API"),
+    ("play_refused",        403, "This player may not play it"),
     ("not_found",           404, "There is no such thing"),
     ("method_not_allowed",  405, "The path has other methods"),
     ("timeout",             408, "The body did not come in time"),

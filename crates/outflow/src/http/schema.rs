@@ -64,6 +64,13 @@ pub(super) const OBJECTS: &[Object] = &[
     Object { name: "Ready", about: "That peers are let in.", taken: false, fields: &[
         field("status", Ty::Text, "`ready`."),
     ] },
+    Object { name: "Session", about: "Whether a browser may use the API.", taken: false, fields: &[
+        field("required", Ty::Bool, "The API asks for a token, so a browser has to log in."),
+        field("valid", Ty::Bool, "This one is logged in, or need not be."),
+    ] },
+    Object { name: "Login", about: "What a browser logs in with.", taken: true, fields: &[
+        field("token", Ty::Text, "The API's token."),
+    ] },
     Object { name: "Stream", about: "A stream.", taken: false, fields: &[
         field("id", Ty::Text, "App and name, joined by a slash."),
         field("app", Ty::Text, "The app."),

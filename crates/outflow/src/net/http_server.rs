@@ -38,6 +38,15 @@ pub struct HttpLimits {
     pub last: Duration,
 }
 
+/// The two ends of the connection that a request came by.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// Our address, as the peer reached us.
+    pub local: IpAddr,
+    /// The peer's.
+    pub peer: SocketAddr,
+}
+
 /// A port that is bound, and accepts nothing yet.
 #[derive(Debug)]
 pub struct HttpPort {
@@ -63,10 +72,10 @@ impl HttpPort {
     }
 
     /// Accepts and answers on the current runtime until `stop`, and a little longer for what is on its way. `handler` is
-    /// given the address on which the peer reached us.
+    /// given the ends of the connection.
     pub async fn serve<H, F, B>(self, limits: HttpLimits, handler: H, stop: Stop) -> io::Result<()>
     where
-        H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
+        H: Fn(Ends, Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -78,8 +87,8 @@ impl HttpPort {
                 accepted = socket.accept() => accepted,
                 () = stop.stopped() => break,
             };
-            let tcp = match accepted {
-                Ok((tcp, _)) => tcp,
+            let (tcp, peer) = match accepted {
+                Ok(accepted) => accepted,
                 // Out of descriptors, or a connection that is gone already: never a reason to stop listening.
                 Err(_) => {
                     sleep(Duration::from_millis(50)).await;
@@ -88,7 +97,7 @@ impl HttpPort {
             };
             // One that finds no place is closed at once: an answer might take as long as the peer likes.
             let Ok(place) = places.clone().try_acquire_owned() else { continue };
-            tokio::spawn(connection(tcp, place, limits, handler.clone(), stop.clone()));
+            tokio::spawn(connection(tcp, peer, place, limits, handler.clone(), stop.clone()));
         }
         drop(socket);
         let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
@@ -99,12 +108,13 @@ impl HttpPort {
 
 async fn connection<H, F, B>(
     tcp: TcpStream,
+    peer: SocketAddr,
     place: OwnedSemaphorePermit,
     limits: HttpLimits,
     handler: Arc<H>,
     stop: Stop,
 ) where
-    H: Fn(IpAddr, Request<Incoming>) -> F + Send + Sync + 'static,
+    H: Fn(Ends, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -112,8 +122,9 @@ async fn connection<H, F, B>(
     let _place = place;
     let _ = tcp.set_nodelay(true);
     let local = tcp.local_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
+    let ends = Ends { local, peer };
     let service = service_fn(move |request| {
-        let answer = handler(local, request);
+        let answer = handler(ends, request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let stream = Impatient { tcp, most: limits.stall, waits: None };

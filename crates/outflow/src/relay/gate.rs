@@ -63,6 +63,14 @@ impl Gate for RelayGate {
 }
 
 impl Relay {
+    /// What the players of a stream get, for somebody who may use the API: no token is asked for, and no hook. `None` if
+    /// nobody publishes it.
+    pub fn preview(&self, id: &str) -> Option<Arc<PlayOffer>> {
+        let id = StreamId::parse(id)?;
+        let core = self.core.lock();
+        core.streams.get(&id).filter(|live| live.is_there()).map(|live| live.offer.clone())
+    }
+
     /// The stream that a publisher means, if its key lets it in.
     fn publisher_of(&self, ask: &Ask) -> Result<(StreamId, Arc<StreamRule>), Refusal> {
         let core = self.core.lock();

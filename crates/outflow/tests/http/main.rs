@@ -4,6 +4,8 @@
 mod description;
 mod endpoints;
 mod events;
+mod live;
 mod metrics;
+mod page;
 mod rig;
 mod security;

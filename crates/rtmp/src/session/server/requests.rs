@@ -11,7 +11,7 @@ use crate::session::hops;
 /// A connect command (Adobe RTMP 1.0 §7.2.1.1).
 ///
 /// `Debug` masks `app`, `tc_url` and `args`: encoders put stream keys into all of them.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ConnectRequest {
     /// The application; taken from `tc_url` if the client did not say it. May hold a query, or the whole path.
     pub app: String,
