@@ -7,11 +7,11 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::http::problem::Problem;
 use crate::http::schema::STATES;
+use crate::http::session::{Login, SessionView};
 use crate::relay::view::{
     Applied, AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StabilityView,
     StreamView, VideoView,
 };
-use crate::http::session::{Login, SessionView};
 use crate::relay::{NewOutput, OutputPatch};
 
 fn fields(name: &str) -> Vec<&'static str> {

@@ -39,6 +39,16 @@ impl Connection {
         }
     }
 
+    /// The version of TLS that was agreed upon, as `TLS 1.3`; `None` for plain TCP.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        let Connection::Tls(tls) = self else { return None };
+        Some(match tls.get_ref().1.protocol_version()? {
+            rustls::ProtocolVersion::TLSv1_2 => "TLS 1.2",
+            rustls::ProtocolVersion::TLSv1_3 => "TLS 1.3",
+            _ => "TLS",
+        })
+    }
+
     /// The address of the other side.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp().peer_addr()
