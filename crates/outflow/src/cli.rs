@@ -5,6 +5,7 @@ pub mod console;
 pub mod environment;
 mod help;
 mod lines;
+mod looking;
 pub mod mistakes;
 pub mod program;
 mod repeats;
@@ -31,9 +32,11 @@ use crate::graph::program::Report;
 use crate::graph::{Graph, ProgramOptions, link};
 use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, known};
+use crate::preflight::probe::Probe;
 use crate::sink::SinkKind;
 use crate::source::SourceKind;
 use environment::Environment;
+pub use looking::table;
 
 /// Every kind that words can mean.
 #[derive(Clone, Copy)]
@@ -102,6 +105,8 @@ pub enum Command {
         /// What to write and to say.
         starter: Starter,
     },
+    /// Look at one URL.
+    Probe(Box<Probe>),
     /// Print this text: help, completions or the man page.
     Help(String),
     /// Print the version.
@@ -123,6 +128,11 @@ pub fn parse_with(
         let words = args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
         let words = words.ok_or_else(|| SpecError::new("a word is no UTF-8 text").hint("rename the file"))?;
         return serve::serve(&words, environment).map_err(SpecErrors::from);
+    }
+    if let Some(command) = args.first().and_then(|word| looking::find(word.to_str()?)) {
+        let words = args.iter().skip(1).map(|word| word.to_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+        let words = words.ok_or_else(|| SpecError::new("a word is no UTF-8 text").hint("type it again"))?;
+        return looking::read(command, &words, environment, registries);
     }
     if let Some(command) = subcommand(args, registries) {
         return command.map_err(SpecErrors::from);
@@ -204,7 +214,7 @@ fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Comma
             Err(SpecError::new("it takes no further words").hint("write outflow man, or outflow help NAME"))
         }
         "man" => shell::man(registries),
-        "check" | "probe" | "top" => {
+        "check" | "top" => {
             Err(SpecError::new("this comes with the relay").hint("for now outflow runs graphs: outflow -i URL -o URL"))
         }
         _ => return None,

@@ -2,6 +2,7 @@
 
 mod destination;
 mod dialogue;
+pub mod greet;
 pub mod settings;
 pub mod verdict;
 

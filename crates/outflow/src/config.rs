@@ -245,10 +245,11 @@ impl Default for Limits {
 /// What a publisher meets that comes while another has the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Conflict {
-    /// It takes the name over: a returning encoder need not wait for its dead connection.
+    /// It takes the name over from a connection that has been silent for a second: a returning encoder need not wait for its
+    /// own dead connection. Whoever still sends is not thrown out.
     #[default]
     Takeover,
-    /// It is refused while the other is alive; one that was silent for 3 s counts as dead.
+    /// The same after three seconds: for encoders that pause.
     Refuse,
 }
 

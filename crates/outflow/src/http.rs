@@ -5,6 +5,7 @@ mod endpoints;
 mod events;
 mod guard;
 mod live;
+mod metrics;
 mod openapi;
 mod page;
 mod problem;

@@ -18,6 +18,11 @@ use ring::Ring;
 pub trait Item: Clone + Send + Sync + 'static {
     /// Bytes of memory that keeping it costs.
     fn size(&self) -> usize;
+
+    /// True for what counts as a frame where it is left out.
+    fn is_frame(&self) -> bool {
+        false
+    }
 }
 
 /// How much a hub remembers.

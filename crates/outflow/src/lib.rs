@@ -21,6 +21,7 @@ pub mod net;
 pub mod node;
 pub mod options;
 pub mod output;
+pub mod preflight;
 pub mod registry;
 pub mod relay;
 pub mod secret;

@@ -15,6 +15,7 @@ use outflow::graph::run::{Surroundings, WORDS, run};
 use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
 use outflow::net::dial::SystemResolver;
+use outflow::preflight::Report;
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
 use tokio::runtime::Runtime;
 
@@ -37,6 +38,12 @@ fn main() -> ExitCode {
         Ok(Command::Misconfigured(list)) => {
             complain(&mistakes::render_config(&list, Paint::for_stderr()));
             ExitCode::from(u8::try_from(WORDS).unwrap_or(2))
+        }
+        Ok(Command::Probe(probe)) => {
+            look(
+                probe.json,
+                move || async move { outflow::preflight::probe::probe(&probe, Arc::new(SystemResolver)).await },
+            )
         }
         Ok(Command::Serve(serve)) => {
             complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
@@ -72,7 +79,12 @@ fn start_serve(serve: cli::serve::Serve) -> ExitCode {
     let program = ProgramOptions { json: serve.json, logs: serve.logs, ..ProgramOptions::default() };
     let Some((runtime, console)) = runtime(&board, &program) else { return ExitCode::FAILURE };
     let (overrides, path) = (serve.overrides, serve.path);
+    let file = path.clone();
     let load: outflow::serve::Load = Arc::new(move || {
+        if let Some(file) = file.as_ref().filter(|file| std::fs::metadata(file).is_ok_and(|about| about.len() == 0)) {
+            // What a file looks like for a moment while it is written; to go on without any rule takes a restart.
+            return Err(vec![format!("{}: the file is empty", file.display())]);
+        }
         let loaded = config::read(&overrides, &config::world::System);
         let loaded = loaded.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         Ok(loaded.config)
@@ -97,6 +109,22 @@ fn runtime(board: &Arc<Board>, program: &ProgramOptions) -> Option<(Runtime, Con
             None
         }
     }
+}
+
+/// Runs a look before the show, prints what it found, and says by the exit code whether something fails.
+fn look<F: Future<Output = Report>>(json: bool, looking: impl FnOnce() -> F) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("outflow: the system gives no events: {error}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let report = runtime.block_on(async { looking().await });
+    let text = if json { report.json() } else { cli::table(&report) };
+    runtime.shutdown_background();
+    let _ = print(&text);
+    ExitCode::from(u8::try_from(report.exit_code()).unwrap_or(1))
 }
 
 fn end(runtime: Runtime, console: Console, code: i32) -> ExitCode {

@@ -3,6 +3,7 @@
 pub mod classify;
 pub mod continuity;
 pub mod metadata;
+pub mod meter;
 pub mod pace;
 pub mod raw;
 pub mod timeline;

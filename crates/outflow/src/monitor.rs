@@ -1,11 +1,17 @@
 //! Everything that can be observed, declared once as data: the only source of logs, `-json`, status lines and metrics.
 
 pub mod board;
+pub mod delay;
+pub mod input;
 pub mod json;
 pub mod log;
+pub mod stability;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::error::Ended;
 
@@ -39,6 +45,11 @@ pub enum State {
 }
 
 impl State {
+    /// True where it is connected, and has figures of its connection.
+    pub fn sends(self) -> bool {
+        matches!(self, State::Live | State::Stalled | State::Draining)
+    }
+
     /// The stable name, as in `-json`.
     pub fn name(self) -> &'static str {
         match self {
@@ -164,15 +175,85 @@ pub struct OutputStats {
     pub skips: AtomicU64,
     /// Packets left out by skips.
     pub skipped_packets: AtomicU64,
+    /// Video frames among them.
+    pub skipped_frames: AtomicU64,
+    /// Groups of pictures that lack something because of skips.
+    pub skipped_groups: AtomicU64,
     /// Connections right now (players of a listening output; 0 or 1 for a push).
     pub connections: AtomicU64,
     /// Age of the oldest packet not yet sent, in milliseconds, of the worst connection at its last step.
     pub lag_millis: AtomicU64,
     /// Attempts to connect so far.
     pub attempts: AtomicU64,
+    /// Attempts that came so far that media left.
+    pub connects: AtomicU64,
+    /// When the last byte was handed to the kernel, by [`millis`]; 0 if none was.
+    pub last_byte: AtomicU64,
+    /// Bytes that the kernel has and has not sent yet, all connections together.
+    pub unsent: AtomicU64,
+    /// Bytes that were sent and are not acknowledged.
+    pub unacked: AtomicU64,
+    /// The round-trip time in microseconds, of the connection that was looked at last; 0 where it is not known.
+    pub rtt_micros: AtomicU64,
+    /// Segments that TCP sent again.
+    pub retransmits: AtomicU64,
+    /// Connections whose other host takes nothing more: its program does not read.
+    pub windows_closed: AtomicU64,
+    /// For how long the acknowledgement of a frame is waited for, in milliseconds.
+    pub waiting_millis: AtomicU64,
+    /// From a frame's arrival to its acknowledgement by the destination's host, without the output's `delay`.
+    pub delays: Mutex<delay::Delays>,
+    /// The share of the time in which it was sending without a skip.
+    pub stability: Mutex<stability::Stability>,
+}
+
+/// Milliseconds from the first call in this program to `now`, and one: for instants in counters, where 0 is never.
+pub fn millis(now: Instant) -> u64 {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    let begin = *BEGIN.get_or_init(|| now);
+    u64::try_from(now.saturating_duration_since(begin).as_millis()).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 impl OutputStats {
+    /// Counts a skip.
+    pub fn skipped(&self, packets: u64, frames: u64, groups: u64) {
+        Self::add(&self.skips, 1);
+        Self::add(&self.skipped_packets, packets);
+        Self::add(&self.skipped_frames, frames);
+        Self::add(&self.skipped_groups, groups);
+    }
+
+    /// Notes that a byte left.
+    pub fn left(&self, now: Instant) {
+        self.last_byte.store(millis(now), Ordering::Relaxed);
+    }
+
+    /// How long ago the last byte left; `None` if none did.
+    pub fn last_byte_age(&self, now: Instant) -> Option<Duration> {
+        let last = Self::get(&self.last_byte);
+        (last > 0).then(|| Duration::from_millis(millis(now).saturating_sub(last)))
+    }
+
+    /// The round-trip time, where the system tells it.
+    pub fn rtt(&self) -> Option<Duration> {
+        let micros = Self::get(&self.rtt_micros);
+        (micros > 0).then(|| Duration::from_micros(micros))
+    }
+
+    /// Times that it was connected again, after the first.
+    pub fn reconnects(&self) -> u64 {
+        Self::get(&self.connects).saturating_sub(1)
+    }
+
+    /// Delays to the destination over the last minute. What is still on its way counts as the longest, if it is.
+    pub fn delay(&self, now: Instant) -> Option<delay::Quantiles> {
+        let waiting = Self::get(&self.waiting_millis);
+        match self.delays.lock().quantiles(now) {
+            Some(found) => Some(delay::Quantiles { p99: found.p99.max(waiting), ..found }),
+            None => (waiting > 0).then_some(delay::Quantiles { p50: waiting, p95: waiting, p99: waiting }),
+        }
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);
@@ -199,11 +280,14 @@ pub struct InputStats {
     pub time_jumps: AtomicU64,
     /// Times a source started.
     pub starts: AtomicU64,
+    /// Codecs, sizes, and how regularly it comes.
+    pub media: Mutex<input::InputMedia>,
 }
 
 impl InputStats {
     /// Counts a packet that came in.
     pub fn count(&self, packet: &crate::media::Packet) {
+        self.media.lock().count(packet);
         self.bytes.fetch_add(packet.body.len() as u64, Ordering::Relaxed);
         self.packets.fetch_add(1, Ordering::Relaxed);
         if packet.kind == crate::media::Kind::Video && !packet.flags.header {

@@ -7,6 +7,8 @@ pub mod exchange;
 pub mod http_client;
 pub mod http_server;
 pub mod pump;
+pub mod survey;
+pub mod tcp_info;
 pub mod tls;
 
 use std::fmt;

@@ -324,6 +324,7 @@ impl Supervisor {
             env: self.job.env.clone(),
         };
         let mut running = Guarded::new(|| sink.run(job));
+        let mut connected = false;
         let mut look = interval(self.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -349,6 +350,9 @@ impl Supervisor {
                 }
             };
             while let Some(state) = progress.take() {
+                if state == State::Live && !std::mem::replace(&mut connected, true) {
+                    OutputStats::add(&self.job.stats.connects, 1);
+                }
                 let _ = self.on(Event::Progress(state));
             }
             if let Some(ended) = ended {

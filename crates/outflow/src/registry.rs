@@ -172,7 +172,7 @@ pub struct PublishSlot {
     pub stats: Arc<InputStats>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
-    /// Whether a publisher that comes takes the place of one that is alive; else only of one that is silent.
+    /// Whether a publisher takes the place of one that has been silent for a second; else it has to be silent for three.
     pub takeover: AtomicBool,
 }
 

@@ -4,6 +4,7 @@ mod apply;
 mod core;
 mod gate;
 mod hooked;
+pub mod measure;
 mod outputs;
 mod plan;
 mod rates;
@@ -83,7 +84,7 @@ pub enum Fault {
 
 /// A key in a request: as it is, or the name of a secret of the configuration.
 #[derive(Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum KeyText {
     /// The key itself.
     Literal(String),
@@ -165,6 +166,8 @@ pub struct Around {
     pub runtime: Handle,
     /// Asks and tells the outside.
     pub hooks: Caller,
+    /// Connections at once that the system has descriptors for.
+    pub most_connections: usize,
 }
 
 /// The relay. Cheap to share; every method may be called from any thread; those that change

@@ -32,6 +32,8 @@ pub const CONFIG: i32 = 2;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often the files of the certificate are.
+const CERTIFICATE: Duration = Duration::from_secs(5);
 /// Who speaks in events of the whole.
 const WHO: &str = "serve";
 
@@ -70,13 +72,17 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         seen.on(&event);
         out(event);
     }));
-    system::raise_descriptors(&events);
+    let descriptors = system::raise_descriptors(&events);
+    // Before anything of it can be seen: whoever sees it up may signal it.
+    let Some(signals) = Signals::new() else { return FAILED };
     // Many files on some systems: read now, not when an output of a pattern is made while media runs.
     let _ = crate::net::tls::client_config(None);
     let env = Env::new(around.resolver.clone(), events.clone());
     let runtime = Handle::current();
     let hooks = Caller::new(around.resolver.clone(), None, events.clone(), runtime.clone());
-    let around = Around { env: env.clone(), events: events.clone(), board, runtime, hooks };
+    // Some are left for outputs, files and the API.
+    let most_connections = descriptors.and_then(|count| usize::try_from(count / 4 * 3).ok()).unwrap_or(usize::MAX);
+    let around = Around { env: env.clone(), events: events.clone(), board, runtime, hooks, most_connections };
     let failed = |text: String| {
         let reason = Ended::new(Origin::Config, Retry::Never, Reason::File, text);
         events(Event::Failure { who: WHO.into(), reason });
@@ -100,7 +106,9 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
         return CONFIG;
     }
     let (api_end, stop) = stopper();
-    let api = match server.api.take().map(|api| api.start(server.parts(feed, &serve), stop)).transpose() {
+    let reload = server.reload(&serve);
+    let parts = Parts { relay: server.relay.clone(), feed, reload: reload.clone() };
+    let api = match server.api.take().map(|api| api.start(parts, stop)).transpose() {
         Ok(api) => api,
         Err(ended) => {
             events(Event::Failure { who: WHO.into(), reason: ended });
@@ -110,7 +118,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     if let Some(api) = &api {
         events(Event::Listening { address: api.address, serves: "API".into() });
     }
-    let code = server.run(serve).await;
+    let code = server.run(serve.look, reload, signals).await;
     // It tells of the end to its end.
     api_end.stop();
     if let Some(mut api) = api {
@@ -164,12 +172,7 @@ impl Server {
         Ok(Self { relay, ports, api, identity, events: events.clone() })
     }
 
-    /// What the API is made of.
-    fn parts(&self, feed: Arc<Feed>, serve: &Serve) -> Parts {
-        Parts { relay: self.relay.clone(), feed, reload: self.reload(serve) }
-    }
-
-    /// Reads the file and puts it in force; one at a time. It may wait for a disk: not to be called where media runs.
+    /// Reads the file and puts it in force; one at a time, whoever asks for it, or an older file could be the last. It may wait for a disk: not to be called where media runs.
     fn reload(&self, serve: &Serve) -> http::Reload {
         let (relay, load, identity) = (self.relay.clone(), serve.load.clone(), self.identity.clone());
         let (events, one) = (self.events.clone(), Mutex::new(()));
@@ -179,32 +182,54 @@ impl Server {
         })
     }
 
-    async fn run(self, serve: Serve) -> i32 {
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-        else {
-            return FAILED;
-        };
-        let reload = self.reload(&serve);
-        if let Some(look) = serve.look {
+    async fn run(self, look: Option<Look>, reload: http::Reload, mut signals: Signals) -> i32 {
+        if let Some(look) = look {
             tokio::spawn(watch(look, reload.clone()));
         }
-        let _watchdog = system::ready(&self.events);
+        if let Some(identity) = self.identity.clone() {
+            tokio::spawn(watch_certificate(identity, self.events.clone()));
+        }
+        let systemd = system::Systemd::ready(&self.events);
         loop {
             tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = hangup.recv() => {
+                _ = signals.interrupt.recv() => break,
+                _ = signals.terminate.recv() => break,
+                _ = signals.hangup.recv() => {
                     let reload = reload.clone();
                     tokio::task::spawn_blocking(move || reload());
                 }
             }
         }
-        system::stopping();
+        systemd.stopping();
         self.ports.iter().for_each(Port::close);
         tokio::select! {
             () = self.relay.drain() => OK,
-            () = second(&mut interrupt, &mut terminate) => OK,
+            () = signals.second() => OK,
+        }
+    }
+}
+
+/// Tells of a certificate that was renewed, and of one that can't be used: the old one stays, and will run out.
+async fn watch_certificate(identity: Arc<Identity>, events: monitor::Sink) {
+    let mut ticks = tokio::time::interval(CERTIFICATE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        let files = identity.clone();
+        let Ok(Some(looked)) = tokio::task::spawn_blocking(move || files.look()).await else { continue };
+        let who = WHO.to_owned();
+        match looked {
+            Ok(()) => {
+                told = None;
+                events(Event::Note { who, text: "the certificate was renewed".into() });
+            }
+            Err(problem) if told.as_ref() != Some(&problem) => {
+                let text = format!("the new certificate can't be used, so the old one stays: {problem}");
+                events(Event::Warning { who, text });
+                told = Some(problem);
+            }
+            Err(_) => {}
         }
     }
 }
@@ -216,14 +241,20 @@ async fn watch(look: Look, reload: http::Reload) {
         tokio::task::spawn_blocking(move || look())
     };
     let mut seen = read().await.ok().flatten();
+    // A change counts once two looks agree: until then the file may be half written.
+    let mut fresh = None;
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // A file that is away for a moment is being written.
+        // A file that is away or empty for a moment is being written.
         let Ok(Some(now)) = read().await else { continue };
-        if seen.as_ref() != Some(&now) {
-            seen = Some(now);
+        if now.is_empty() || seen.as_ref() == Some(&now) {
+            fresh = None;
+        } else if fresh.as_ref() != Some(&now) {
+            fresh = Some(now);
+        } else {
+            seen = fresh.take();
             let reload = reload.clone();
             let _ = tokio::task::spawn_blocking(move || reload()).await;
         }
@@ -237,12 +268,9 @@ fn reload(
     identity: Option<&Identity>,
     events: &monitor::Sink,
 ) -> Result<Applied, Vec<String>> {
-    let mut applied = load().and_then(|config| relay.apply(config));
-    if let (Ok(_), Some(identity)) = (&applied, identity)
-        && let Err(text) = identity.reload()
-    {
-        applied = Err(vec![format!("the old certificate stays: {text}")]);
-    }
+    // The certificate first: with one that is wrong nothing else changes either.
+    let renewed = || identity.map_or(Ok(()), Identity::reload).map_err(|text| vec![text]);
+    let applied = load().and_then(|config| renewed().and_then(|()| relay.apply(config)));
     match &applied {
         Ok(applied) => {
             let restart = match applied.needs_restart.as_slice() {
@@ -268,10 +296,27 @@ fn reload(
     applied
 }
 
-/// Returns at the next signal to end.
-async fn second(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that it takes.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Option<Self> {
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+            hangup: signal(SignalKind::hangup()).ok()?,
+        })
+    }
+
+    /// Returns at the next signal to end.
+    async fn second(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -215,6 +215,7 @@ impl Writer {
 impl Intake for Writer {
     fn start(&self, info: StreamInfo) {
         let mut inner = self.inner.lock();
+        self.stats.media.lock().restart();
         inner.timeline.start(info.audio, info.video, info.realtime);
         inner.info = info;
         inner.wants_key = info.video != Some(false);

@@ -50,6 +50,10 @@ impl Item for Shared {
     fn size(&self) -> usize {
         self.packet.body.len() + 256
     }
+
+    fn is_frame(&self) -> bool {
+        self.packet.kind == Kind::Video && !self.packet.flags.header
+    }
 }
 
 impl Message {

@@ -55,7 +55,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("http",     &["config", "relay", "registry", "stream", "wire", "listen", "net", "leaves"]),
     // The only module that knows every kind.
     ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "filter", "encode", "output", "input", "leaves"]),
-    ("cli",      &["graph", "config", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),
+    // Looking before going live: it knows what can be looked at.
+    ("preflight", &["graph", "config", "relay", "hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "encode", "output", "input", "leaves"]),
+    ("cli",      &["graph", "preflight", "config", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),
     // Runs `serve`: everything that it is made of.
     ("serve",    &["config", "hooks", "relay", "http", "registry", "listen", "env", "net", "leaves"]),
     // The crate's root and the program may name everything.

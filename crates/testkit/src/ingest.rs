@@ -261,13 +261,28 @@ impl Server {
             let tls = self.setup.tls.clone();
             let outgoing = self.outgoing.subscribe();
             connections.spawn(async move {
+                let mut leaving = Leaving { state: state.clone(), index, end: None };
                 let end = serve::connection(stream, tls, behaviour, index, &state, orders, outgoing).await;
-                state.update(|state| {
-                    state.open -= 1;
-                    state.sessions[index].end = Some(end);
-                });
+                leaving.end = Some(end);
             });
         }
+    }
+}
+
+/// Notes the end of a connection, also where its task panics: `rml_rtmp` does on some bytes that are no RTMP.
+struct Leaving {
+    state: Watched<State>,
+    index: usize,
+    end: Option<String>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let end = self.end.take().unwrap_or_else(|| "given up".into());
+        self.state.update(|state| {
+            state.open -= 1;
+            state.sessions[self.index].end = Some(end);
+        });
     }
 }
 

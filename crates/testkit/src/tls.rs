@@ -46,9 +46,22 @@ impl Authority {
 
     /// A certificate for these names or addresses, as `localhost`.
     pub fn identity(&self, names: &[&str]) -> Identity {
+        self.issue(names, |_| {})
+    }
+
+    /// The same, expired for years.
+    pub fn expired(&self, names: &[&str]) -> Identity {
+        self.issue(names, |params| {
+            params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        })
+    }
+
+    fn issue(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(names).expect("legal names");
+        let mut params = CertificateParams::new(names).expect("legal names");
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("signs");
         let chain = vec![certificate.der().clone(), self.certificate()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a PKCS #8 key");

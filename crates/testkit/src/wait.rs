@@ -1,6 +1,6 @@
 //! Shared state that tests wait on: every change wakes the waiters, and a deadline says what was awaited.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -43,7 +43,8 @@ impl<T> Watched<T> {
 
     /// Changes the value and wakes the waiters.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        let result = change(&mut self.inner.value.lock().expect("a test panicked while it held the state"));
+        // Also after a panic that happened under the lock: this is called while such a panic unwinds.
+        let result = change(&mut self.inner.value.lock().unwrap_or_else(PoisonError::into_inner));
         self.inner.changed.notify_waiters();
         result
     }

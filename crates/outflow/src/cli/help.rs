@@ -10,7 +10,7 @@ use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, Type, known, value};
 
 /// The topics that are no names.
-const TOPICS: &[&str] = &["sources", "filters", "outputs", "options", "serve"];
+pub(super) const TOPICS: &[&str] = &["sources", "filters", "outputs", "options", "serve", "probe"];
 
 /// What `outflow` says without words.
 pub(super) const USAGE: &str = "\
@@ -45,7 +45,11 @@ pub(super) fn help(registries: &Registries, words: &[String]) -> Result<String, 
         "outputs" | "sinks" => return Ok(list_of(&sections, "output")),
         "options" => return Ok(program_options() + &every_word()),
         "serve" => return Ok(super::serve::help()),
-        _ => {}
+        name => {
+            if let Some(command) = super::looking::find(name) {
+                return Ok(super::looking::help(command));
+            }
+        }
     }
     let wanted = words.first().filter(|_| words.len() == 2).map(String::as_str);
     let plain = topic.strip_prefix("c=").unwrap_or(topic);
@@ -96,8 +100,12 @@ fn sections(registries: &Registries) -> Vec<Section> {
 fn overview(registries: &Registries) -> String {
     let sections = sections(registries);
     let mut text = format!("{USAGE}\n");
+    text.push_str("Usage: outflow [OPTIONS] WORD...\n       outflow serve [--config FILE]\n");
+    for command in super::looking::COMMANDS {
+        let _ = writeln!(text, "       outflow {:<22} {}", format!("{} ...", command.name), command.summary);
+    }
     text.push_str(
-        "Usage: outflow [OPTIONS] WORD...\n       outflow serve [--config FILE]\n\n\
+        "\n\
          Words: a source (-i URL, src=URL, or a name), filters and encoders by name, outputs (-o URL, dst=URL).\n\
          Options follow their word after `:` (put :gpac: between a URL and its options): name=value, name, !name.\n\
          Each track goes to the next word that takes it, else to all outputs of its session; a new source after an\n\

@@ -17,8 +17,17 @@ pub struct Paint {
 impl Paint {
     /// Colours for standard error, if it is a terminal and nobody said `NO_COLOR`.
     pub fn for_stderr() -> Self {
+        Self::on(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+    }
+
+    /// The same for standard output.
+    pub fn for_stdout() -> Self {
+        Self::on(std::io::IsTerminal::is_terminal(&std::io::stdout()))
+    }
+
+    fn on(terminal: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { on: !plain && std::io::IsTerminal::is_terminal(&std::io::stderr()) }
+        Self { on: !plain && terminal }
     }
 
     fn wrap(self, code: &str, text: &str) -> String {

@@ -134,7 +134,7 @@ pub(super) fn serve(words: &[String], environment: &dyn Environment) -> Result<C
     if let Some(path) = typed.init {
         return first_file(&path, &typed.overrides);
     }
-    match config::read(&typed.overrides, &world) {
+    match config::read(&typed.overrides, &world).and_then(fitting) {
         Err(mistakes) => Ok(Command::Misconfigured(mistakes)),
         Ok(loaded) if typed.check => {
             let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
@@ -151,6 +151,17 @@ pub(super) fn serve(words: &[String], environment: &dyn Environment) -> Result<C
             json: typed.json,
             logs: typed.logs,
         }))),
+    }
+}
+
+/// Whether certificate and key belong together, which takes more than to read them.
+fn fitting(loaded: config::Loaded) -> Result<config::Loaded, Vec<Mistake>> {
+    let Some(tls) = &loaded.config.tls else { return Ok(loaded) };
+    match crate::net::tls::Identity::load(&tls.cert, &tls.key) {
+        Ok(_) => Ok(loaded),
+        Err(problem) => {
+            Err(vec![Mistake::named("tls", problem, "give the certificate and the key that belongs to it")])
+        }
     }
 }
 

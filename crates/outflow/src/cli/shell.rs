@@ -48,7 +48,7 @@ fn command(registries: &Registries) -> clap::Command {
             Takes::Maybe(value) => arg.value_name(value).num_args(0..=1).require_equals(true),
         });
     }
-    let topics = || clap::builder::PossibleValuesParser::new(["sources", "filters", "outputs", "options", "serve"]);
+    let topics = || clap::builder::PossibleValuesParser::new(super::help::TOPICS.iter().copied());
     let shells = clap::builder::PossibleValuesParser::new(SHELLS.iter().map(|(name, _)| *name));
     let mut serve = clap::Command::new("serve").about("the relay: many streams on one port").disable_help_flag(true);
     for flag in FLAGS {
@@ -59,6 +59,21 @@ fn command(registries: &Registries) -> clap::Command {
             "FILE" => arg.value_name("FILE").value_hint(ValueHint::FilePath),
             value => arg.value_name(value),
         });
+    }
+    for looking in super::looking::COMMANDS {
+        let mut sub = clap::Command::new(looking.name).about(looking.summary).disable_help_flag(true);
+        for flag in looking.flags {
+            let arg = Arg::new(flag.name).long(flag.name).help(flag.help);
+            sub = sub.arg(match flag.value {
+                "" => arg.action(ArgAction::SetTrue),
+                "FILE" => arg.value_name("FILE").value_hint(ValueHint::FilePath),
+                optional if optional.starts_with('[') => {
+                    arg.value_name(optional.trim_matches(['[', ']', '='])).num_args(0..=1).require_equals(true)
+                }
+                value => arg.value_name(value),
+            });
+        }
+        command = command.subcommand(sub);
     }
     command
         .disable_help_subcommand(true)

@@ -18,6 +18,12 @@ pub struct Destination {
     pub target: Target,
 }
 
+impl std::fmt::Debug for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Destination({})", self.shown())
+    }
+}
+
 impl Destination {
     pub(super) fn new(url: &RtmpUrl, target: Target) -> Result<Self, (&'static str, &'static str)> {
         if url.host() == Host::Any {
@@ -31,7 +37,7 @@ impl Destination {
     }
 
     /// Host and port, as errors show them.
-    pub(super) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 

@@ -87,7 +87,7 @@ pub(super) async fn open(
     }
 }
 
-async fn write(connection: &mut Connection, session: &mut ClientSession) -> io::Result<()> {
+pub(super) async fn write(connection: &mut Connection, session: &mut ClientSession) -> io::Result<()> {
     while session.has_output() {
         let bytes = session.take_output();
         if bytes.is_empty() {

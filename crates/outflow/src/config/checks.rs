@@ -196,16 +196,30 @@ fn goal_of(url: &str, key: Option<&str>, app: Option<&str>, name: Option<&str>) 
     Some(Goal { host, port: url.port_or_default(), app: target.app.to_string(), name: target.name.to_string() })
 }
 
-/// Two outputs of one stream to the same place.
+/// True for an output that leads to another place for each stream.
+fn templated(rule: &super::OutputRule) -> bool {
+    [Some(&rule.url), rule.key.as_ref()].into_iter().flatten().any(|text| text.expose().contains("${"))
+}
+
+/// Two outputs to the same place.
 fn duplicates(draft: &Draft, reader: &mut Reader<'_>) {
     let outputs = &draft.config.outputs;
     for (number, (rule, at)) in outputs.iter().zip(&draft.outputs).enumerate() {
         for (other, other_at) in outputs.iter().zip(&draft.outputs).take(number) {
-            let Some(id) = rule.stream.common(&other.stream) else { continue };
-            let (one, two) = (goal(rule, &id), goal(other, &id));
+            // Two streams to one place are as wrong as one twice: a server takes one publisher for each name.
+            let any = |pattern: &super::Pattern| pattern.common(pattern);
+            let (one, two) = match rule.stream.common(&other.stream) {
+                Some(id) => (goal(rule, &id), goal(other, &id)),
+                // What templates make of other names can't be known.
+                None if templated(rule) || templated(other) => continue,
+                None => (
+                    any(&rule.stream).and_then(|id| goal(rule, &id)),
+                    any(&other.stream).and_then(|id| goal(other, &id)),
+                ),
+            };
             if one.is_some() && one == two {
                 let line = reader.line_of(&other_at.url);
-                let problem = format!("`{}` in line {line} sends the same stream to the same place", other.name);
+                let problem = format!("`{}` in line {line} sends to the same place", other.name);
                 reader.wrong(&at.url, problem, "remove one of them, or give it another key");
                 break;
             }

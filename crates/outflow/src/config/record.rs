@@ -244,7 +244,7 @@ pub const STREAM: Section = section(
             "publish_conflict",
             Shape::Choice(&["takeover", "refuse"]),
             "takeover",
-            "what a second publisher meets: it takes the stream over, or is refused",
+            "what a second publisher meets: the name of one that has been silent for 1 s (refuse: 3 s), else it is refused",
         ),
         field(
             "missing",

@@ -31,6 +31,9 @@ pub const WORDS: i32 = 2;
 /// A source that has sent nothing for so long counts as gone, though it is connected.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// How often it is noted how outputs do.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How long inputs are given to end.
 const INPUTS_STOP: Duration = Duration::from_secs(2);
 
@@ -63,7 +66,19 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
     });
     let env = Env::new(around.resolver.clone(), events.clone());
     match Running::start(&graph, program, &around.board, &events, &env).await {
-        Ok(running) => running.finish(program, &failures, &events).await,
+        Ok(running) => {
+            let looking = async {
+                let mut looks = tokio::time::interval(LOOK);
+                loop {
+                    looks.tick().await;
+                    around.board.look();
+                }
+            };
+            tokio::select! {
+                code = running.finish(program, &failures, &events) => code,
+                code = looking => code,
+            }
+        }
         Err(()) => FAILED,
     }
 }

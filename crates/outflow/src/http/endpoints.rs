@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::problem::Problem;
-use super::{State, body, live, openapi, session};
+use super::{State, body, live, metrics, openapi, session};
 use crate::relay::{Command, NewOutput, OutputPatch};
 
 /// What an answer or a body holds.
@@ -24,6 +24,7 @@ pub(super) enum Shape {
     Events,
     Media,
     Description,
+    Metrics,
 }
 
 /// One method of one path.
@@ -57,7 +58,7 @@ macro_rules! running {
     };
 }
 
-use Shape::{Description, Events, List, Media, Nothing, One};
+use Shape::{Description, Events, List, Media, Metrics, Nothing, One};
 
 #[rustfmt::skip]
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -105,6 +106,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         takes: Nothing, status: 200, gives: One("Applied"), faults: &[422, 500], run: running!(call => reload(call).await) },
     Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends.",
         takes: Nothing, status: 200, gives: Events, faults: &[429], run: running!(call => events(&call)) },
+    Endpoint { method: "GET", path: "/metrics", summary: "Figures of streams and outputs in Prometheus' text format.",
+        takes: Nothing, status: 200, gives: Metrics, faults: &[], run: running!(call => Ok(figures(&call))) },
     Endpoint { method: "GET", path: "/live/{app}/{name}.flv", summary: "Plays a stream as FLV, until it ends. Takes the stream's `?token=`, not the API's.",
         takes: Nothing, status: 200, gives: Media, faults: &[404, 429], run: running!(call => live::play(call).await) },
     Endpoint { method: "GET", path: "/v1/session", summary: "Whether a browser has to log in, and has. Needs no token.",
@@ -231,6 +234,14 @@ async fn reload(call: Call) -> Result<Response, Problem> {
 fn events(call: &Call) -> Result<Response, Problem> {
     let last = call.parts.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
     call.state.feed.answer(last, call.state.stop.clone())
+}
+
+fn figures(call: &Call) -> Response {
+    let (streams, outputs) = call.state.relay.figures();
+    let text = metrics::text(&streams, &outputs, call.state.begin.elapsed());
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
+    response
 }
 
 fn described() -> Response {

@@ -97,7 +97,7 @@ fn schema(shape: Shape) -> Option<Value> {
         Shape::One(name) => Some(reference(name)),
         Shape::List(name) => Some(json!({ "type": "array", "items": reference(name) })),
         Shape::Description => Some(json!({ "type": "object" })),
-        Shape::Nothing | Shape::Events | Shape::Media => None,
+        Shape::Nothing | Shape::Events | Shape::Media | Shape::Metrics => None,
     }
 }
 
@@ -106,6 +106,10 @@ fn answer(endpoint: &Endpoint) -> Value {
         let text = "`id`, `event` and one line of JSON as `data`: the objects of `-json`. `lost` tells how many a slow \
                     reader missed.";
         return json!({ "description": text, "content": { "text/event-stream": { "schema": { "type": "string" } } } });
+    }
+    if endpoint.gives == Shape::Metrics {
+        let text = "Prometheus' text format 0.0.4; the names stand in docs/metrics.md.";
+        return json!({ "description": text, "content": { "text/plain": { "schema": { "type": "string" } } } });
     }
     if endpoint.gives == Shape::Media {
         let content = json!({ "video/x-flv": { "schema": { "type": "string", "format": "binary" } } });

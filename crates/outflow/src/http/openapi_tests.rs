@@ -8,7 +8,10 @@ use super::*;
 use crate::http::problem::Problem;
 use crate::http::schema::STATES;
 use crate::http::session::{Login, SessionView};
-use crate::relay::view::{Applied, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StreamView};
+use crate::relay::view::{
+    Applied, AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StabilityView,
+    StreamView, VideoView,
+};
 use crate::relay::{NewOutput, OutputPatch};
 
 fn fields(name: &str) -> Vec<&'static str> {
@@ -67,6 +70,14 @@ fn every_field_of_every_view_is_described() {
     is_written("Applied", &Applied::default());
     let reason = ReasonView { code: "connect", text: text(), origin: "network" };
     is_written("Reason", &reason);
+    let video = VideoView { codec: text(), width: Some(1), height: Some(1), keyframe_interval_ms: Some(1) };
+    is_written("Video", &video);
+    let audio = AudioView { codec: text(), sample_rate: Some(1), channels: Some(1) };
+    is_written("Audio", &audio);
+    let delay = DelayView { p50: 1, p95: 1, p99: 1, window_closed: true };
+    is_written("Delay", &delay);
+    let stability = StabilityView { minute: Some(0.5), hour: Some(0.5), watched_s: 1 };
+    is_written("Stability", &stability);
     is_written(
         "Stream",
         &StreamView {
@@ -81,6 +92,11 @@ fn every_field_of_every_view_is_described() {
             keyframes: 1,
             players: 1,
             outputs: vec![],
+            video: Some(video),
+            audio: Some(audio),
+            jitter_ms: Some(1.5),
+            av_offset_ms: Some(-1.5),
+            gaps: 1,
         },
     );
     is_written(
@@ -101,6 +117,16 @@ fn every_field_of_every_view_is_described() {
             fps: 1.5,
             lag_ms: 1,
             skips: 1,
+            skipped_frames: 1,
+            skipped_groups: 1,
+            reconnects: 1,
+            last_byte_age_ms: Some(1),
+            delay_ms: Some(delay),
+            rtt_ms: Some(1.5),
+            unsent_bytes: 1,
+            unacked_bytes: 1,
+            retransmits: 1,
+            stability,
             origin: "file",
             groups: vec![],
             auto_start: true,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Item;
-use super::ring::Ring;
+use super::ring::{Counts, Ring};
 
 /// Where a new reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Cursor {
     begun: bool,
     /// Arrival of the last item read: what is left out begins there.
     last_read: Option<Instant>,
+    /// What had been read with it.
+    counts: Counts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,10 @@ enum Place {
 pub struct Skip {
     /// Items left out.
     pub items: u64,
+    /// Frames among them.
+    pub frames: u64,
+    /// Groups of pictures that it lacks, wholly or their rest.
+    pub groups: u64,
     /// The time they took to arrive.
     pub span: Duration,
 }
@@ -80,6 +86,7 @@ impl Cursor {
             excused: Duration::ZERO,
             begun: false,
             last_read: None,
+            counts: Counts::default(),
         }
     }
 
@@ -92,6 +99,11 @@ impl Cursor {
     /// A reader with the limits of this one, of another hub: it begins like one of [`Cursor::since`].
     pub fn elsewhere(&self, mark: u64) -> Self {
         Self::since(mark, self.max_lag, self.delay)
+    }
+
+    /// How far behind the live edge it reads on purpose.
+    pub fn delay(&self) -> Duration {
+        self.delay
     }
 
     /// True once it has begun to read.
@@ -166,6 +178,7 @@ impl Cursor {
             }
             out.push(slot.item.clone());
             self.last_read = Some(slot.arrival);
+            self.counts = slot.counts;
             bytes += size;
             count += 1;
             seq += 1;
@@ -186,8 +199,15 @@ impl Cursor {
         self.begun = true;
         read.restart = Some(headers);
         if let Some((left, since)) = self.left_at.take() {
-            let arrival = ring.slot(seq).map_or(now, |slot| slot.arrival);
-            read.skip = Some(Skip { items: seq.saturating_sub(left), span: arrival.saturating_duration_since(since) });
+            let (arrival, upto) = ring.slot(seq).map_or((now, self.counts), |slot| (slot.arrival, slot.counts));
+            let first = ring.slot(seq).map_or(0, |slot| u64::from(slot.item.is_frame()));
+            read.skip = Some(Skip {
+                items: seq.saturating_sub(left),
+                // Without the entry point itself, which is read.
+                frames: upto.frames.saturating_sub(first + self.counts.frames),
+                groups: upto.entries.saturating_sub(self.counts.entries),
+                span: arrival.saturating_duration_since(since),
+            });
         }
     }
 

@@ -9,6 +9,15 @@ use super::{Item, Keep};
 pub(super) struct Slot<T> {
     pub(super) item: T,
     pub(super) arrival: Instant,
+    /// What had come with it, since the start.
+    pub(super) counts: Counts,
+}
+
+/// Frames and entry points, counted since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    pub(super) frames: u64,
+    pub(super) entries: u64,
 }
 
 pub(super) struct Entry<T> {
@@ -37,6 +46,7 @@ pub(super) struct Ring<T> {
     pub(super) ended: bool,
     /// Ended for good: who has not begun will never begin.
     pub(super) finished: bool,
+    counts: Counts,
 }
 
 impl<T: Item> Ring<T> {
@@ -49,6 +59,7 @@ impl<T: Item> Ring<T> {
             keep,
             ended: false,
             finished: false,
+            counts: Counts::default(),
         }
     }
 
@@ -61,11 +72,13 @@ impl<T: Item> Ring<T> {
     }
 
     pub(super) fn push(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
+        self.counts.frames += u64::from(item.is_frame());
+        self.counts.entries += u64::from(entry.is_some());
         if let Some(headers) = entry {
             self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), closed: None, headers });
         }
         self.bytes += item.size();
-        self.slots.push_back(Slot { item, arrival });
+        self.slots.push_back(Slot { item, arrival, counts: self.counts });
         self.trim(arrival);
     }
 

@@ -220,3 +220,34 @@ fn a_delayed_reader_begins_with_a_source_that_has_ended_meanwhile_and_nobody_els
     let mut late = Cursor::new(Start::Group, seconds(4), delay);
     assert!(read(&hub, &mut late, clock.at(1_260)).0.is_empty());
 }
+
+#[test]
+fn a_skip_counts_frames_and_groups() {
+    #[derive(Clone)]
+    struct Frame(bool);
+    impl Item for Frame {
+        fn size(&self) -> usize {
+            1
+        }
+        fn is_frame(&self) -> bool {
+            self.0
+        }
+    }
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = super::hub(small(10_000));
+    let mut cursor = Cursor::new(Start::Group, Duration::from_millis(100), Duration::ZERO);
+    let mut out = Vec::new();
+    // Every second item is a frame; groups of ten; the reader stops in the middle of the second.
+    let mut publish = |numbers: std::ops::Range<u64>| {
+        for n in numbers {
+            let entry = (n % 10 == 0).then(|| Arc::from(vec![]));
+            publisher.publish(Frame(n % 2 == 0), clock.at(n * 10), entry);
+        }
+    };
+    publish(0..15);
+    let read = hub.read(&mut cursor, clock.at(150), 15, 100, &mut out);
+    assert!(read.skip.is_none());
+    publish(15..41);
+    let skip = hub.read(&mut cursor, clock.at(400), 100, 100, &mut out).skip.unwrap();
+    assert_eq!((skip.items, skip.frames, skip.groups), (25, 12, 3));
+}

@@ -22,6 +22,9 @@ use crate::stop::{Stop, stopper};
 
 /// A publisher that has been silent for this long may be replaced: its connection is probably dead.
 const HALF_DEAD: Duration = Duration::from_secs(3);
+/// The same where a returning encoder is to wait no longer than it must. Not at once: whoever sends is alive, and what comes
+/// in its place may be its own stream, brought back by a server that passes no marks on.
+const QUIET: Duration = Duration::from_secs(1);
 /// A silent publisher is asked for a sign of life after this long ...
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// ... and let go after this long. Encoders pause; connections that answer pings are not silent.
@@ -99,7 +102,8 @@ impl Drop for Seat {
 fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
     let mut current = slot.current.lock();
     if let Some(other) = current.as_ref() {
-        if !slot.takeover.load(Ordering::Relaxed) && other.heard.lock().elapsed() < HALF_DEAD {
+        let patience = if slot.takeover.load(Ordering::Relaxed) { QUIET } else { HALF_DEAD };
+        if other.heard.lock().elapsed() < patience {
             (slot.events)(Event::Warning {
                 who: slot.input.clone(),
                 text: format!(

@@ -114,6 +114,16 @@ impl Board {
         self.view.lock().inputs.retain(|known| known.name != name);
     }
 
+    /// Notes how every output does; to be called each second by whoever runs them.
+    pub fn look(&self) {
+        for output in &self.view.lock().outputs {
+            // While it waits for its input, or was told to end, there is nothing that it should send.
+            let idle = matches!(output.state, State::Idle | State::WaitingInput | State::Draining | State::Stopped);
+            let skips = OutputStats::get(&output.stats.skips);
+            output.stats.stability.lock().look(!idle, output.state == State::Live, skips);
+        }
+    }
+
     /// Takes an event over.
     pub fn on(&self, event: &Event) {
         let now = Instant::now();

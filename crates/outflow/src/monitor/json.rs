@@ -1,6 +1,6 @@
 //! Events and figures as JSON lines, for programs that watch this one. Field names are stable.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -71,8 +71,35 @@ pub fn parts(event: &Event) -> (&'static str, Value) {
     }
 }
 
+fn stability(stats: &OutputStats) -> Value {
+    let shares = stats.stability.lock().shares();
+    json!({ "minute": shares.minute, "hour": shares.hour, "watched_s": shares.watched })
+}
+
+/// The picture and the sound, and how regularly they come.
+fn media(stats: &InputStats) -> Value {
+    let media = stats.media.lock();
+    json!({
+        "video": media.video.as_ref().map(|video| json!({
+            "codec": video.codec,
+            "width": video.size.map(|(width, _)| width),
+            "height": video.size.map(|(_, height)| height),
+            "keyframe_interval_ms": video.keyframe_interval,
+        })),
+        "audio": media.audio.as_ref().map(|audio| json!({
+            "codec": audio.codec,
+            "sample_rate": audio.sample_rate,
+            "channels": audio.channels,
+        })),
+        "jitter_ms": media.jitter(),
+        "av_offset_ms": media.av_offset(),
+        "gaps": media.gaps,
+    })
+}
+
 /// Every counter, once a second and at the end.
 pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
+    let now = Instant::now();
     let outputs: Vec<Value> = view
         .outputs
         .iter()
@@ -91,6 +118,21 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                 "skipped_packets": OutputStats::get(&stats.skipped_packets),
                 "connections": OutputStats::get(&stats.connections),
                 "lag_millis": OutputStats::get(&stats.lag_millis),
+                "skipped_frames": OutputStats::get(&stats.skipped_frames),
+                "skipped_groups": OutputStats::get(&stats.skipped_groups),
+                "reconnects": stats.reconnects(),
+                "last_byte_age_ms": stats.last_byte_age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+                "delay_ms": stats.delay(now).filter(|_| output.state.sends()).map(|delay| json!({
+                    "p50": delay.p50,
+                    "p95": delay.p95,
+                    "p99": delay.p99,
+                    "window_closed": OutputStats::get(&stats.windows_closed) > 0,
+                })),
+                "rtt_ms": stats.rtt().filter(|_| output.state.sends()).map(|rtt| (rtt.as_secs_f64() * 1e5).round() / 100.0),
+                "unsent_bytes": OutputStats::get(&stats.unsent),
+                "unacked_bytes": OutputStats::get(&stats.unacked),
+                "retransmits": OutputStats::get(&stats.retransmits),
+                "stability": stability(stats),
             })
         })
         .collect();
@@ -109,6 +151,7 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                 "keyframes": OutputStats::get(&stats.keyframes),
                 "time_jumps": OutputStats::get(&stats.time_jumps),
                 "starts": OutputStats::get(&stats.starts),
+                "media": media(stats),
             })
         })
         .collect();

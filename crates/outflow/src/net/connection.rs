@@ -31,6 +31,24 @@ impl Connection {
         matches!(self, Connection::Tls(_))
     }
 
+    /// True while TLS has bytes that the kernel has not taken yet.
+    pub fn holds_back(&self) -> bool {
+        match self {
+            Connection::Plain(_) => false,
+            Connection::Tls(tls) => tls.get_ref().1.wants_write(),
+        }
+    }
+
+    /// The version of TLS that was agreed upon, as `TLS 1.3`; `None` for plain TCP.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        let Connection::Tls(tls) = self else { return None };
+        Some(match tls.get_ref().1.protocol_version()? {
+            rustls::ProtocolVersion::TLSv1_2 => "TLS 1.2",
+            rustls::ProtocolVersion::TLSv1_3 => "TLS 1.3",
+            _ => "TLS",
+        })
+    }
+
     /// The address of the other side.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp().peer_addr()

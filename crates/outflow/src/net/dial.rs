@@ -254,7 +254,8 @@ fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     }
 }
 
-async fn connect_one(address: SocketAddr, options: &DialOptions) -> io::Result<TcpStream> {
+/// Connects to one address.
+pub(super) async fn connect_one(address: SocketAddr, options: &DialOptions) -> io::Result<TcpStream> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     match &options.bind {
         None => {}

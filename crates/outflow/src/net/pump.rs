@@ -2,6 +2,7 @@
 //! that is full is parked, and nobody waits for it.
 
 mod conn;
+mod gauge;
 mod link;
 mod order;
 mod ready;

@@ -1,6 +1,8 @@
 //! TLS for both roles: what we trust, and what went wrong said in words.
 
+mod der;
 mod own;
+mod seen;
 
 use std::io;
 use std::net::IpAddr;
@@ -9,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
@@ -17,6 +21,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::connection::Connection;
 use super::{NetError, Stage};
+pub use der::Certificate;
+pub use seen::{Seen, watching_config};
 
 /// More certificates and keys than any PEM file of use here holds, in bytes.
 const MOST_PEM: u64 = 4 << 20;
@@ -32,16 +38,29 @@ pub fn client_config(ca: Option<&Path>) -> Result<TlsClient, String> {
         // The system's store is a hundred files on some systems: read once, and only if TLS is used.
         return Ok(PLAIN.get_or_init(|| Arc::new(build_client(system_roots()))).clone());
     };
+    let mut config = build_client(RootCertStore::empty());
+    config.dangerous().set_certificate_verifier(with_file(file)?);
+    Ok(Arc::new(config))
+}
+
+/// What decides about certificates: the system's roots, and those of a PEM file besides.
+fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let Some(file) = ca else {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(system_roots()), provider).build();
+        return Ok(usual.map_err(|error| format!("nothing can be verified with the system's certificates: {error}"))?);
+    };
+    with_file(file)
+}
+
+fn with_file(file: &Path) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let mut roots = system_roots();
     let given = certificates(file)?;
     for certificate in &given {
         let added = roots.add(certificate.clone());
         added.map_err(|error| format!("{}: not a usable certificate: {error}", file.display()))?;
     }
-    let verifier = own::verifier(roots, given).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut config = build_client(RootCertStore::empty());
-    config.dangerous().set_certificate_verifier(verifier);
-    Ok(Arc::new(config))
+    own::verifier(roots, given).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn build_client(roots: RootCertStore) -> ClientConfig {
@@ -112,18 +131,25 @@ impl Identity {
 
     /// What a connection that comes now is shown: files that were renewed meanwhile are read again.
     pub fn current(&self) -> Arc<ServerConfig> {
-        let mut current = self.current.lock();
-        if current.looked.elapsed() < LOOK {
-            return current.config.clone();
-        }
-        current.looked = Instant::now();
-        let known = current.changed;
-        drop(current);
-        if [&self.chain, &self.key].map(|file| changed(file)) != known {
+        let due = {
+            let mut current = self.current.lock();
+            let due = current.looked.elapsed() >= LOOK;
+            if due {
+                current.looked = Instant::now();
+            }
+            due
+        };
+        if due {
             // Half renewed: the old one stays, and the next connection looks again.
-            let _ = self.reload();
+            let _ = self.look();
         }
         self.current.lock().config.clone()
+    }
+
+    /// Reads the files again if they were changed; tells what came of it, `None` if they were not.
+    pub fn look(&self) -> Option<Result<(), String>> {
+        let known = self.current.lock().changed;
+        ([&self.chain, &self.key].map(|file| changed(file)) != known).then(|| self.reload())
     }
 }
 

@@ -241,8 +241,14 @@ impl Machine {
         match self.state {
             State::Idle | State::WaitingInput if !self.running => self.begin_or_wait(now, actions),
             State::Live | State::Stalled => self.deadline = self.flow_deadline(),
+            State::WaitingInput if self.is_quiet() => self.deadline = self.flow_deadline(),
             _ => {}
         }
+    }
+
+    /// Connected, but everything that came was sent and nothing comes: `live` would not be true.
+    fn is_quiet(&self) -> bool {
+        self.state == State::WaitingInput && self.running && self.flow.is_some()
     }
 
     fn input_ended(&mut self, now: Instant, actions: &mut Actions) {
@@ -263,7 +269,9 @@ impl Machine {
                 actions.abort = true;
                 self.begin_or_wait(now, actions);
             }
-            State::WaitingInput if self.running && self.input == Input::Finished => self.drain(now),
+            State::WaitingInput if self.running && (self.is_quiet() || self.input == Input::Finished) => {
+                self.drain(now)
+            }
             State::Idle | State::WaitingInput | State::Backoff if !self.running => self.begin_or_wait(now, actions),
             _ => {}
         }
@@ -346,9 +354,10 @@ impl Machine {
     }
 
     fn media_progress(&mut self, now: Instant, bytes: u64, waiting: bool) {
-        if !matches!(self.state, State::Live | State::Stalled) {
+        if !matches!(self.state, State::Live | State::Stalled) && !self.is_quiet() {
             return;
         }
+        let (gone, state) = (self.policy.needs_input && matches!(self.input, Input::Gone(_)), self.state);
         let Some(flow) = &mut self.flow else { return };
         let left = flow.bytes.is_some_and(|known| known != bytes);
         flow.bytes = Some(bytes);
@@ -360,8 +369,15 @@ impl Machine {
             self.backoff.reset();
             self.failures = 0;
         }
+        let last = flow.left.unwrap_or(flow.live_since);
         if left || !waiting {
             flow.moved = now;
+        }
+        if left {
+            self.enter(now, State::Live, None);
+        } else if !waiting && gone && now.saturating_duration_since(last) >= STALL_SHOWN {
+            self.enter(now, State::WaitingInput, None);
+        } else if !waiting && state == State::Stalled {
             self.enter(now, State::Live, None);
         }
         self.deadline = self.flow_deadline();
@@ -392,7 +408,7 @@ impl Machine {
                 let limit = (now.saturating_duration_since(self.since).as_secs_f32() * 10.0).round() / 10.0;
                 let text = match self.state {
                     State::Resolving => format!("the look-up of the name took longer than {limit} s"),
-                    State::Connecting => format!("no connection within {limit} s"),
+                    State::Connecting => format!("no connection, or no TLS session on it, within {limit} s"),
                     State::Handshaking => format!("no answer to the handshake within {limit} s"),
                     _ => format!("no answer to publish within {limit} s"),
                 };
@@ -409,6 +425,7 @@ impl Machine {
                 actions.abort = true;
                 self.ended(now, Ended::network(Reason::Timeout, "the rest could not be sent in time"), actions);
             }
+            State::WaitingInput if self.is_quiet() => self.flow_due(now, actions),
             State::Idle | State::WaitingInput | State::Stopped | State::Failed => self.deadline = None,
         }
     }

@@ -1,13 +1,14 @@
 //! Another configuration put in force: what did not change is not touched.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Relay;
 use super::core::Put;
 use super::plan::{Origin, Plan};
 use super::view::Applied;
-use crate::config::{Config, StreamId};
+use crate::config::{Config, StreamId, StreamRule};
 
 impl Relay {
     /// Applies another configuration. Each mistake is told; with one nothing changes.
@@ -37,10 +38,14 @@ impl Relay {
         if core.config.listen != config.listen && !core.config.listen.is_nowhere() {
             applied.needs_restart.push("listen".into());
         }
+        if core.config.tls != config.tls && !core.config.listen.is_nowhere() {
+            applied.needs_restart.push("tls".into());
+        }
         if core.config.state_file != config.state_file && !core.config.listen.is_nowhere() {
             applied.needs_restart.push("state_file".into());
         }
-        self.crowd.limit(config.limits.connections, config.limits.connections_per_address);
+        let most = config.limits.connections.min(self.around.most_connections);
+        self.crowd.limit(most, config.limits.connections_per_address);
         core.config = config.clone();
         let wanted: BTreeSet<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
         let gone: Vec<String> = core
@@ -96,6 +101,7 @@ impl Relay {
             mistakes.push(format!("limits.outputs: there would be {} outputs", own.len() + plans.len()));
         }
         let ports = self.ports.lock();
+        mistakes.extend(open_to_all(config, &ports));
         for (number, plan) in plans.iter().enumerate() {
             if let Err(fault) = plan.open() {
                 mistakes.push(format!("output {}: {fault}", plan.id));
@@ -116,11 +122,11 @@ impl Relay {
         mistakes
     }
 
-    /// Outputs of the API whose secrets have changed get the new ones.
+    /// Outputs of the API get secrets and defaults that have changed.
     fn renew(self: &Arc<Self>, core: &mut super::core::Core, applied: &mut Applied) {
         let kept = core.kept.outputs.clone();
-        for (id, new) in kept.into_iter().filter(|(_, new)| matches!(new.key, Some(super::KeyText::Named { .. }))) {
-            if !core.outputs.contains_key(&id) {
+        for (id, new) in kept {
+            if core.outputs.get(&id).is_none_or(|output| output.plan.origin != Origin::Api) {
                 continue;
             }
             match core.plan(&new).and_then(|plan| core.put(plan, self)) {
@@ -133,4 +139,21 @@ impl Relay {
             }
         }
     }
+}
+
+/// Ports that are bound stay so until a restart, whatever the file says now: where others reach one, every stream has to say
+/// who may publish.
+fn open_to_all(config: &Config, ports: &[(SocketAddr, bool)]) -> Vec<String> {
+    let Some((address, _)) = ports.iter().find(|(address, _)| !address.ip().to_canonical().is_loopback()) else {
+        return Vec::new();
+    };
+    let asks = |rule: &StreamRule| rule.hooks.as_ref().unwrap_or(&config.hooks).on_publish.is_some();
+    let closed =
+        |rule: &StreamRule| !rule.publish_keys.is_empty() || rule.publish_open || rule.pull.is_some() || asks(rule);
+    let mend = "add publish_key (or a hook, or publish_key = \"none\")";
+    if config.streams.is_empty() {
+        return vec![format!("anybody who reaches {address} could publish: add a [[stream]] with publish_key")];
+    }
+    let open = config.streams.iter().filter(|rule| !closed(rule));
+    open.map(|rule| format!("stream {}: anybody who reaches {address} could publish: {mend}", rule.name)).collect()
 }

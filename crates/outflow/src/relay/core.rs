@@ -5,18 +5,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::outputs::{Output, Run, Step};
-use super::plan::{Origin, Plan};
+use super::plan::{self, Plan};
 use super::store::Kept;
 use super::streams::{LINGER, Live};
 use super::{Fault, Relay};
 use crate::config::{Config, StreamId, StreamRule};
+use crate::error::{Ended, Origin, Reason, Retry};
 use crate::input::{self, InputSpec};
+use crate::monitor::{Event, State};
 use crate::node::{MediaUrl, Node};
 use crate::options::{self, Options};
 use crate::output::policy::Policy;
 use crate::output::{self, OutputSpec};
 use crate::source::rtmp_pull;
 use crate::stop::stopper;
+
+/// Streams that nobody publishes there may be so many times more than others.
+const WAITING: usize = 4;
 
 /// Everything that changes.
 pub(super) struct Core {
@@ -60,7 +65,9 @@ impl Core {
     pub(super) fn stream(&mut self, id: &StreamId, relay: &Arc<Relay>) -> Result<&mut Live, Fault> {
         if !self.streams.contains_key(id) {
             let most = self.config.limits.streams;
-            if self.streams.len() >= most {
+            // Those that wait for somebody cost little; without an end they may not be either.
+            let published = self.streams.values().filter(|live| live.is_published()).count();
+            if published >= most || self.streams.len() >= most.saturating_mul(WAITING) {
                 return Err(Fault::Limit(format!("there are {most} streams already (limits.streams)")));
             }
             // An output may be there before anything is said about its stream.
@@ -111,7 +118,7 @@ impl Core {
             Ok(source) => source,
             Err(error) => {
                 let text = format!("it can't be pulled: {error}");
-                (around.events)(crate::monitor::Event::Warning { who: id.to_string(), text });
+                (around.events)(Event::Warning { who: id.to_string(), text });
                 return;
             }
         };
@@ -220,8 +227,9 @@ impl Core {
                     // It could be made when it was put in; a file that it needs is gone since.
                     Err(fault) => {
                         let text = format!("it can't be started: {fault}");
-                        (relay.around.events)(crate::monitor::Event::Warning { who: id.to_owned(), text });
-                        output.wanted = false;
+                        let reason = Ended::new(Origin::Config, Retry::Never, Reason::File, text);
+                        output.fail(reason.clone());
+                        (relay.around.events)(Event::Failure { who: id.to_owned(), reason });
                         return;
                     }
                 };
@@ -260,7 +268,7 @@ impl Core {
     /// Removes the outputs that belong to a stream alone, and the stream.
     fn forget(&mut self, id: &StreamId, relay: &Arc<Relay>) {
         let mine = |output: &Output| {
-            let made_for_it = output.plan.origin == Origin::Hook || output.plan.id != output.plan.name;
+            let made_for_it = output.plan.origin == plan::Origin::Hook || output.plan.id != output.plan.name;
             output.plan.stream == *id && made_for_it
         };
         let gone: Vec<String> =
@@ -281,11 +289,14 @@ impl Core {
         for output in self.outputs.values_mut() {
             let stats = &output.stats;
             output.rates.look(now, Stats::get(&stats.bytes), Stats::get(&stats.frames));
+            let wanted = output.wanted && self.streams.get(&output.plan.stream).is_some_and(Live::is_live);
+            stats.stability.lock().look(wanted, output.state() == State::Live, Stats::get(&stats.skips));
         }
         let mut idle = Vec::new();
         for (id, live) in &mut self.streams {
             live.rates.look(now, Stats::get(&live.stats.bytes), Stats::get(&live.stats.frames));
-            if live.is_needed() {
+            let mine = |output: &&Output| output.plan.stream == *id;
+            if live.is_needed() || self.outputs.values().filter(mine).any(Output::is_connected) {
                 live.needed = now;
             } else if now.saturating_duration_since(live.needed) >= LINGER {
                 idle.push(id.clone());
@@ -293,7 +304,7 @@ impl Core {
         }
         for id in idle {
             let named = self.config.streams.iter().any(|rule| rule.name.exact().as_ref() == Some(&id));
-            let own = |output: &Output| output.plan.origin != Origin::Hook && output.plan.id == output.plan.name;
+            let own = |output: &Output| output.plan.origin != plan::Origin::Hook && output.plan.id == output.plan.name;
             let sends = self.outputs.values().any(|output| output.plan.stream == id && own(output));
             if !named && !sends {
                 self.forget(&id, relay);

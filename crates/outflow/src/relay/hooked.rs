@@ -1,6 +1,7 @@
 //! Peers that hooks have a say in: asked about before they are told anything, told of when they have left.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::plan::{Origin, Plan};
 use super::{Fault, Relay};
@@ -10,6 +11,11 @@ use crate::monitor::Event;
 use crate::node::MediaUrl;
 use crate::registry::{Ask, Ticket, next_id};
 use crate::secret::Secret;
+use crate::stop::{Stop, stopper};
+
+/// Before a hook that gave no outputs is asked again: doubled each time, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Relay {
     /// The hooks that hold for a stream.
@@ -28,7 +34,7 @@ impl Relay {
     ) -> Result<Option<Box<dyn Ticket>>, String> {
         let hooks = self.hooks_of(rule);
         let publishes = action == Action::Publish;
-        let asked = asked(ask, id, action);
+        let asked = asked(ask, id, rule, action);
         let hook = if publishes { &hooks.on_publish } else { &hooks.on_play };
         if let Some(hook) = hook
             && let Verdict::Refuse { text } = self.around.hooks.ask(hook, &asked).await
@@ -44,31 +50,57 @@ impl Relay {
         Ok(Some(Box::new(Guest { relay: self.clone(), id: id.clone(), asked, done, on_done: hooks.on_done, forward })))
     }
 
-    /// Asks where a stream is to be sent, and sends it there.
-    async fn forward(self: Arc<Self>, hook: Hook, asked: Asked, id: StreamId) {
-        match self.around.hooks.forward(&hook, &asked).await {
-            Ok(urls) => self.forward_to(&id, &urls),
-            Err(text) => {
-                let text = format!("the hook gave no outputs for it, so those of before stay: {text}");
-                (self.around.events)(Event::Warning { who: id.to_string(), text });
+    /// Asks where a stream is to be sent, and sends it there; again and again as long as there is no answer and the publisher
+    /// is there.
+    async fn forward(self: Arc<Self>, hook: Hook, asked: Asked, id: StreamId, gone: Stop) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let answer = tokio::select! {
+                answer = self.around.hooks.forward(&hook, &asked) => answer,
+                () = gone.stopped() => return,
+            };
+            let text = match answer {
+                Ok(urls) => return self.forward_to(&id, &urls),
+                Err(text) => text,
+            };
+            let text = format!("the hook gave no outputs for it, so those of before stay; it is asked again: {text}");
+            (self.around.events)(Event::Warning { who: id.to_string(), text });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = gone.stopped() => return,
             }
         }
     }
 
-    /// Sends a stream to these URLs, and no longer to others that a hook gave.
+    /// Sends a stream to these URLs, and no longer to others that a hook gave. Outputs whose URL is still there are not touched.
     pub(super) fn forward_to(self: &Arc<Self>, id: &StreamId, urls: &[Secret]) {
         let mut guard = self.core.lock();
         let core = &mut *guard;
-        let mut options = Vec::new();
-        if let Ok(pattern) = Pattern::parse(&id.to_string()) {
-            options = core.config.defaults_for(&pattern).options;
-        }
-        let plans: Vec<Plan> = urls
-            .iter()
-            .zip(1..)
-            .map(|(url, number)| Plan {
-                id: format!("forward-{number}@{id}"),
-                name: format!("forward-{number}"),
+        let options = Pattern::parse(&id.to_string()).map(|pattern| core.config.defaults_for(&pattern).options);
+        let options = options.unwrap_or_default();
+        // Those that are wanted no more go first, and with them what they stand in the way of.
+        let stays = |plan: &Plan| plan.stream == *id && urls.contains(&plan.url);
+        let idle = |plan: &Plan| core.streams.get(&plan.stream).is_none_or(|live| !live.is_published());
+        let gone: Vec<String> = core
+            .outputs
+            .values()
+            .filter(|output| output.plan.origin == Origin::Hook && !stays(&output.plan))
+            .filter(|output| output.plan.stream == *id || (urls.contains(&output.plan.url) && idle(&output.plan)))
+            .map(|output| output.plan.id.clone())
+            .collect();
+        gone.iter().for_each(|output| core.take_out(output, self));
+        for url in urls {
+            if core.outputs.values().any(|output| {
+                output.plan.origin == Origin::Hook && output.plan.url == *url && output.plan.stream == *id
+            }) {
+                continue;
+            }
+            let free =
+                (1u64..).find(|number| !core.outputs.contains_key(&format!("forward-{number}@{id}"))).unwrap_or(0);
+            let name = format!("forward-{free}@{id}");
+            let plan = Plan {
+                id: name.clone(),
+                name: format!("forward-{free}"),
                 stream: id.clone(),
                 url: url.clone(),
                 key: None,
@@ -77,18 +109,7 @@ impl Relay {
                 auto_start: true,
                 auto_stop: true,
                 origin: Origin::Hook,
-            })
-            .collect();
-        let gone: Vec<String> = core
-            .outputs
-            .values()
-            .filter(|output| output.plan.origin == Origin::Hook && output.plan.stream == *id)
-            .filter(|output| !plans.iter().any(|plan| plan.id == output.plan.id))
-            .map(|output| output.plan.id.clone())
-            .collect();
-        gone.iter().for_each(|output| core.take_out(output, self));
-        for plan in plans {
-            let name = plan.id.clone();
+            };
             let put = match MediaUrl::output(plan.url.expose()).is_rtmp() {
                 true => core.check_destination(&plan, self).and_then(|()| core.put(plan, self).map(drop)),
                 false => Err(Fault::Conflict("the hook's answer is not an rtmp:// or rtmps:// URL".into())),
@@ -101,15 +122,24 @@ impl Relay {
     }
 }
 
-fn asked(ask: &Ask, id: &StreamId, action: Action) -> Asked {
-    let query = ask.name.expose().split_once('?').map_or("", |(_, query)| query);
+/// A publisher's query, as a hook is told of it: without the keys that let it in here, which are nobody else's business.
+fn query_of<'a>(ask: &'a Ask, rule: &StreamRule) -> String {
+    let query: &'a str = ask.name.expose().split_once('?').map_or("", |(_, query)| query);
+    let own = |pair: &&str| {
+        let value = pair.split_once('=').map_or("", |(_, value)| value);
+        rule.publish_keys.iter().chain(&rule.play_tokens).any(|key| key.matches(value))
+    };
+    query.split('&').filter(|pair| !own(pair)).collect::<Vec<_>>().join("&")
+}
+
+fn asked(ask: &Ask, id: &StreamId, rule: &StreamRule, action: Action) -> Asked {
     Asked {
         action,
         client_id: next_id().to_string(),
         ip: ask.peer.ip(),
         app: id.app.clone(),
         stream: id.name.clone(),
-        query: Secret::new(query),
+        query: Secret::new(query_of(ask, rule)),
         tc_url: Secret::new(ask.connect.tc_url.as_str()),
         flash_ver: ask.connect.flash_ver.clone(),
         swf_url: ask.connect.swf_url.clone(),
@@ -129,13 +159,15 @@ struct Guest {
 
 impl Ticket for Guest {
     fn begun(self: Box<Self>) -> Box<dyn Send> {
+        // Dropped with what is given back: nobody is asked for somebody who has left.
+        let (stays, gone) = stopper();
         if let Some(hook) = self.forward.clone() {
             let asked = Asked { action: Action::Forward, ..self.asked.clone() };
-            self.relay.around.runtime.spawn(self.relay.clone().forward(hook, asked, self.id.clone()));
+            self.relay.around.runtime.spawn(self.relay.clone().forward(hook, asked, self.id.clone(), gone));
         }
         let asked = Asked { action: self.done, ..self.asked };
         let caller = self.relay.around.hooks.clone();
-        Box::new(self.on_done.map(|hook| Leaving { caller, hook, asked }))
+        Box::new((stays, self.on_done.map(|hook| Leaving { caller, hook, asked })))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::plan::Plan;
 use super::rates::Rates;
+use crate::error::Ended;
 use crate::monitor::{OutputStats, State};
 use crate::output::{OutputHandle, Status};
 
@@ -69,6 +70,23 @@ impl Output {
     /// True once its last run failed for good, and nobody asked for another.
     pub(super) fn has_failed(&self) -> bool {
         self.run.is_none() && self.last.as_ref().is_some_and(|last| last.state == State::Failed)
+    }
+
+    /// It could not even be begun.
+    pub(super) fn fail(&mut self, reason: Ended) {
+        self.last = Some(Status {
+            state: State::Failed,
+            since: Instant::now(),
+            attempt: 0,
+            reason: Some(reason),
+            next_attempt: None,
+            ever_live: false,
+        });
+    }
+
+    /// True while it has a connection that is worth keeping.
+    pub(super) fn is_connected(&self) -> bool {
+        OutputStats::get(&self.stats.connections) > 0
     }
 
     /// What it does, or did last.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use outflow_rtmp::url::RtmpUrl;
+
 use super::Fault;
 use crate::config::{OutputRule, StreamId};
 use crate::error::SpecError;
@@ -118,42 +120,43 @@ impl Plan {
     /// Where it leads, for comparing: the destination of two outputs is the same if these are.
     pub(super) fn destination(&self) -> Destination {
         let url = MediaUrl::output(self.url.expose());
-        let raw = self.url.expose();
-        let rest = raw.find(['?', '#']).and_then(|at| raw.get(at..)).unwrap_or_default().to_owned();
+        let host = url.host().unwrap_or_default().to_ascii_lowercase();
+        // Key and URL as the server will see them, however they were divided.
+        let target = RtmpUrl::parse(self.url.expose()).ok().map(|parsed| {
+            let target = parsed.target(self.key.as_ref().map(Secret::expose), None, None);
+            (target.app, target.name)
+        });
+        let (app, name) = target.unwrap_or_else(|| (String::new(), self.url.expose().to_owned()));
         Destination {
             secure: url.scheme.as_deref() == Some("rtmps"),
-            host: url.host().unwrap_or_default().to_ascii_lowercase(),
+            host: if host == "localhost" { "127.0.0.1".into() } else { host },
             port: url.port().unwrap_or(0),
-            path: url.trimmed_path().unwrap_or(raw).to_owned(),
-            rest: Secret::new(rest),
-            key: self.key.clone(),
+            app: Secret::new(app),
+            name: Secret::new(name),
         }
     }
 }
 
-/// Where an output leads. Path, query and key may be secret: compared, never shown.
+/// Where an output leads. App and name may be secret: compared, never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Destination {
     secure: bool,
     host: String,
     port: u16,
-    path: String,
-    rest: Secret,
-    key: Option<Secret>,
+    app: Secret,
+    name: Secret,
 }
 
 impl Destination {
     /// True if it is this stream at one of our own ports: `ours` tells address, port and whether through TLS.
     pub(super) fn is_own(&self, stream: &StreamId, ours: &[(std::net::SocketAddr, bool)]) -> bool {
-        let ip = if self.host == "localhost" { Some(IpAddr::from([127, 0, 0, 1])) } else { self.host.parse().ok() };
-        let Some(ip) = ip else { return false };
+        let Ok(ip) = self.host.parse::<IpAddr>() else { return false };
         let reaches = |address: &std::net::SocketAddr| {
             address.port() == self.port
                 && (address.ip() == ip || (address.ip().is_unspecified() && ip.to_canonical().is_loopback()))
         };
         let here = ours.iter().any(|(address, secure)| *secure == self.secure && reaches(address));
-        let name = self.key.as_ref().map_or("", |key| key.expose());
-        here && StreamId::of_peer(&self.path, name).as_ref() == Some(stream)
+        here && StreamId::of_peer(self.app.expose(), self.name.expose()).as_ref() == Some(stream)
     }
 }
 
@@ -186,7 +189,14 @@ pub(super) fn typed(name: &str, given: &serde_json::Value) -> Result<(&'static s
         }
         _ => return Err(invalid(format!("{} is wanted", value::describe(spec.ty)), None)),
     };
-    let value = value::parse(spec.ty, &text).map_err(|error| invalid(error.problem, error.hint))?;
+    // On a command line the mistake is quoted; in an answer of the API it may be a key in the wrong place.
+    if spec.ty == Type::Secret && ["file@", "env@", "fd@"].iter().any(|start| text.starts_with(start)) {
+        return Err(invalid("the API reads no files and no environment".into(), Some("give the text itself".into())));
+    }
+    let value = value::parse(spec.ty, &text).map_err(|error| {
+        let hint = error.hint.filter(|hint| !hint.contains(&text));
+        invalid(format!("{} is wanted", value::describe(spec.ty)), hint)
+    })?;
     Ok((spec.name, value))
 }
 

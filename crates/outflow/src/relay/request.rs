@@ -86,14 +86,18 @@ impl Relay {
     /// Ends and removes an output of the API's.
     pub fn remove_output(self: &Arc<Self>, id: &str) -> Result<(), Fault> {
         let store = self.changing.lock();
-        self.core.lock().own(id)?;
-        self.keep(&store, |kept| {
+        {
+            let mut core = self.core.lock();
+            core.own(id)?;
+            // Also with a disk that is full: who ends an output means it.
+            core.take_out(id, self);
+        }
+        let kept = self.keep(&store, |kept| {
             kept.outputs.remove(id);
             kept.stopped.remove(id);
             kept.started.remove(id);
-        })?;
-        self.core.lock().take_out(id, self);
-        Ok(())
+        });
+        kept.map_err(|fault| Fault::Storage(format!("it is gone until a restart, which brings it back: {fault}")))
     }
 
     /// Tells an output what to do.
@@ -123,8 +127,16 @@ impl Relay {
             let found = ids.iter().map(|id| core.outputs.get(id).map(|output| !output.plan.auto_start));
             found.collect::<Option<_>>().ok_or(Fault::NotFound)?
         };
+        let obey = || {
+            let mut core = self.core.lock();
+            ids.iter().for_each(|id| core.obey(id, command, self));
+        };
+        // Also with a disk that is full: who stops an output means it.
+        if command == Command::Stop {
+            obey();
+        }
         if command != Command::Retry {
-            self.keep(&store, |kept| {
+            let kept = self.keep(&store, |kept| {
                 for (id, by_hand) in ids.iter().zip(&by_hand) {
                     kept.started.remove(id);
                     kept.stopped.remove(id);
@@ -134,10 +146,16 @@ impl Relay {
                         _ => {}
                     }
                 }
+            });
+            kept.map_err(|fault| match command {
+                Command::Stop => Fault::Storage(format!("it is stopped, but not after a restart: {fault}")),
+                _ => fault,
             })?;
         }
-        let mut core = self.core.lock();
-        ids.iter().for_each(|id| core.obey(id, command, self));
+        if command != Command::Stop {
+            obey();
+        }
+        let core = self.core.lock();
         Ok(ids.iter().filter_map(|id| core.outputs.get(id)).map(show::output).collect())
     }
 
@@ -156,6 +174,11 @@ impl Relay {
         let kept = core.kept.outputs.clone();
         for (id, new) in kept {
             let put = core.plan(&new).and_then(|plan| {
+                if core.outputs.contains_key(&plan.id) {
+                    return Err(Fault::Conflict(
+                        "the configuration file has an output of this name, which counts".into(),
+                    ));
+                }
                 core.check_destination(&plan, self)?;
                 core.put(plan, self)
             });
@@ -238,8 +261,12 @@ impl Core {
             return Err(invalid("url", "templates are for the file only", "write the URL as it is to be"));
         }
         let name = new.name.clone().unwrap_or_default();
-        if name.is_empty() || name.len() > LONGEST || !name.chars().all(is_of_name) {
-            return Err(invalid("name", "not a name", "use 1 to 64 letters, digits, `-`, `_` and `.`"));
+        if name.len() > LONGEST
+            || !name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || !name.chars().all(is_of_name)
+        {
+            let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`, a letter or digit first";
+            return Err(invalid("name", "not a name", hint));
         }
         if let Some(group) = new.groups.iter().find(|group| !is_group(group)) {
             let hint = "use 1 to 64 letters, digits, `-`, `_` and `.`";

@@ -6,7 +6,10 @@ use std::time::{Instant, SystemTime};
 use super::core::Core;
 use super::outputs::Output;
 use super::streams::Live;
-use super::view::{GroupView, OutputView, PlayerView, PublisherView, ReasonView, StreamView};
+use super::view::{
+    AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StabilityView, StreamView,
+    VideoView,
+};
 use super::{Fault, Relay};
 use crate::config::StreamId;
 use crate::error::{Ended, Origin};
@@ -103,8 +106,9 @@ fn publisher(id: &StreamId, live: &Live) -> Option<PublisherView> {
     })
 }
 
-fn stream(id: &StreamId, live: &Live, core: &Core) -> StreamView {
+pub(super) fn stream(id: &StreamId, live: &Live, core: &Core) -> StreamView {
     let outputs = core.outputs.iter().filter(|(_, output)| output.plan.stream == *id);
+    let media = live.stats.media.lock();
     StreamView {
         id: id.to_string(),
         app: id.app.clone(),
@@ -117,6 +121,20 @@ fn stream(id: &StreamId, live: &Live, core: &Core) -> StreamView {
         keyframes: OutputStats::get(&live.stats.keyframes),
         players: live.offer.players.count() as u64,
         outputs: outputs.map(|(id, _)| id.clone()).collect(),
+        video: media.video.as_ref().map(|video| VideoView {
+            codec: video.codec.clone(),
+            width: video.size.map(|(width, _)| width),
+            height: video.size.map(|(_, height)| height),
+            keyframe_interval_ms: video.keyframe_interval,
+        }),
+        audio: media.audio.as_ref().map(|audio| AudioView {
+            codec: audio.codec.clone(),
+            sample_rate: audio.sample_rate,
+            channels: audio.channels,
+        }),
+        jitter_ms: media.jitter(),
+        av_offset_ms: media.av_offset(),
+        gaps: media.gaps,
     }
 }
 
@@ -125,6 +143,7 @@ pub(super) fn output(output: &Output) -> OutputView {
     let state = output.state();
     let flows = matches!(state, State::Live | State::Stalled | State::Draining);
     let wrong = !matches!(state, State::Stopped | State::Idle);
+    let now = Instant::now();
     OutputView {
         id: plan.id.clone(),
         name: plan.name.clone(),
@@ -141,11 +160,31 @@ pub(super) fn output(output: &Output) -> OutputView {
         fps: if flows { output.rates.frames() } else { 0.0 },
         lag_ms: if flows { OutputStats::get(&stats.lag_millis) } else { 0 },
         skips: OutputStats::get(&stats.skips),
+        skipped_frames: OutputStats::get(&stats.skipped_frames),
+        skipped_groups: OutputStats::get(&stats.skipped_groups),
+        reconnects: stats.reconnects(),
+        last_byte_age_ms: stats.last_byte_age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        delay_ms: if flows { delay(stats, now) } else { None },
+        rtt_ms: stats.rtt().filter(|_| flows).map(|rtt| (rtt.as_secs_f64() * 1e5).round() / 100.0),
+        unsent_bytes: OutputStats::get(&stats.unsent),
+        unacked_bytes: OutputStats::get(&stats.unacked),
+        retransmits: OutputStats::get(&stats.retransmits),
+        stability: stability(stats),
         origin: plan.origin.name(),
         groups: plan.groups.clone(),
         auto_start: plan.auto_start,
         auto_stop: plan.auto_stop,
     }
+}
+
+fn delay(stats: &OutputStats, now: Instant) -> Option<DelayView> {
+    let window_closed = OutputStats::get(&stats.windows_closed) > 0;
+    stats.delay(now).map(|found| DelayView { p50: found.p50, p95: found.p95, p99: found.p99, window_closed })
+}
+
+fn stability(stats: &OutputStats) -> StabilityView {
+    let shares = stats.stability.lock().shares();
+    StabilityView { minute: shares.minute, hour: shares.hour, watched_s: shares.watched }
 }
 
 fn reason(ended: &Ended) -> ReasonView {

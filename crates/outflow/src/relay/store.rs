@@ -59,7 +59,11 @@ impl Store {
 
     /// Puts this into the file; an error leaves the file as it was.
     pub(super) fn write(&self, kept: &Kept) -> Result<(), String> {
-        self.replace(kept).map_err(|error| format!("the state file can't be written: {error}"))
+        self.replace(kept).map_err(|error| {
+            // Half a file is of no use, and takes room where there is none.
+            let _ = self.path.as_ref().map(|path| fs::remove_file(path.with_extension("new")));
+            format!("the state file can't be written: {error}")
+        })
     }
 
     /// A file beside it, made whole and safe on disk, then put in its place: a crash leaves the old or the new one.

@@ -83,9 +83,14 @@ impl Live {
         state.ready || state.gone_since.is_some_and(|since| since.elapsed() < LINGER)
     }
 
+    /// True while somebody publishes it, or it is pulled.
+    pub(super) fn is_published(&self) -> bool {
+        self.slot.current.lock().is_some() || self.pull.is_some()
+    }
+
     /// True while somebody publishes, plays or is to come.
     pub(super) fn is_needed(&self) -> bool {
-        self.slot.current.lock().is_some() || self.pull.is_some() || self.offer.players.count() > 0
+        self.is_published() || self.offer.players.count() > 0
     }
 
     /// It is over for everybody.

@@ -27,6 +27,40 @@ pub struct StreamView {
     pub players: u64,
     /// Names of its outputs.
     pub outputs: Vec<String>,
+    /// The picture, once there was one.
+    pub video: Option<VideoView>,
+    /// The sound, once there was any.
+    pub audio: Option<AudioView>,
+    /// How irregularly the picture comes, in milliseconds.
+    pub jitter_ms: Option<f64>,
+    /// How far sound is ahead of the picture that comes with it, in milliseconds.
+    pub av_offset_ms: Option<f64>,
+    /// Times that nothing came, or that time was left out, for a second or more.
+    pub gaps: u64,
+}
+
+/// A stream's picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VideoView {
+    /// The codec.
+    pub codec: String,
+    /// Width in pixels, where known.
+    pub width: Option<u32>,
+    /// Height in pixels, where known.
+    pub height: Option<u32>,
+    /// Between the last two key frames.
+    pub keyframe_interval_ms: Option<u64>,
+}
+
+/// A stream's sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AudioView {
+    /// The codec.
+    pub codec: String,
+    /// Samples a second, where known.
+    pub sample_rate: Option<u32>,
+    /// Channels, where known.
+    pub channels: Option<u32>,
 }
 
 /// Who publishes a stream, or where it is pulled from.
@@ -99,6 +133,26 @@ pub struct OutputView {
     pub lag_ms: u64,
     /// Times it skipped forward to a key frame.
     pub skips: u64,
+    /// Video frames left out by skips.
+    pub skipped_frames: u64,
+    /// Groups of pictures that lack something because of skips.
+    pub skipped_groups: u64,
+    /// Times it was connected again, after the first.
+    pub reconnects: u64,
+    /// How long ago the last byte left; `None` if none did.
+    pub last_byte_age_ms: Option<u64>,
+    /// From a frame's arrival here to its acknowledgement by the destination's host, without `delay`.
+    pub delay_ms: Option<DelayView>,
+    /// The round-trip time, where the system tells it.
+    pub rtt_ms: Option<f64>,
+    /// Bytes that wait in this machine's kernel.
+    pub unsent_bytes: u64,
+    /// Bytes that were sent and are not acknowledged.
+    pub unacked_bytes: u64,
+    /// Segments that TCP sent again.
+    pub retransmits: u64,
+    /// How much of the time it was sending.
+    pub stability: StabilityView,
     /// Whose it is: `file`, `api` or `hook`.
     pub origin: &'static str,
     /// Groups that it belongs to.
@@ -107,6 +161,30 @@ pub struct OutputView {
     pub auto_start: bool,
     /// It stops for good with the broadcast.
     pub auto_stop: bool,
+}
+
+/// Delay to the destination over the last minute, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DelayView {
+    /// Half of the frames had a shorter one.
+    pub p50: u64,
+    /// 95 of 100 had.
+    pub p95: u64,
+    /// 99 of 100 had.
+    pub p99: u64,
+    /// The destination's host takes nothing more, since its program does not read.
+    pub window_closed: bool,
+}
+
+/// The share of the time that it was wanted on, and media was there, in which it was sending without a skip.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StabilityView {
+    /// Over the last minute, from 0 to 1; `None` if it was not wanted on.
+    pub minute: Option<f64>,
+    /// Over the last hour.
+    pub hour: Option<f64>,
+    /// Seconds of the last hour in which it was wanted on.
+    pub watched_s: u64,
 }
 
 /// A group of outputs.

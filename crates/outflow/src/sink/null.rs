@@ -1,5 +1,7 @@
 //! The sink `null`: reads everything, counts it, keeps nothing.
 
+use std::time::Instant;
+
 use super::store::{self, Taken};
 use super::{BoxFuture, Role, Sink, SinkJob, SinkKind};
 use crate::error::Ended;
@@ -38,6 +40,7 @@ impl Sink for Null {
             loop {
                 match taker.next(&job).await {
                     Taken::Packets(run) => {
+                        job.stats.left(Instant::now());
                         for message in &run.packets {
                             let packet = &message.packet;
                             OutputStats::add(&job.stats.bytes, packet.body.len() as u64);

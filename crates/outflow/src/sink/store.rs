@@ -114,8 +114,7 @@ impl Taker {
             };
             job.stats.lag_millis.store(u64::try_from(read.lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             if let Some(skip) = read.skip {
-                OutputStats::add(&job.stats.skips, 1);
-                OutputStats::add(&job.stats.skipped_packets, skip.items);
+                job.stats.skipped(skip.items, skip.frames, skip.groups);
                 let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
                 (job.events)(Event::Skipped { output: job.name.clone(), peer: None, packets: skip.items, millis });
             }

@@ -5,6 +5,7 @@ mod description;
 mod endpoints;
 mod events;
 mod live;
+mod metrics;
 mod page;
 mod rig;
 mod security;

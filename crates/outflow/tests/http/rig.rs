@@ -58,7 +58,8 @@ impl Rig {
         let env = Env::new(Arc::new(SystemResolver), events.clone());
         let runtime = tokio::runtime::Handle::current();
         let hooks = Caller::new(env.resolver.clone(), None, events.clone(), runtime.clone());
-        let around = Around { env: env.clone(), events, board: Arc::<Board>::default(), runtime, hooks };
+        let around =
+            Around { env: env.clone(), events, board: Arc::<Board>::default(), runtime, hooks, most_connections: 8192 };
         let relay = Relay::new(None, around).unwrap();
         let gate = Arc::new(RelayGate(relay.clone()));
         let door = Door { gate, tls: None, crowd: relay.crowd(), shown: "test".into() };

@@ -10,6 +10,7 @@
 mod bad;
 mod chaos;
 mod control;
+mod delay;
 mod link;
 
 mod program;

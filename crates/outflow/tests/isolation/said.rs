@@ -54,3 +54,12 @@ pub(crate) fn figures(child: &Child, output: &str, name: &str) -> Vec<u64> {
     let of = |event: &Value| event["outputs"].as_array()?.iter().find(|it| it["output"] == output)?[name].as_u64();
     events(child, "stats").iter().filter_map(of).collect()
 }
+
+/// One figure of an output that is no number, each time that figures were told.
+pub(crate) fn values(child: &Child, output: &str, name: &str) -> Vec<Value> {
+    let of = |event: &Value| {
+        let outputs = event["outputs"].as_array()?;
+        Some(outputs.iter().find(|it| it["output"] == output)?[name].clone())
+    };
+    events(child, "stats").iter().filter_map(of).collect()
+}

@@ -56,7 +56,7 @@ impl Load {
     /// What the program may hold beyond what it holds without bad outputs: of each output the batch under way, a frame, and
     /// its buffers. The stream's own ring is there in any case.
     pub(crate) fn memory(&self) -> u64 {
-        self.outputs as u64 * (64 * 1024 + self.bytes_per_second() / u64::from(RATE) + 40_000)
+        self.outputs as u64 * (64 * 1024 + self.bytes_per_second() / u64::from(RATE) + 100_000)
     }
 
     /// What it may hold at all: itself; the ring, with `max_lag` and always the present group, each packet as it came and as

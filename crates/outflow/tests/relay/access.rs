@@ -73,7 +73,7 @@ async fn addresses_count() {
 }
 
 #[tokio::test]
-async fn a_second_publisher_takes_over_or_is_refused() {
+async fn a_second_publisher_takes_over_from_a_silent_one_only() {
     let (taken, mut kept) = (rule("taken/*"), rule("kept/*"));
     kept.conflict = Conflict::Refuse;
     let rig = Rig::start(outflow::config::Config { streams: vec![taken, kept], ..config() });
@@ -83,10 +83,23 @@ async fn a_second_publisher_takes_over_or_is_refused() {
     let first = rig.publish("taken/a").await;
     until("the stream", || rig.relay.stream("taken/a").is_some_and(|stream| stream.live)).await;
     let player = Player::connect(&rig.url("taken/a")).await.unwrap();
-    let before = rig.relay.stream("taken/a").unwrap().publisher.unwrap().id;
-    let _second = rig.publish("taken/a").await;
-    until("the first to be gone", || first.is_over()).await;
-    assert_ne!(rig.relay.stream("taken/a").unwrap().publisher.unwrap().id, before);
+    assert!(Publisher::connect(&rig.url("taken/a")).await.is_err(), "who sends is not thrown out");
+    assert!(!first.is_over());
+    let publisher = || rig.relay.stream("taken/a").and_then(|stream| stream.publisher).map(|now| now.id);
+    let before = publisher();
+    first.freeze(true);
+    let since = std::time::Instant::now();
+    let second = loop {
+        // As encoders do: again and again.
+        match Publisher::connect(&rig.url("taken/a")).await {
+            Ok(publisher) => break publisher,
+            Err(_) => assert!(since.elapsed() < std::time::Duration::from_secs(30), "it is never let in"),
+        }
+    };
+    let _second = crate::rig::Show::run(second, outflow_testkit::media::made_up(20_000, 25, 1000));
+    assert_ne!(publisher(), before);
+    // What the first one still has to say comes too late.
+    first.freeze(false);
     // The player goes on, in one piece.
     let so_far = player.received.look(|received| received.media_messages);
     player.received.wait_for("media of the second", |all| (all.media_messages > so_far + 100).then_some(())).await;

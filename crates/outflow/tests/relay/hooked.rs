@@ -123,28 +123,54 @@ async fn a_hook_that_never_answers_holds_up_nobody_else() {
 #[tokio::test]
 async fn a_hook_gives_outputs_and_takes_them_back() {
     let server = Ingest::start(Behaviour::Good).await;
-    let (first, second) = (server.url("live/first"), server.url("live/second"));
-    let answers = Watched::new(vec![
+    let (first, second, third) = (server.url("live/first"), server.url("live/second"), server.url("live/third"));
+    let answers = Watched::new(VecDeque::from([
         format!(r#"{{"code":0,"data":{{"urls":["{first}","{second}"]}}}}"#),
-        format!(r#"{{"code":0,"data":{{"urls":["{first}"]}}}}"#),
+        format!(r#"{{"code":0,"data":{{"urls":["{second}","{third}"]}}}}"#),
         r#"{"code":0,"data":{"urls":["/etc/passwd"]}}"#.to_owned(),
-    ]);
-    let outside = Outside::start(move |_| Some(answers.update(|answers| answers.remove(0)))).await;
+        format!(r#"{{"code":0,"data":{{"urls":["{third}"]}}}}"#),
+    ]));
+    let outside = Outside::start(move |_| answers.update(VecDeque::pop_front)).await;
     let hooks = Hooks { on_forward: outside.hook("/forward", HookForm::Srs), ..Hooks::default() };
     let rig = Rig::start(Config { hooks, ..config() });
+    let live = |url: &str| {
+        let last = url.rsplit('/').next().unwrap().to_owned();
+        let name = outflow_testkit::wire::text(last);
+        server.state.look(|state| {
+            let to = |session: &&outflow_testkit::ingest::Session| {
+                session.call("publish").is_some_and(|call| call[3] == name)
+            };
+            state.sessions.iter().filter(to).any(|session| !session.unpublished && session.media_messages > 0)
+        })
+    };
     let show = rig.publish("live/show").await;
-    let output = rig.until_state("forward-1@live/show", "live").await;
-    assert_eq!(output.origin, "hook");
-    rig.until_state("forward-2@live/show", "live").await;
-    assert_eq!(rig.relay.outputs().len(), 2);
+    until("the first two", || live(&first) && live(&second)).await;
+    assert!(rig.relay.outputs().iter().all(|output| output.origin == "hook"));
     assert!(rig.relay.remove_output("forward-1@live/show").is_err(), "the hook decides");
-    show.finish().await;
+    // Its encoder is cut off and returns: the one that is still wanted is not touched.
+    show.cut();
+    until("the publisher to be gone", || rig.relay.publishers().is_empty()).await;
     let again = rig.publish("live/show").await;
-    until("the second to be taken back", || rig.relay.outputs().len() == 1).await;
-    rig.until_state("forward-1@live/show", "live").await;
+    until("the others", || !live(&first) && live(&second) && live(&third)).await;
+    assert_eq!(server.state.look(|state| state.connections()), 3, "the second one stayed connected");
     again.finish().await;
-    // An answer that can't be used changes nothing, and is told.
+    // An answer that can't be used changes nothing, is told, and is asked for again.
     let _third = rig.publish("live/show").await;
     until("the warning", || rig.said().contains("gave no outputs")).await;
-    rig.until_state("forward-1@live/show", "live").await;
+    until("the last answer", || !live(&second) && live(&third) && rig.relay.outputs().len() == 1).await;
+}
+
+#[tokio::test]
+async fn outputs_of_a_stream_that_has_ended_are_in_nobodys_way() {
+    let server = Ingest::start(Behaviour::Good).await;
+    let answer = format!(r#"{{"code":0,"data":{{"urls":["{}"]}}}}"#, server.url("live/k"));
+    let outside = Outside::start(move |_| Some(answer.clone())).await;
+    let hooks = Hooks { on_forward: outside.hook("/forward", HookForm::Srs), ..Hooks::default() };
+    let rig = Rig::start(Config { hooks, ..config() });
+    let first = rig.publish("live/first").await;
+    rig.until_state("forward-1@live/first", "live").await;
+    first.finish().await;
+    let _second = rig.publish("live/second").await;
+    rig.until_state("forward-1@live/second", "live").await;
+    assert!(rig.relay.output("forward-1@live/first").is_none());
 }

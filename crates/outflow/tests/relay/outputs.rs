@@ -213,6 +213,15 @@ async fn what_the_api_made_is_there_after_a_restart() {
     }
     let kept = std::fs::read_to_string(folder.path().join("state.json")).unwrap();
     assert!(!kept.contains("named-k3y"), "{kept}");
+    let mut taken = config.clone();
+    taken.outputs.push(output_rule("made", "live/other", &server.url("live/other")));
+    {
+        // The file has the name now: its output counts, and the other is told of.
+        let rig = Rig::start(taken);
+        let made = rig.relay.output("made").unwrap();
+        assert_eq!((made.origin, made.stream.as_str()), ("file", "live/other"));
+        assert!(rig.said().contains("which counts"), "{}", rig.said());
+    }
     let rig = Rig::start(config);
     let made = rig.relay.output("made").unwrap();
     assert_eq!((made.origin, made.groups.as_slice()), ("api", &["g".to_owned()][..]));

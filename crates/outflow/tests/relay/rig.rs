@@ -39,7 +39,7 @@ impl Rig {
         let env = Env::new(Arc::new(SystemResolver), events.clone());
         let runtime = tokio::runtime::Handle::current();
         let hooks = Caller::new(Arc::new(SystemResolver), None, events.clone(), runtime.clone());
-        let around = Around { env: env.clone(), events, board, runtime, hooks };
+        let around = Around { env: env.clone(), events, board, runtime, hooks, most_connections: 8192 };
         let relay = Relay::new(config.state_file.as_deref(), around).unwrap();
         let gate = Arc::new(RelayGate(relay.clone()));
         let door = Door { gate, tls: None, crowd: relay.crowd(), shown: "test".into() };
@@ -83,15 +83,18 @@ impl Rig {
 /// A publisher at work, 100 frames a second.
 pub(crate) struct Show {
     task: tokio::task::JoinHandle<()>,
+    frozen: tokio::sync::watch::Sender<bool>,
     end: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl Show {
     pub(crate) fn run(mut publisher: Publisher, tags: Vec<Tag>) -> Self {
         let (end, mut ends) = tokio::sync::oneshot::channel::<()>();
+        let (frozen, mut freezes) = tokio::sync::watch::channel(false);
         let task = tokio::spawn(async move {
             let mut frames = tokio::time::interval(Duration::from_millis(10));
             for tag in tags {
+                let _ = freezes.wait_for(|frozen| !*frozen).await;
                 if tag.kind == 9 {
                     tokio::select! {
                         _ = frames.tick() => {}
@@ -104,7 +107,12 @@ impl Show {
             }
             let _ = publisher.finish().await;
         });
-        Self { task, end: Some(end) }
+        Self { task, frozen, end: Some(end) }
+    }
+
+    /// Sends nothing more, or goes on; the connection stays.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
     }
 
     /// Ends the broadcast as an encoder does.

@@ -56,4 +56,20 @@ impl Serve {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         Ok(Answer { status, body: body.to_owned() })
     }
+
+    /// Everything that `/v1/events` tells from now on, once the program has ended.
+    pub(crate) async fn events_of_the_api(&self) -> tokio::task::JoinHandle<String> {
+        let token = self.token.as_ref().map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+        let host = format!("127.0.0.1:{}", self.http);
+        let mut tcp = TcpStream::connect(&host).await.unwrap();
+        tcp.write_all(format!("GET /v1/events HTTP/1.1\r\nHost: {host}\r\n{token}\r\n").as_bytes()).await.unwrap();
+        let mut told = vec![0; 12];
+        tcp.read_exact(&mut told).await.unwrap();
+        assert!(told.ends_with(b" 200"), "{}", String::from_utf8_lossy(&told));
+        tokio::spawn(async move {
+            // However it ends: with the program.
+            let _ = tcp.read_to_end(&mut told).await;
+            String::from_utf8_lossy(&told).into_owned()
+        })
+    }
 }

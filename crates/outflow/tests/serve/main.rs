@@ -11,6 +11,7 @@ mod client;
 mod encoder;
 mod ending;
 mod ghost;
+mod loops;
 mod publishers;
 mod recovery;
 mod reloads;

@@ -1,5 +1,9 @@
 //! `kill -9` of `serve`: with its state file everything is as it was, and a stopped output stays stopped.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use outflow_testkit::ingest::{Behaviour, Ingest};
 use outflow_testkit::wire::text;
 use serde_json::json;
@@ -98,8 +102,13 @@ async fn killed_while_it_changes(times: usize) {
         kept = there;
         let pid = rustix::process::Pid::from_raw(i32::try_from(relay.program.id()).unwrap()).unwrap();
         // At a moment that nobody chose: while requests are under way.
+        let answered = Arc::new(AtomicUsize::new(0));
+        let seen = answered.clone();
         let killer = std::thread::spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(20 + 7 * u64::try_from(round % 10).unwrap()));
+            while seen.load(Ordering::Relaxed) <= round % 7 {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_micros(230 * u64::try_from(round % 40).unwrap()));
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         });
         for number in 0.. {
@@ -109,6 +118,7 @@ async fn killed_while_it_changes(times: usize) {
                 Ok(answer) => {
                     assert_eq!(answer.status, 201, "{}", answer.body);
                     kept.insert(name);
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(_) => break,
             }
@@ -117,7 +127,7 @@ async fn killed_while_it_changes(times: usize) {
         relay.program.wait_exit().await;
         relay = setup.start().await;
     }
-    assert!(kept.len() > times, "it was killed before it had done anything");
+    assert!(kept.len() >= times);
     relay.end().await;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use outflow_testkit::flv::Tag;
 use outflow_testkit::free_port;
 use outflow_testkit::media::made_up;
-use outflow_testkit::proc::{Child, Command};
+use outflow_testkit::proc::{Child, Command, Output};
 use outflow_testkit::publisher::Publisher;
 use outflow_testkit::wait::DEADLINE;
 use rustix::process::Signal;
@@ -185,35 +185,27 @@ impl Serve {
             .await;
     }
 
-    /// How often an output was dialled.
+    /// How often an output was dialled, from the figures of each second, or from its own events before there are any.
     pub(crate) fn attempts(&self, output: &str) -> u64 {
-        self.about("output", output).last().and_then(|said| said["attempt"].as_u64()).unwrap_or_default()
+        let stats = self.events().into_iter().rfind(|said| said["event"] == "stats");
+        let figures = stats.and_then(|stats| {
+            stats["outputs"].as_array()?.iter().find(|figures| figures["output"] == output)?["attempt"].as_u64()
+        });
+        let said = self.about("output", output).last().and_then(|said| said["attempt"].as_u64());
+        said.or(figures).unwrap_or_default()
     }
 
-    /// Has it read its file again, by SIGHUP, and waits until it says so; gives what it said.
-    pub(crate) async fn reload(&self) -> String {
-        let last = |said: &outflow_testkit::proc::Output| {
-            let tells = |line: &&String| line.contains("reloaded: ") || line.contains("is not in force");
+    /// Writes the file and has it read, by SIGHUP, and waits until this is said of it: `reloaded: `, or `not in force`.
+    pub(crate) async fn rewrite(&self, setup: &Setup, text: &str, says: &str) {
+        let last = |said: &Output| {
+            let tells = |line: &&String| line.contains("\"who\":\"serve\"") && line.contains(says);
             said.stdout.iter().rev().find(tells).cloned()
         };
         let before = self.program.output.look(last);
-        self.program.signal(Signal::HUP);
-        let told =
-            self.program.output.wait_for("the reload to be told", |said| last(said).filter(|_| last(said) != before));
-        told.await
-    }
-
-    /// Writes the file and has it read, until it says this of it: that the file is watched too may put in a word about
-    /// the file as it was.
-    pub(crate) async fn rewrite(&self, setup: &Setup, text: &str, says: &str) -> String {
         setup.write(text);
-        for _ in 0..5 {
-            let said = self.reload().await;
-            if said.contains(says) {
-                return said;
-            }
-        }
-        panic!("no {says:?} was said of this file: {text}\n{}", self.program.text())
+        self.program.signal(Signal::HUP);
+        let what = format!("{says:?} to be said of this file: {text}");
+        self.program.output.wait_for(&what, |said| (last(said) != before).then_some(())).await;
     }
 
     /// Stops it by SIGTERM, which has to be a success, and looks for secrets in all that it said.

@@ -8,6 +8,7 @@ use outflow_testkit::ingest::{Behaviour, Ingest};
 use outflow_testkit::peers;
 use outflow_testkit::proc::{Child, Command};
 use outflow_testkit::publisher::Publisher;
+use serde_json::json;
 
 use crate::rig::{OUTFLOW, Serve, Setup, Show, output};
 
@@ -125,7 +126,8 @@ async fn no_secret_is_said_however_much_is_logged() {
             none_said(&program);
             continue;
         }
-        let serve = setup.start().await;
+        let mut serve = setup.start().await;
+        let told = serve.events_of_the_api().await;
         for path in [format!("live/{publish}x"), format!("live/show?key={publish}x"), format!("{publish}/{publish}")] {
             let error = Publisher::connect(&setup.url(&path)).await.err().expect("a wrong key is refused");
             // A peer is told no more than it said.
@@ -137,6 +139,24 @@ async fn no_secret_is_said_however_much_is_logged() {
         for name in ["one", "two", "three", "four", "five"] {
             serve.until_state(name, "backoff").await;
         }
+        // Requests that are wrong, and have secrets in them.
+        let [_, _, _, out, user, query, ..] = secrets.as_slice() else { unreachable!() };
+        for new in [
+            json!({ "stream": "live/show", "url": format!("http://me:{user}@127.0.0.1/live?k={query}") }),
+            json!({ "stream": format!("{out}/../{out}"), "url": "rtmp://127.0.0.1:9/live" }),
+            json!({ "stream": "live/show", "url": "rtmp://127.0.0.1:9/live", "key": { "secret": out } }),
+            json!({ "stream": "live/show", "url": "rtmp://127.0.0.1:9/live", "key": format!("env@{out}") }),
+            json!({ "stream": "live/show", "url": "rtmp://127.0.0.1:9/live", "options": { "max_lag": out } }),
+        ] {
+            let answer = serve.ask("POST", "/v1/outputs", Some(&new)).await;
+            assert_eq!(answer.status, 422, "{}", answer.body);
+            none("the answer", &answer.body, &setup.secrets);
+        }
+        let token = serve.token.replace(format!("{out}x"));
+        let answer = serve.get("/v1/outputs").await;
+        assert_eq!(answer.status, 401, "{}", answer.body);
+        none("the answer", &answer.body, &setup.secrets);
+        serve.token = token;
         // A mistake in a line that has a secret.
         let wrong = text.replace("/done?token=", "/done ?token=") + "[[output]]\nkey = 5\n";
         serve.rewrite(&setup, &wrong, "not in force").await;
@@ -145,5 +165,8 @@ async fn no_secret_is_said_however_much_is_logged() {
         none_said(&check);
         drop(show);
         serve.end().await;
+        let told = told.await.unwrap();
+        assert!(told.contains("backoff"), "{told}");
+        none("/v1/events", &told, &setup.secrets);
     }
 }

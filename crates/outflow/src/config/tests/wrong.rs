@@ -193,9 +193,10 @@ fn what_no_single_line_shows() {
         format!("{OUT}[[output]]\nname = \"b\"\nstream = \"{stream}\"\nurl = \"{url}\"\n{more}")
     };
     for (stream, url, more, problem) in [
-        ("live/a", "rtmp://H:1935/live/s3cret", "", Some("`a` in line 4 sends the same")),
-        ("live/*", "rtmp://h/live", "key = \"s3cret\"", Some("`a` in line 4 sends the same")),
-        ("live/b", "rtmp://h/live/s3cret", "", None),
+        ("live/a", "rtmp://H:1935/live/s3cret", "", Some("`a` in line 4 sends to the same")),
+        ("live/*", "rtmp://h/live", "key = \"s3cret\"", Some("`a` in line 4 sends to the same")),
+        ("live/b", "rtmp://h/live/s3cret", "", Some("`a` in line 4 sends to the same")),
+        ("live/b", "rtmp://h/live/${name}", "", None),
         ("live/a", "rtmp://h/live/other", "", None),
         ("live/a", "rtmp://h/live/s3cret", "rtmp_app = \"x\"", None),
         ("live/a", "rtmp://h:1936/live/s3cret", "", None),

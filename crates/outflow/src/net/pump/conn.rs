@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use super::gauge::Gauge;
 use super::link::{Heard, Link};
 use super::order::Order;
 use crate::error::{Ended, Origin, Reason, Retry};
@@ -66,6 +67,7 @@ pub(super) struct Conn {
     /// Since when the socket has taken nothing though data waits.
     pub(super) blocked_since: Option<Instant>,
     phase: Phase,
+    pub(super) gauge: Gauge,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -79,7 +81,8 @@ enum Phase {
 
 struct Piece {
     bytes: Bytes,
-    kind: Option<Kind>,
+    /// What it ends, and when that had come.
+    ends: Option<(Kind, Instant)>,
 }
 
 impl Conn {
@@ -90,6 +93,7 @@ impl Conn {
         order: Order,
         done: oneshot::Sender<Ended>,
     ) -> Self {
+        let gauge = Gauge::new(order.stats.clone(), order.cursor.delay(), Instant::now());
         Self {
             id,
             connection,
@@ -106,6 +110,7 @@ impl Conn {
             paused: false,
             blocked_since: None,
             phase: Phase::Sending,
+            gauge,
         }
     }
 
@@ -123,7 +128,9 @@ impl Conn {
             },
             tls => tls,
         };
-        Some(Self { connection, ..self })
+        let mut conn = Self { connection, ..self };
+        conn.gauge.begin(Instant::now(), &conn.connection);
+        Some(conn)
     }
 
     /// Reads what came, answers, and writes what the stream has.
@@ -132,6 +139,7 @@ impl Conn {
             true => self.read(context, room).and_then(|more| Ok((more, self.write(now, context, room)?))),
             false => self.write(now, context, room).map(|wait| (false, wait)),
         };
+        self.gauge.settle(&self.connection);
         match visited {
             Ok((true, _)) => Visit::Again,
             Ok((false, visit)) => visit,
@@ -180,6 +188,7 @@ impl Conn {
                     if self.paused && !paused {
                         self.order.cursor.restart(Start::Group);
                         self.opened = 0;
+                        self.gauge.restart(Instant::now());
                     }
                     self.paused = paused;
                 }
@@ -211,6 +220,7 @@ impl Conn {
                 Poll::Ready(Ok(written)) => {
                     self.blocked_since = None;
                     OutputStats::add(&self.order.stats.bytes, written as u64);
+                    self.order.stats.left(now);
                     turn = turn.saturating_sub(written);
                     if turn == 0 {
                         return Ok(Visit::Again);
@@ -247,13 +257,16 @@ impl Conn {
         while let Some(piece) = self.batch.front_mut() {
             if piece.bytes.len() > written {
                 piece.bytes.advance(written);
+                self.gauge.wrote(written);
                 return;
             }
             written -= piece.bytes.len();
+            self.gauge.wrote(piece.bytes.len());
             let stats = &self.order.stats;
-            if let Some(kind) = piece.kind {
+            if let Some((kind, arrival)) = piece.ends {
                 OutputStats::add(&stats.packets, 1);
                 OutputStats::add(&stats.frames, u64::from(kind == Kind::Video));
+                self.gauge.mark(kind, arrival, self.connection.is_tls());
             }
             self.batch.pop_front();
         }
@@ -264,7 +277,7 @@ impl Conn {
         if self.link.has_output() {
             let bytes = self.link.take_output();
             if !bytes.is_empty() {
-                self.batch.push_back(Piece { bytes, kind: None });
+                self.batch.push_back(Piece { bytes, ends: None });
             }
         }
     }
@@ -337,8 +350,7 @@ impl Conn {
     fn take(&mut self, read: &Read<Shared>, messages: &[Shared]) -> Result<(), Ended> {
         if let Some(skip) = read.skip {
             let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
-            OutputStats::add(&self.order.stats.skips, 1);
-            OutputStats::add(&self.order.stats.skipped_packets, skip.items);
+            self.order.stats.skipped(skip.items, skip.frames, skip.groups);
             let (output, peer) = (self.order.output.clone(), self.order.peer);
             (self.order.events)(Event::Skipped { output, peer, packets: skip.items, millis });
         }
@@ -367,7 +379,7 @@ impl Conn {
             match shared.flatten() {
                 Some(bytes) => {
                     self.link.note_sent(bytes.len() as u64);
-                    self.batch.push_back(Piece { bytes, kind: Some(packet.kind) });
+                    self.batch.push_back(Piece { bytes, ends: Some((packet.kind, packet.arrival)) });
                 }
                 None => {
                     self.push_full(message, time)?;
@@ -388,7 +400,7 @@ impl Conn {
             Ended::new(Origin::Protocol, Retry::Backoff, Reason::Media, "a frame is larger than RTMP can carry (16 MB)")
         })?;
         self.link.note_sent(bytes.len() as u64);
-        self.batch.push_back(Piece { bytes, kind: Some(message.packet.kind) });
+        self.batch.push_back(Piece { bytes, ends: Some((message.packet.kind, message.packet.arrival)) });
         Ok(())
     }
 
@@ -446,6 +458,21 @@ impl Conn {
         let lag = self.order.stream.hub().lag(&self.order.cursor, now);
         let stuck = self.blocked_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         u64::try_from(lag.max(stuck).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// True for a push, false for a player.
+    pub(super) fn is_push(&self) -> bool {
+        self.order.peer.is_none()
+    }
+
+    /// Looks which frames the other host has.
+    pub(super) fn probe(&mut self, now: Instant) {
+        self.gauge.probe(now, &self.connection);
+    }
+
+    /// Brings the figures up to date that the kernel keeps.
+    pub(super) fn look(&mut self, now: Instant) {
+        self.gauge.look(now, &self.connection);
     }
 
     /// Looks whether a deadline has passed; called a few times a second.

@@ -22,6 +22,13 @@ use crate::wire::Shared;
 
 /// How often deadlines and lag are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// Players are looked at in every so many ticks, pushes in each.
+const SELDOM: u64 = 4;
+/// How often the kernel is asked what the other hosts have, while there is something that they lack.
+const PROBE: Duration = Duration::from_millis(10);
+/// Connections whose delay is measured: that takes a call for each probe.
+const PUSHES: usize = 64;
+const PLAYERS: usize = 4;
 const READ_BYTES: usize = 64 * 1024;
 
 /// What a pump is told from outside.
@@ -44,6 +51,10 @@ pub(super) struct Worker {
     next_stream: u64,
     room: Room,
     tokens: Vec<Token>,
+    ticks: u64,
+    /// The connections whose delay is measured.
+    probed: Vec<u64>,
+    probe_at: Option<Instant>,
 }
 
 struct Seat {
@@ -75,7 +86,20 @@ impl Worker {
         let room = Room { bytes: vec![0; READ_BYTES], messages: Vec::new() };
         let (connections, streams) = (HashMap::new(), HashMap::new());
         let (dues, tokens) = (BTreeSet::new(), Vec::new());
-        Self { ready, commands, load, connections, streams, dues, next_stream: 0, room, tokens }
+        Self {
+            ready,
+            commands,
+            load,
+            connections,
+            streams,
+            dues,
+            next_stream: 0,
+            room,
+            tokens,
+            ticks: 0,
+            probed: Vec::new(),
+            probe_at: None,
+        }
     }
 
     /// Runs for ever. Not subject to the runtime's cooperative budget, which counts per task and would stop a pump with
@@ -102,7 +126,11 @@ impl Worker {
             self.dues.remove(&(due, id));
             self.visit(id, now, false);
         }
-        let soonest = self.dues.first().map_or(*next_tick, |(due, _)| (*due).min(*next_tick));
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe(now);
+        }
+        let due = self.dues.first().map(|(due, _)| *due);
+        let soonest = due.into_iter().chain(self.probe_at).fold(*next_tick, Instant::min);
         if sleep.deadline().into_std() != soonest {
             sleep.as_mut().reset(soonest.into());
         }
@@ -139,6 +167,7 @@ impl Worker {
         let stream = self.join(&conn.order.stream, id);
         let waker = Waker::from(bell.clone());
         self.connections.insert(id, Seat { conn, bell, waker, stream, next: None, due: None });
+        self.choose(id);
         self.visit(id, now, true);
     }
 
@@ -237,6 +266,9 @@ impl Worker {
         let visit = catch_unwind(AssertUnwindSafe(|| seat.conn.visit(now, &mut context, &mut self.room, read)));
         match visit {
             Ok(Visit::Wait(due)) => {
+                if seat.conn.gauge.is_waiting() {
+                    self.probe_at.get_or_insert(now + PROBE);
+                }
                 if let Some(old) = std::mem::replace(&mut seat.due, due) {
                     self.dues.remove(&(old, id));
                 }
@@ -251,11 +283,40 @@ impl Worker {
         }
     }
 
+    /// Measures the delay of this connection, if not too many are measured.
+    fn choose(&mut self, id: u64) {
+        let Some(seat) = self.connections.get(&id) else { return };
+        let (push, probed) = (seat.conn.is_push(), self.probed.iter());
+        let alike = probed.filter_map(|id| self.connections.get(id)).filter(|seat| seat.conn.is_push() == push);
+        if alike.count() >= if push { PUSHES } else { PLAYERS } {
+            return;
+        }
+        if let Some(seat) = self.connections.get_mut(&id).filter(|seat| !seat.conn.gauge.probed) {
+            seat.conn.gauge.probed = true;
+            self.probed.push(id);
+        }
+    }
+
+    fn probe(&mut self, now: Instant) {
+        let mut more = false;
+        for id in &self.probed {
+            if let Some(seat) = self.connections.get_mut(id).filter(|seat| seat.conn.gauge.is_waiting()) {
+                seat.conn.probe(now);
+                more |= seat.conn.gauge.is_waiting();
+            }
+        }
+        self.probe_at = more.then(|| now + PROBE);
+    }
+
     fn tick(&mut self, now: Instant) {
         // The worst of each output's connections is found first and stored once: a look in between must not see none.
         let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
         let mut over = Vec::new();
+        self.ticks += 1;
         for (id, seat) in &mut self.connections {
+            if seat.conn.is_push() || (id + self.ticks) % SELDOM == 0 {
+                seat.conn.look(now);
+            }
             let stats = &seat.conn.order.stats;
             let entry = worst.entry(Arc::as_ptr(stats)).or_insert_with(|| (stats.clone(), 0));
             entry.1 = entry.1.max(seat.conn.lag_millis(now));
@@ -276,6 +337,15 @@ impl Worker {
         let Some(seat) = self.connections.remove(&id) else { return };
         if let Some(due) = seat.due {
             self.dues.remove(&(due, id));
+        }
+        if seat.conn.gauge.probed {
+            self.probed.retain(|probed| *probed != id);
+            // Another takes its place.
+            let push = seat.conn.is_push();
+            let next = self.connections.iter().find(|(_, seat)| seat.conn.is_push() == push && !seat.conn.gauge.probed);
+            if let Some(id) = next.map(|(id, _)| *id) {
+                self.choose(id);
+            }
         }
         self.load.fetch_sub(1, Ordering::Relaxed);
         self.leave(seat.stream, id);

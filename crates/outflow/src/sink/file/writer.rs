@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::sync::mpsc::Receiver;
@@ -65,6 +66,7 @@ impl Writer {
                 let _ = file.write_all_at(&[flags], FLAGS_AT);
             }
             OutputStats::add(&self.stats.bytes, self.out.len() as u64);
+            self.stats.left(Instant::now());
             self.out.clear();
             for message in self.waiting.drain(..) {
                 count(&self.stats, &message.packet);

@@ -1,0 +1,183 @@
+//! `outflow probe`, `outflow check` and `outflow top`: their flags, and what the rest of their words means.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+use super::environment::Environment;
+use super::mistakes::Paint;
+use super::serve::Flag;
+use super::{Command, Registries, parse_with, shown};
+use crate::error::{SpecError, SpecErrors};
+use crate::graph::Role;
+use crate::options::suggest::nearest;
+use crate::preflight::probe::Probe;
+use crate::preflight::{Report, Verdict};
+use crate::source::rtmp_pull;
+
+const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { name, value, help }
+}
+
+const JSON: Flag = flag("json", "", "print JSON instead of a table");
+const HELP: Flag = flag("help", "", "print this help");
+
+/// One of these commands.
+pub(super) struct Subcommand {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// One sentence.
+    pub(super) summary: &'static str,
+    usage: &'static str,
+    /// Its flags.
+    pub(super) flags: &'static [Flag],
+    more: &'static str,
+}
+
+const PROBE: Subcommand = Subcommand {
+    name: "probe",
+    summary: "looks at one RTMP(S) URL, stage by stage; publishes nothing",
+    usage: "outflow probe [FLAGS] URL[:gpac:OPTIONS]",
+    flags: &[
+        flag("play", "", "play what is there for a few seconds, and tell codecs, size, rates and key frames"),
+        JSON,
+        HELP,
+    ],
+    more: "It looks the name up, connects to every address, and goes as far as the answer to `connect`. The stream's \
+           name,\nwhich may be a key, is told to the server only with --play.\n\
+           Options are those of an input: ca=FILE, bind=ADDRESS ...\n\
+           Exit code: 0 nothing fails, 1 something fails, 2 the words are wrong.\n",
+};
+
+/// All of them.
+pub(super) const COMMANDS: &[Subcommand] = &[PROBE];
+
+/// What was found, for the terminal on standard output.
+pub fn table(report: &Report) -> String {
+    let paint = Paint::for_stdout();
+    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    // Into a pipe or file: no narrower than a sentence.
+    let width = columns.filter(|columns| *columns > 0).unwrap_or(120);
+    report.table(width, &|verdict, word| match verdict {
+        Verdict::Pass => paint.good(word),
+        Verdict::NotTested => paint.faint(word),
+        Verdict::Warn => paint.doubtful(word),
+        Verdict::Fail => paint.bad(word),
+    })
+}
+
+/// The command of this name.
+pub(super) fn find(name: &str) -> Option<&'static Subcommand> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// `outflow help probe`
+pub(super) fn help(command: &Subcommand) -> String {
+    let mut text = format!("outflow {}: {}\n\nUsage: {}\n\n", command.name, command.summary, command.usage);
+    for flag in command.flags {
+        let space = if flag.value.is_empty() || flag.value.starts_with('[') { "" } else { " " };
+        let _ = writeln!(text, "    {:<24} {}", format!("--{}{space}{}", flag.name, flag.value), flag.help);
+    }
+    let _ = write!(text, "\n{}", command.more);
+    text
+}
+
+/// Flags that were typed, and the words that are none, each with its place on the command line from 1.
+struct Typed {
+    flags: Vec<(&'static str, String)>,
+    words: Vec<(usize, String)>,
+}
+
+impl Typed {
+    fn has(&self, name: &str) -> bool {
+        self.flags.iter().any(|(known, _)| *known == name)
+    }
+}
+
+/// Takes the flags of a command from among its words, wherever they stand. Other words with dashes stay.
+fn typed(command: &Subcommand, words: &[String]) -> Result<Typed, SpecError> {
+    let mut typed = Typed { flags: Vec::new(), words: Vec::new() };
+    let mut rest = words.iter().enumerate();
+    while let Some((number, word)) = rest.next() {
+        let index = number + 2;
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (word.as_str(), None),
+        };
+        let bare = name.strip_prefix("--").or((name == "-h").then_some("help")).or(name.strip_prefix('-'));
+        let Some(flag) = bare.and_then(|bare| command.flags.iter().find(|flag| flag.name == bare)) else {
+            typed.words.push((index, word.clone()));
+            continue;
+        };
+        let fail = |problem: &str, hint: String| Err(SpecError::new(problem).hint(hint).at(index, shown::dashed(name)));
+        let bare = flag.name;
+        let value = match (flag.value, value) {
+            ("", Some(_)) => return fail("it takes no value", format!("write --{bare}")),
+            ("", None) => String::new(),
+            (optional, None) if optional.starts_with('[') => String::new(),
+            (_, Some(value)) => value,
+            (_, None) => match rest.next().filter(|(_, next)| !next.starts_with("--")) {
+                Some((_, value)) => value.clone(),
+                None => return fail("its value is missing", format!("write --{bare} {}", flag.value)),
+            },
+        };
+        typed.flags.push((bare, value));
+    }
+    Ok(typed)
+}
+
+/// A word with a dash that is no flag of the command.
+fn unknown(command: &Subcommand, index: usize, word: &str) -> SpecError {
+    let name = word.split('=').next().unwrap_or(word);
+    let near = nearest(name.trim_start_matches('-'), command.flags.iter().map(|flag| flag.name));
+    let list = format!("`outflow help {}` lists them", command.name);
+    let hint = near.map_or(list, |near| format!("did you mean `--{near}`?"));
+    SpecError::new(format!("this is no flag of {}", command.name)).hint(hint).at(index, shown::dashed(name))
+}
+
+/// `outflow NAME ...`: `words` are those after the name, which is the first of the command line.
+pub(super) fn read(
+    command: &'static Subcommand,
+    words: &[String],
+    environment: &dyn Environment,
+    registries: &Registries,
+) -> Result<Command, SpecErrors> {
+    let typed = typed(command, words)?;
+    if typed.has("help") {
+        return Ok(Command::Help(help(command)));
+    }
+    probe(command, &typed, environment, registries)
+}
+
+fn probe(
+    command: &'static Subcommand,
+    typed: &Typed,
+    environment: &dyn Environment,
+    registries: &Registries,
+) -> Result<Command, SpecErrors> {
+    if let Some((index, word)) = typed.words.iter().find(|(_, word)| word.starts_with('-')) {
+        return Err(unknown(command, *index, word).into());
+    }
+    let [(index, url)] = typed.words.as_slice() else {
+        let problem = if typed.words.is_empty() { "it wants a URL" } else { "it looks at one URL at a time" };
+        let error = SpecError::new(problem).hint("write `outflow probe rtmps://HOST/APP/NAME`");
+        return Err(error.at(1, command.name).into());
+    };
+    let args: Vec<OsString> = ["-i", url, "-o", "null"].into_iter().map(OsString::from).collect();
+    let graph = match parse_with(&args, environment, registries) {
+        Ok(Command::Graph { graph, .. }) => graph,
+        Ok(_) => return Err(SpecError::new("this is no URL").at(*index, shown::stray(url)).into()),
+        Err(mut errors) => {
+            errors.list.iter_mut().chain(&mut errors.warnings).for_each(|error| error.word_index = *index);
+            return Err(errors);
+        }
+    };
+    let source = graph
+        .nodes
+        .into_iter()
+        .find(|entry| matches!(entry.role, Role::Source(kind) if kind.name == rtmp_pull::KIND.name));
+    let Some(source) = source else {
+        let error = SpecError::new("only servers can be looked at").hint("write rtmp://HOST/APP or rtmps://HOST/APP");
+        return Err(error.at(*index, shown::stray(url)).into());
+    };
+    Ok(Command::Probe(Box::new(Probe { node: source.node, play: typed.has("play"), json: typed.has("json") })))
+}

@@ -1,0 +1,8 @@
+//! Looking before going live: at one URL stage by stage (`probe`), and at everything of a graph or file (`check`).
+
+pub mod finding;
+mod media;
+pub mod probe;
+mod stages;
+
+pub use finding::{Finding, Report, Verdict};

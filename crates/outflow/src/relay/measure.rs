@@ -1,0 +1,67 @@
+//! What is measured, for those who keep figures over time: the views, and the counters that they leave out.
+
+use std::time::Duration;
+
+use super::Relay;
+use super::show;
+use super::view::{OutputView, StreamView};
+use crate::monitor::OutputStats;
+
+/// A stream's figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamFigures {
+    /// As it is shown.
+    pub view: StreamView,
+    /// Video frames received.
+    pub frames: u64,
+    /// Times that the source's time was mended.
+    pub time_jumps: u64,
+    /// Bytes sent to players.
+    pub player_bytes: u64,
+    /// Times that players skipped forward.
+    pub player_skips: u64,
+}
+
+/// An output's figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputFigures {
+    /// As it is shown.
+    pub view: OutputView,
+    /// Video frames sent.
+    pub frames: u64,
+    /// Attempts to connect.
+    pub attempts: u64,
+    /// Frames whose delay was measured.
+    pub delays: u64,
+    /// What those delays add up to.
+    pub delay_sum: Duration,
+    /// The destination's host takes nothing more.
+    pub window_closed: bool,
+}
+
+impl Relay {
+    /// All figures at one instant.
+    pub fn figures(&self) -> (Vec<StreamFigures>, Vec<OutputFigures>) {
+        let core = self.core.lock();
+        let get = OutputStats::get;
+        let streams = core.streams.iter().map(|(id, live)| StreamFigures {
+            view: show::stream(id, live, &core),
+            frames: get(&live.stats.frames),
+            time_jumps: get(&live.stats.time_jumps),
+            player_bytes: get(&live.offer.stats.bytes),
+            player_skips: get(&live.offer.stats.skips),
+        });
+        let outputs = core.outputs.values().map(|output| {
+            let (delays, delay_sum) = output.stats.delays.lock().total();
+            OutputFigures {
+                view: show::output(output),
+                frames: get(&output.stats.frames),
+                attempts: get(&output.stats.attempts),
+                delays,
+                delay_sum,
+                window_closed: get(&output.stats.windows_closed) > 0,
+            }
+        });
+        (streams.collect(), outputs.collect())
+    }
+}

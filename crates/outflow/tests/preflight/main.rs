@@ -1,0 +1,5 @@
+//! Looking before going live: `probe` and `check` against servers that are right, and wrong in every way.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod probe;
+mod rig;
