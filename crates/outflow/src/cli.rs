@@ -37,6 +37,7 @@ use crate::preflight::check::Check;
 use crate::preflight::probe::Probe;
 use crate::sink::SinkKind;
 use crate::source::SourceKind;
+use crate::top::Top;
 use environment::Environment;
 pub use looking::table;
 
@@ -116,6 +117,8 @@ pub enum Command {
         /// Ask on the terminal where to publish.
         asks: bool,
     },
+    /// Show a running relay.
+    Top(Box<Top>),
     /// Print this text: help, completions or the man page.
     Help(String),
     /// Print the version.
@@ -223,9 +226,6 @@ fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Comma
             Err(SpecError::new("it takes no further words").hint("write outflow man, or outflow help NAME"))
         }
         "man" => shell::man(registries),
-        "top" => {
-            Err(SpecError::new("this comes with the relay").hint("for now outflow runs graphs: outflow -i URL -o URL"))
-        }
         _ => return None,
     };
     let shown = words.iter().take(3).map(|word| shown::stray(word)).collect::<Vec<_>>().join(" ");

@@ -46,6 +46,13 @@ fn main() -> ExitCode {
                 move || async move { outflow::preflight::probe::probe(&probe, Arc::new(SystemResolver)).await },
             )
         }
+        Ok(Command::Top(top)) => match outflow::top::run(&top, Arc::new(SystemResolver)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => {
+                complain(&format!("outflow: {text}\n"));
+                ExitCode::FAILURE
+            }
+        },
         Ok(Command::Check { mut check, asks }) => {
             if asks && !ask(&mut check) {
                 return ExitCode::from(u8::try_from(WORDS).unwrap_or(2));

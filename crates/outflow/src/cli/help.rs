@@ -12,7 +12,7 @@ use crate::options::{OptionSpec, Type, known, value};
 
 /// The topics that are no names.
 pub(super) const TOPICS: &[&str] =
-    &["sources", "filters", "outputs", "options", "serve", "platforms", "check", "probe"];
+    &["sources", "filters", "outputs", "options", "serve", "platforms", "check", "probe", "top"];
 
 /// What `outflow` says without words.
 pub(super) const USAGE: &str = "\

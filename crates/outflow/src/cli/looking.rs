@@ -6,17 +6,20 @@ use std::fmt::Write as _;
 use super::environment::Environment;
 use super::mistakes::Paint;
 use super::serve::{Flag, Outside};
-use super::{Command, Registries, parse_with, shown};
+use super::{Command, Registries, parse_with, shown, typing};
 use crate::config::overlay::Setting;
 use crate::config::{self, Overrides};
 use crate::error::{SpecError, SpecErrors};
 use crate::graph::Role;
+use crate::net::http_client::HttpUrl;
 use crate::options::suggest::{did_you_mean, nearest};
 use crate::options::{Type, Value, value};
 use crate::preflight::check::{Check, What};
 use crate::preflight::probe::Probe;
 use crate::preflight::{Report, Verdict};
+use crate::secret::Secret;
 use crate::source::rtmp_pull;
+use crate::top::Top;
 
 const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
     Flag { name, value, help }
@@ -73,8 +76,17 @@ const CHECK: Subcommand = Subcommand {
            Before the show:   outflow check --uplink=20M -i show.mp4 -o twitch:key=env@TWITCH_KEY -o youtube:key=env@YT_KEY\n",
 };
 
+const TOP: Subcommand = Subcommand {
+    name: "top",
+    summary: "shows a running `outflow serve` in the terminal; it only looks",
+    usage: "outflow top [--token-file FILE] [URL]",
+    flags: &[flag("token-file", "FILE", "the file that holds the API's token; else OUTFLOW_API_TOKEN has it"), HELP],
+    more: "URL is where the API is: http://127.0.0.1:1937 if none is given. A token is never typed: the process list shows it.\n\
+           Keys: q quits; n s i b l d x t sort by name, state, since, bitrate, lag, delay, skips, tries; r reverses.\n",
+};
+
 /// All of them.
-pub(super) const COMMANDS: &[Subcommand] = &[CHECK, PROBE];
+pub(super) const COMMANDS: &[Subcommand] = &[CHECK, PROBE, TOP];
 
 /// What was found, for the terminal on standard output.
 pub fn table(report: &Report) -> String {
@@ -176,6 +188,7 @@ pub(super) fn read(
     }
     match command.name {
         "check" => check(command, &typed, environment, registries),
+        "top" => top(command, &typed, environment),
         _ => probe(command, &typed, environment, registries),
     }
 }
@@ -246,6 +259,32 @@ fn check(
         }
     }
     Ok(Command::Check { check: Box::new(check), asks })
+}
+
+fn top(command: &'static Subcommand, typed: &Typed, environment: &dyn Environment) -> Result<Command, SpecErrors> {
+    if let Some((index, word)) = typed.words.iter().find(|(_, word)| word.starts_with('-')) {
+        return Err(unknown(command, *index, word).into());
+    }
+    let (index, url) = match typed.words.as_slice() {
+        [] => (1, "http://127.0.0.1:1937"),
+        [(index, url)] => (*index, url.as_str()),
+        [_, (index, word), ..] => {
+            let error = SpecError::new("it shows one relay at a time").hint("write `outflow top http://HOST:PORT`");
+            return Err(error.at(*index, shown::stray(word)).into());
+        }
+    };
+    let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let url = HttpUrl::parse(&Secret::new(whole)).map_err(|problem| {
+        SpecError::new(problem).hint("write http://127.0.0.1:1937, or 127.0.0.1:1937").at(index, shown::stray(url))
+    })?;
+    let token = match typed.value("token-file") {
+        Some(path) => {
+            let read = typing::fetch(environment, &format!("file@{path}"));
+            Some(read.map_err(|error| error.at(1, format!("{} --token-file", command.name)))?)
+        }
+        None => environment.variable("OUTFLOW_API_TOKEN").filter(|token| !token.is_empty()),
+    };
+    Ok(Command::Top(Box::new(Top { url, token: token.map(Secret::new) })))
 }
 
 fn probe(

@@ -4,3 +4,4 @@
 mod check;
 mod probe;
 mod rig;
+mod top;
