@@ -372,7 +372,8 @@ mod commands {
     impl Environment for Pretended {
         fn variable(&self, name: &str) -> Option<String> {
             // Those of `serve` say where to listen and the like.
-            (!name.starts_with("OUTFLOW_")).then(|| "s3cret".into())
+            let value = if name.ends_with("_URL") { "rtmps://live.example/app" } else { "s3cret" };
+            (!name.starts_with("OUTFLOW_")).then(|| value.into())
         }
 
         fn read(&self, path: &str) -> io::Result<String> {

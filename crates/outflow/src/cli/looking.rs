@@ -12,6 +12,7 @@ use crate::config::{self, Overrides};
 use crate::error::{SpecError, SpecErrors};
 use crate::graph::Role;
 use crate::net::http_client::HttpUrl;
+use crate::options::platforms;
 use crate::options::suggest::{did_you_mean, nearest};
 use crate::options::{Type, Value, value};
 use crate::preflight::check::{Check, What};
@@ -301,6 +302,7 @@ fn probe(
         let error = SpecError::new(problem).hint("write `outflow probe rtmps://HOST/APP/NAME`");
         return Err(error.at(1, command.name).into());
     };
+    let url = platforms::find(url).and_then(|platform| platform.url).map_or(url.as_str(), |url| url.value);
     let args: Vec<OsString> = ["-i", url, "-o", "null"].into_iter().map(OsString::from).collect();
     let graph = match parse_with(&args, environment, registries) {
         Ok(Command::Graph { graph, .. }) => graph,

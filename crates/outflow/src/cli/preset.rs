@@ -4,6 +4,7 @@ use super::split::Piece;
 use super::typing;
 use super::words::Reader;
 use crate::error::SpecError;
+use crate::node::MediaUrl;
 use crate::options::platforms::{self, Platform};
 
 /// What a platform's name stands for.
@@ -44,6 +45,12 @@ impl Reader<'_> {
                 }
             },
         };
+        if !MediaUrl::output(&url).is_rtmp() {
+            let error = SpecError::new("streams are sent to rtmp:// and rtmps:// URLs").field("url");
+            let hint = format!("copy the URL from the platform: {}", platform.found);
+            self.errors.push(error.hint(hint).at(index, name));
+            return Err(());
+        }
         let keyed = pieces.iter().any(|piece| matches!(piece.name, "key" | "rtmp_playpath") && piece.value.is_some());
         if !keyed && own.is_empty() {
             let variable = name.to_ascii_uppercase();

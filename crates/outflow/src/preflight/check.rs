@@ -139,7 +139,7 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
             let turn = place / AT_ONCE;
             stages.spawn(async move {
                 // Hundreds of outputs would crowd each other: later ones begin a little later.
-                tokio::time::sleep(Duration::from_millis(500) * u32::try_from(turn).unwrap_or(0)).await;
+                tokio::time::sleep(Duration::from_millis(100) * u32::try_from(turn).unwrap_or(0)).await;
                 (place, push(&node, &name, platform, asked, resolver).await)
             });
         }
@@ -323,7 +323,10 @@ fn seen(input: &str, facts: Option<&Facts>, trouble: Option<String>) -> Vec<Find
     match (facts, trouble) {
         (Some(facts), _) => media::told(input, facts),
         (None, Some(text)) => {
-            let mend = "start what sends it, and check again; is its URL or file right?";
+            let mend = match text.contains("can't listen") {
+                true => "end the program that has the port (is it outflow itself?), or listen on another one",
+                false => "start what sends it, and check again; is its URL or file right?",
+            };
             vec![Finding::new(input, "input", Verdict::Fail, text).mend(mend)]
         }
         (None, None) => {

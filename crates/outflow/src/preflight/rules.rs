@@ -26,7 +26,9 @@ pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec
                 let mend = "set the video bitrate of the encoder lower";
                 bitrate(who, "bitrate", title, video.bitrate_bps, limit, mend)
             }));
-            lines.extend(platform.video_codecs.map(|codecs| codec(who, title, &video.codec, codecs, "video")));
+            lines.extend(
+                platform.video_codecs.map(|codecs| codec(who, "video codec", title, &video.codec, codecs, "video")),
+            );
             lines.extend(platform.b_frames.map(|rule| b_frames(who, title, video, rule)));
         }
         None => lines.push(
@@ -40,7 +42,9 @@ pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec
                 let mend = "set the audio bitrate of the encoder lower";
                 bitrate(who, "audio rate", title, audio.bitrate_bps, limit, mend)
             }));
-            lines.extend(platform.audio_codecs.map(|codecs| codec(who, title, &audio.codec, codecs, "audio")));
+            lines.extend(
+                platform.audio_codecs.map(|codecs| codec(who, "audio codec", title, &audio.codec, codecs, "audio")),
+            );
         }
         None => lines.push(
             Finding::new(who, "audio", Verdict::Warn, "there is no audio: platforms may show an error or nothing")
@@ -133,14 +137,14 @@ fn bitrate(who: &str, what: &'static str, title: &str, bps: u64, limit: Fact<u32
     if verdict == Verdict::Pass { line } else { line.mend(mend) }
 }
 
-fn codec(who: &str, title: &str, codec: &str, codecs: Fact<&[&str]>, kind: &str) -> Finding {
+fn codec(who: &str, what: &'static str, title: &str, codec: &str, codecs: Fact<&[&str]>, kind: &str) -> Finding {
     let all = codecs.value.join(", ");
     if codecs.value.contains(&codec) {
         let text = format!("{kind} is {codec}; {title} takes {all}");
-        return Finding::new(who, "codec", Verdict::Pass, text).details(source(&codecs));
+        return Finding::new(who, what, Verdict::Pass, text).details(source(&codecs));
     }
     let text = format!("{kind} is {codec}, and {title} takes {all}");
-    Finding::new(who, "codec", Verdict::Fail, text)
+    Finding::new(who, what, Verdict::Fail, text)
         .mend(format!("choose {all} for {kind} in the encoder"))
         .details(source(&codecs))
 }
@@ -246,7 +250,7 @@ mod tests {
             (facts(None, 3.0, 1, "h264"), "key frames", Verdict::NotTested),
             (facts(Some(2.0), 0.0, 6_100_000, "h264"), "bitrate", Verdict::Warn),
             (facts(Some(2.0), 0.0, 8_000_000, "h264"), "bitrate", Verdict::Fail),
-            (facts(Some(2.0), 0.0, 1, "hevc"), "codec", Verdict::Fail),
+            (facts(Some(2.0), 0.0, 1, "hevc"), "video codec", Verdict::Fail),
         ] {
             let lines = hold("t", twitch, &given);
             assert_eq!(verdict(&lines, what), Some(wanted), "{what}: {lines:#?}");

@@ -147,3 +147,20 @@ async fn a_configuration_is_looked_at_with_its_pulls() {
     found.is("each", "stream", "not_tested", "could not be looked at", "");
     assert_eq!(published(&[&good, &source]).iter().filter(|call| *call == "publish").count(), 0);
 }
+
+#[tokio::test]
+async fn a_hundred_outputs_are_looked_at_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(&folder, 200, 50, 1500);
+    // Each is silent after the handshake: one after the other they would take minutes.
+    let mute = Ingest::start(Behaviour::Mute(outflow_testkit::ingest::Stage::Handshake)).await;
+    let outputs: Vec<String> =
+        (0..100).map(|number| format!("{}:gpac:name=o{number}", mute.url("live/k3yofmany"))).collect();
+    let mut words = vec!["check", "-i", file.to_str().unwrap()];
+    words.extend(outputs.iter().flat_map(|output| ["-o", output.as_str()]));
+    let begin = std::time::Instant::now();
+    let found = run(&words, &["k3yofmany"]).await;
+    assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
+    assert_eq!((found.code, &found.json["fail"]), (1, &100.into()), "{}", found.text);
+    found.is("o99", "rtmp", "fail", "has not answered `connect`", "an RTMP port");
+}

@@ -412,7 +412,7 @@ fn names_of_platforms() {
         ("-i in.flv -o twitch", "twitch", "wants a stream key", "key=env@TWITCH_KEY"),
         ("-i in.flv -o kick:key=k3y", "kick", "URL of its own", "url=env@KICK_URL"),
         ("-i in.flv -o twitch:key=k3y:max_lagg=4", "twitch:key=****:max_lagg=****", "not an option", "`max_lag`"),
-        ("-i in.flv -o kick:url=https://h/app:key=k3y", "kick", "https", "rtmp"),
+        ("-i in.flv -o kick:url=https://h/app:key=k3y", "kick", "rtmps://", "copy the URL"),
         ("-i in.flv -o rtmp://h/live/k:gpac:platform=twich", "rtmp://h/live/****:gpac:platform=twich", "", "`twitch`"),
     ]);
 }
