@@ -7,6 +7,7 @@ mod help;
 mod lines;
 mod looking;
 pub mod mistakes;
+mod preset;
 pub mod program;
 mod repeats;
 mod report;
@@ -32,9 +33,11 @@ use crate::graph::program::Report;
 use crate::graph::{Graph, ProgramOptions, link};
 use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, known};
+use crate::preflight::check::Check;
 use crate::preflight::probe::Probe;
 use crate::sink::SinkKind;
 use crate::source::SourceKind;
+use crate::top::Top;
 use environment::Environment;
 pub use looking::table;
 
@@ -107,6 +110,15 @@ pub enum Command {
     },
     /// Look at one URL.
     Probe(Box<Probe>),
+    /// Look at everything before the show.
+    Check {
+        /// What, and how.
+        check: Box<Check>,
+        /// Ask on the terminal where to publish.
+        asks: bool,
+    },
+    /// Show a running relay.
+    Top(Box<Top>),
     /// Print this text: help, completions or the man page.
     Help(String),
     /// Print the version.
@@ -214,9 +226,6 @@ fn subcommand(args: &[OsString], registries: &Registries) -> Option<Result<Comma
             Err(SpecError::new("it takes no further words").hint("write outflow man, or outflow help NAME"))
         }
         "man" => shell::man(registries),
-        "check" | "top" => {
-            Err(SpecError::new("this comes with the relay").hint("for now outflow runs graphs: outflow -i URL -o URL"))
-        }
         _ => return None,
     };
     let shown = words.iter().take(3).map(|word| shown::stray(word)).collect::<Vec<_>>().join(" ");

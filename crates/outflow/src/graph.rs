@@ -4,6 +4,7 @@ pub mod conflict;
 pub mod describe;
 mod feeds;
 pub mod link;
+pub mod look;
 mod plumbing;
 pub mod program;
 pub mod run;

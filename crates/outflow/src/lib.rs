@@ -30,4 +30,5 @@ pub mod sink;
 pub mod source;
 pub mod stop;
 pub mod stream;
+pub mod top;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! The program: reads its words, runs the graph, and alone decides the exit code.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
 use outflow::net::dial::SystemResolver;
 use outflow::preflight::Report;
+use outflow::preflight::check::Check;
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
 use tokio::runtime::Runtime;
 
@@ -44,6 +45,19 @@ fn main() -> ExitCode {
                 probe.json,
                 move || async move { outflow::preflight::probe::probe(&probe, Arc::new(SystemResolver)).await },
             )
+        }
+        Ok(Command::Top(top)) => match outflow::top::run(&top, Arc::new(SystemResolver)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => {
+                complain(&format!("outflow: {text}\n"));
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Command::Check { mut check, asks }) => {
+            if asks && !ask(&mut check) {
+                return ExitCode::from(u8::try_from(WORDS).unwrap_or(2));
+            }
+            look(check.json, move || outflow::preflight::check::check(*check, Arc::new(SystemResolver)))
         }
         Ok(Command::Serve(serve)) => {
             complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
@@ -125,6 +139,22 @@ fn look<F: Future<Output = Report>>(json: bool, looking: impl FnOnce() -> F) -> 
     runtime.shutdown_background();
     let _ = print(&text);
     ExitCode::from(u8::try_from(report.exit_code()).unwrap_or(1))
+}
+
+/// Asks for each destination whether to publish there. False where there is nobody to ask.
+fn ask(check: &mut Check) -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        complain("outflow: --publish asks on a terminal, and there is none\n  name the outputs: --publish=NAME,...\n");
+        return false;
+    }
+    for (name, url) in check.pushes() {
+        complain(&format!("Publish to {name} ({url})? It may put the channel on air. [y/N] "));
+        let mut answer = String::new();
+        if std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+            check.publish.push(name);
+        }
+    }
+    true
 }
 
 fn end(runtime: Runtime, console: Console, code: i32) -> ExitCode {

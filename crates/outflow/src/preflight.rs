@@ -1,8 +1,11 @@
 //! Looking before going live: at one URL stage by stage (`probe`), and at everything of a graph or file (`check`).
 
+pub mod check;
 pub mod finding;
 mod media;
 pub mod probe;
+mod publish;
+mod rules;
 mod stages;
 
 pub use finding::{Finding, Report, Verdict};

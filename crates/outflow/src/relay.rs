@@ -34,6 +34,7 @@ use crate::monitor::{self};
 use crate::output::OutputHandle;
 use crate::secret::Secret;
 pub use gate::RelayGate;
+pub use plan::word;
 use store::Store;
 use streams::Live;
 use view::Applied;

@@ -57,7 +57,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("graph",    &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "filter", "encode", "output", "input", "leaves"]),
     // Looking before going live: it knows what can be looked at.
     ("preflight", &["graph", "config", "relay", "hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "source", "sink", "encode", "output", "input", "leaves"]),
-    ("cli",      &["graph", "preflight", "config", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),
+    // A relay in the terminal, through its API: it knows no relay.
+    ("top",      &["net", "leaves"]),
+    ("cli",      &["graph", "preflight", "top", "config", "registry", "listen", "env", "source", "sink", "filter", "encode", "output", "net", "stream", "wire", "hub", "leaves"]),
     // Runs `serve`: everything that it is made of.
     ("serve",    &["config", "hooks", "relay", "http", "registry", "listen", "env", "net", "leaves"]),
     // The crate's root and the program may name everything.

@@ -233,6 +233,7 @@ mod reference {
     use std::fmt::Write as _;
 
     use outflow::cli::program::{OPTIONS, Takes};
+    use outflow::options::platforms::{BFrames, Fact, Interval, PLATFORMS};
     use outflow::options::{OptionSpec, known, value};
 
     const BEGIN: &str = "<!-- made by tests/docs.rs: begin -->\n";
@@ -290,8 +291,43 @@ mod reference {
         }
         text.push_str("\n### Outputs\n");
         outflow::sink::SINKS.iter().for_each(|record| kind(record.name, record.summary, record.options, &mut text));
+        platforms(&mut text);
         text.push('\n');
         text
+    }
+
+    /// What is known of each platform, with where and when it was read.
+    fn platforms(text: &mut String) {
+        fn fact<T>(what: &str, fact: Option<Fact<T>>, show: impl Fn(T) -> String, text: &mut String) {
+            if let Some(fact) = fact {
+                let _ = writeln!(text, "| {what} | {} | {} | {} |", show(fact.value), cell(fact.source), fact.read);
+            }
+        }
+        text.push_str("\n### Platforms\n\nIn the place of a URL: `-o twitch:key=env@TWITCH_KEY`, `-o kick:url=env@KICK_URL:key=env@KICK_KEY`.\n");
+        for platform in PLATFORMS {
+            let _ = write!(
+                text,
+                "\n#### {}\n\n{}. Key: {}.\n\n| | | source | read |\n|---|---|---|---|\n",
+                platform.name, platform.title, platform.found
+            );
+            fact("URL", platform.url, |url| format!("`{url}`"), text);
+            let interval = |interval: Interval| match interval.most {
+                Some(most) => format!("{} s, {most} s at most", interval.wanted),
+                None => format!("{} s", interval.wanted),
+            };
+            fact("key frame interval", platform.key_interval, interval, text);
+            fact("video", platform.video_kbps, |kbps| format!("{kbps} kb/s at most"), text);
+            fact("audio", platform.audio_kbps, |kbps| format!("{kbps} kb/s at most"), text);
+            fact("video codecs", platform.video_codecs, |codecs| codecs.join(", "), text);
+            fact("audio codecs", platform.audio_codecs, |codecs| codecs.join(", "), text);
+            let b_frames = |rule| match rule {
+                BFrames::Refused => "refused".to_owned(),
+                BFrames::SometimesRefused => "refused by its real-time services".to_owned(),
+            };
+            fact("B-frames", platform.b_frames, b_frames, text);
+            fact("session", platform.session_hours, |hours| format!("{hours} h at most"), text);
+            fact("publish that nobody sees", platform.unseen, |suffix| format!("`{suffix}` after the key"), text);
+        }
     }
 
     #[test]
@@ -336,7 +372,8 @@ mod commands {
     impl Environment for Pretended {
         fn variable(&self, name: &str) -> Option<String> {
             // Those of `serve` say where to listen and the like.
-            (!name.starts_with("OUTFLOW_")).then(|| "s3cret".into())
+            let value = if name.ends_with("_URL") { "rtmps://live.example/app" } else { "s3cret" };
+            (!name.starts_with("OUTFLOW_")).then(|| value.into())
         }
 
         fn read(&self, path: &str) -> io::Result<String> {

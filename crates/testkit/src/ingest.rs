@@ -320,6 +320,34 @@ impl Default for Refusing {
     }
 }
 
+/// An address where connections get no answer at all, as behind a firewall that drops them: a listener whose queue is full.
+#[derive(Debug)]
+pub struct Silent {
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+    address: SocketAddr,
+}
+
+impl Silent {
+    /// Takes a port, and fills its queue until the kernel drops what comes.
+    pub async fn new() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let listener = socket.listen(1).expect("listens");
+        let address = listener.local_addr().expect("has an address");
+        let mut queued = Vec::new();
+        while let Ok(stream) = tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(address)).await {
+            queued.push(stream.expect("it is dropped or taken, not refused"));
+        }
+        Self { _listener: listener, _queued: queued, address }
+    }
+
+    /// `rtmp://127.0.0.1:PORT/PATH`.
+    pub fn url(&self, path: &str) -> String {
+        format!("rtmp://{}/{path}", self.address)
+    }
+}
+
 /// A connected stream as both halves, TLS done where there is one.
 async fn open(stream: TcpStream, tls: Option<Identity>) -> std::io::Result<(Reader, Writer)> {
     stream.set_nodelay(true)?;

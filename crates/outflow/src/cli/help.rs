@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 use super::Registries;
 use super::program::{OPTIONS, Takes};
 use crate::error::SpecError;
+use crate::options::platforms::PLATFORMS;
 use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, Type, known, value};
 
 /// The topics that are no names.
-pub(super) const TOPICS: &[&str] = &["sources", "filters", "outputs", "options", "serve", "probe"];
+pub(super) const TOPICS: &[&str] =
+    &["sources", "filters", "outputs", "options", "serve", "platforms", "check", "probe", "top"];
 
 /// What `outflow` says without words.
 pub(super) const USAGE: &str = "\
@@ -45,6 +47,7 @@ pub(super) fn help(registries: &Registries, words: &[String]) -> Result<String, 
         "outputs" | "sinks" => return Ok(list_of(&sections, "output")),
         "options" => return Ok(program_options() + &every_word()),
         "serve" => return Ok(super::serve::help()),
+        "platforms" => return Ok(platforms()),
         name => {
             if let Some(command) = super::looking::find(name) {
                 return Ok(super::looking::help(command));
@@ -129,6 +132,18 @@ fn list_of(sections: &[Section], sort: &str) -> String {
         let _ = writeln!(text, "    {name:<14} {}", section.summary);
     }
     text.push('\n');
+    text
+}
+
+/// Platforms that stand for a URL: `-o twitch:key=env@KEY`.
+fn platforms() -> String {
+    let mut text = String::from("Platforms, in the place of a URL (-o twitch:key=env@TWITCH_KEY):\n");
+    for platform in PLATFORMS {
+        let url = platform.url.map_or("url=env@... (each channel has its own)", |url| url.value);
+        let _ = writeln!(text, "    {:<14} {:<16} {url}", platform.name, platform.title);
+        let _ = writeln!(text, "    {:14} key: {}", "", platform.found);
+    }
+    text.push_str("`outflow check` holds streams against their rules; docs/words.md lists those with their sources.\n");
     text
 }
 

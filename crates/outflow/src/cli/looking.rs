@@ -5,14 +5,22 @@ use std::fmt::Write as _;
 
 use super::environment::Environment;
 use super::mistakes::Paint;
-use super::serve::Flag;
-use super::{Command, Registries, parse_with, shown};
+use super::serve::{Flag, Outside};
+use super::{Command, Registries, parse_with, shown, typing};
+use crate::config::overlay::Setting;
+use crate::config::{self, Overrides};
 use crate::error::{SpecError, SpecErrors};
 use crate::graph::Role;
-use crate::options::suggest::nearest;
+use crate::net::http_client::HttpUrl;
+use crate::options::platforms;
+use crate::options::suggest::{did_you_mean, nearest};
+use crate::options::{Type, Value, value};
+use crate::preflight::check::{Check, What};
 use crate::preflight::probe::Probe;
 use crate::preflight::{Report, Verdict};
+use crate::secret::Secret;
 use crate::source::rtmp_pull;
+use crate::top::Top;
 
 const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
     Flag { name, value, help }
@@ -48,8 +56,38 @@ const PROBE: Subcommand = Subcommand {
            Exit code: 0 nothing fails, 1 something fails, 2 the words are wrong.\n",
 };
 
+const CHECK: Subcommand = Subcommand {
+    name: "check",
+    summary: "looks at every output and input before the show; publishes nothing unasked",
+    usage: "outflow check [FLAGS] WORD...\n       outflow check [FLAGS] --config FILE",
+    flags: &[
+        flag("config", "FILE", "the configuration of `outflow serve`, instead of words"),
+        flag("uplink", "RATE", "what the line carries upwards, as 10M: the outputs' sum is held against it"),
+        flag(
+            "publish",
+            "[=NAME,...]",
+            "try the publish itself, which may put a channel on air: on these outputs, or as asked on the terminal",
+        ),
+        JSON,
+        HELP,
+    ],
+    more: "Every output: name, every address, TCP, TLS, RTMP handshake and connect. Every input is looked at for some \
+           seconds\nand held against the rules of the platforms. What was not tested says so.\n\
+           Exit code: 0 nothing fails, 1 something fails, 2 the words are wrong.\n\n\
+           Before the show:   outflow check --uplink=20M -i show.mp4 -o twitch:key=env@TWITCH_KEY -o youtube:key=env@YT_KEY\n",
+};
+
+const TOP: Subcommand = Subcommand {
+    name: "top",
+    summary: "shows a running `outflow serve` in the terminal; it only looks",
+    usage: "outflow top [--token-file FILE] [URL]",
+    flags: &[flag("token-file", "FILE", "the file that holds the API's token; else OUTFLOW_API_TOKEN has it"), HELP],
+    more: "URL is where the API is: http://127.0.0.1:1937 if none is given. A token is never typed: the process list shows it.\n\
+           Keys: q quits; n s i b l d x t sort by name, state, since, bitrate, lag, delay, skips, tries; r reverses.\n",
+};
+
 /// All of them.
-pub(super) const COMMANDS: &[Subcommand] = &[PROBE];
+pub(super) const COMMANDS: &[Subcommand] = &[CHECK, PROBE, TOP];
 
 /// What was found, for the terminal on standard output.
 pub fn table(report: &Report) -> String {
@@ -88,6 +126,10 @@ struct Typed {
 }
 
 impl Typed {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.flags.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
     fn has(&self, name: &str) -> bool {
         self.flags.iter().any(|(known, _)| *known == name)
     }
@@ -145,7 +187,105 @@ pub(super) fn read(
     if typed.has("help") {
         return Ok(Command::Help(help(command)));
     }
-    probe(command, &typed, environment, registries)
+    match command.name {
+        "check" => check(command, &typed, environment, registries),
+        "top" => top(command, &typed, environment),
+        _ => probe(command, &typed, environment, registries),
+    }
+}
+
+fn check(
+    command: &'static Subcommand,
+    typed: &Typed,
+    environment: &dyn Environment,
+    registries: &Registries,
+) -> Result<Command, SpecErrors> {
+    let fail = |error: SpecError, flag: &str| SpecErrors::from(error.at(1, format!("{} --{flag}", command.name)));
+    let uplink = match typed.value("uplink").map(|text| value::parse(Type::Rate, text)) {
+        None => None,
+        Some(Ok(Value::Count(rate))) if rate > 0 => Some(rate),
+        Some(Ok(_)) => {
+            return Err(fail(SpecError::new("a line of 0 carries nothing").hint("write --uplink=10M"), "uplink"));
+        }
+        Some(Err(error)) => return Err(fail(error, "uplink")),
+    };
+    let what = match (typed.value("config"), typed.words.as_slice()) {
+        (Some(path), []) => {
+            let mut overrides = Overrides::default();
+            overrides.set(Setting::Config, path);
+            match config::read(&overrides, &Outside(environment)) {
+                Ok(loaded) => What::Config(Box::new(loaded.config)),
+                Err(mistakes) => return Ok(Command::Misconfigured(mistakes)),
+            }
+        }
+        (Some(_), [(index, word), ..]) => {
+            let error = SpecError::new("with --config there are no words").hint("leave one of them out");
+            return Err(error.at(*index, shown::stray(word)).into());
+        }
+        (None, []) => {
+            let hint = "write `outflow check -i URL -o URL`, or `outflow check --config FILE`";
+            return Err(SpecError::new("there is nothing to look at").hint(hint).at(1, command.name).into());
+        }
+        (None, words) => {
+            let args: Vec<OsString> = words.iter().map(|(_, word)| OsString::from(word)).collect();
+            match parse_with(&args, environment, registries) {
+                Ok(Command::Graph { graph, .. }) => What::Graph(graph),
+                Ok(_) => {
+                    let hint = "write the words of a graph: `outflow check -i URL -o URL`";
+                    return Err(SpecError::new("this can't be looked at").hint(hint).at(1, command.name).into());
+                }
+                Err(mut errors) => {
+                    // Places as they were typed, flags included.
+                    for error in errors.list.iter_mut().chain(&mut errors.warnings) {
+                        let place = error.word_index.checked_sub(1).and_then(|place| words.get(place));
+                        error.word_index = place.map_or(error.word_index, |(index, _)| *index);
+                    }
+                    return Err(errors);
+                }
+            }
+        }
+    };
+    let json = typed.has("json");
+    let mut check = Check { what, uplink, publish: Vec::new(), json };
+    let asks = typed.value("publish") == Some("");
+    if let Some(names) = typed.value("publish").filter(|names| !names.is_empty()) {
+        let known: Vec<String> = check.pushes().into_iter().map(|(name, _)| name).collect();
+        for name in value::list(names) {
+            if !known.contains(&name) {
+                let hint = did_you_mean(&name, known.iter().map(String::as_str));
+                let hint = hint.unwrap_or_else(|| format!("outputs here: {}", known.join(", ")));
+                return Err(fail(SpecError::new("no output here has this name").hint(hint), "publish"));
+            }
+            check.publish.push(name);
+        }
+    }
+    Ok(Command::Check { check: Box::new(check), asks })
+}
+
+fn top(command: &'static Subcommand, typed: &Typed, environment: &dyn Environment) -> Result<Command, SpecErrors> {
+    if let Some((index, word)) = typed.words.iter().find(|(_, word)| word.starts_with('-')) {
+        return Err(unknown(command, *index, word).into());
+    }
+    let (index, url) = match typed.words.as_slice() {
+        [] => (1, "http://127.0.0.1:1937"),
+        [(index, url)] => (*index, url.as_str()),
+        [_, (index, word), ..] => {
+            let error = SpecError::new("it shows one relay at a time").hint("write `outflow top http://HOST:PORT`");
+            return Err(error.at(*index, shown::stray(word)).into());
+        }
+    };
+    let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let url = HttpUrl::parse(&Secret::new(whole)).map_err(|problem| {
+        SpecError::new(problem).hint("write http://127.0.0.1:1937, or 127.0.0.1:1937").at(index, shown::stray(url))
+    })?;
+    let token = match typed.value("token-file") {
+        Some(path) => {
+            let read = typing::fetch(environment, &format!("file@{path}"));
+            Some(read.map_err(|error| error.at(1, format!("{} --token-file", command.name)))?)
+        }
+        None => environment.variable("OUTFLOW_API_TOKEN").filter(|token| !token.is_empty()),
+    };
+    Ok(Command::Top(Box::new(Top { url, token: token.map(Secret::new) })))
 }
 
 fn probe(
@@ -162,6 +302,7 @@ fn probe(
         let error = SpecError::new(problem).hint("write `outflow probe rtmps://HOST/APP/NAME`");
         return Err(error.at(1, command.name).into());
     };
+    let url = platforms::find(url).and_then(|platform| platform.url).map_or(url.as_str(), |url| url.value);
     let args: Vec<OsString> = ["-i", url, "-o", "null"].into_iter().map(OsString::from).collect();
     let graph = match parse_with(&args, environment, registries) {
         Ok(Command::Graph { graph, .. }) => graph,

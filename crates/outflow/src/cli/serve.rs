@@ -93,7 +93,7 @@ pub(super) fn help() -> String {
 }
 
 /// The world as a configuration sees it.
-struct Outside<'a>(&'a dyn Environment);
+pub(super) struct Outside<'a>(pub(super) &'a dyn Environment);
 
 impl World for Outside<'_> {
     fn variable(&self, name: &str) -> Option<String> {

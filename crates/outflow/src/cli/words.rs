@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::environment::Environment;
+use super::preset::Preset;
 use super::scan::{Direction, Global, Item};
 use super::split::{Cut, Piece, cut_name, cut_url};
 use super::{Registries, check, shown, typing};
@@ -12,7 +13,7 @@ use crate::graph::link::{Declared, Reference};
 use crate::node::url::MASK;
 use crate::node::{MediaUrl, Node};
 use crate::options::suggest::nearest;
-use crate::options::{OptionSpec, Options, defaults, known};
+use crate::options::{OptionSpec, Options, Value, defaults, known};
 use crate::source::Produces;
 
 /// What words are read against, and what was found wrong with them.
@@ -112,6 +113,13 @@ impl Reader<'_> {
             Direction::Source => MediaUrl::new,
             Direction::Sink => MediaUrl::output,
         };
+        if direction == Direction::Sink && !indirect && cut.separator.len() <= 1 {
+            match self.preset(index, cut.head, cut.pieces()) {
+                Err(()) => return None,
+                Ok(Some(preset)) => return self.preset_word(index, preset),
+                Ok(None) => {}
+            }
+        }
         let (url, head) = if indirect {
             match typing::fetch(environment, cut.head) {
                 Ok(url) => {
@@ -143,6 +151,29 @@ impl Reader<'_> {
         };
         let role = self.role_of_url(&word, direction)?;
         self.declare(word, role)
+    }
+
+    /// A platform by its name.
+    fn preset_word(&mut self, index: usize, preset: Preset<'_>) -> Option<Declared> {
+        let Preset { platform, url, pieces } = preset;
+        let url = MediaUrl::output(&url);
+        let before = self.errors.len();
+        let whole = Cut { head: url.raw.expose(), separator: "", rest: "" };
+        check::url(self, index, platform.name, Direction::Sink, &url, &whole);
+        if self.errors.len() > before {
+            return None;
+        }
+        let separator = if pieces.is_empty() { "" } else { ":" };
+        let word = Word { index, head: platform.name.into(), separator, pieces, clear: true, url: Some(url.clone()) };
+        let mut declared = self.role_of_url(&word, Direction::Sink).and_then(|role| self.declare(word, role))?;
+        let node = &mut declared.node;
+        if !node.options.is_set("platform") {
+            node.options.set("platform", Value::Text(platform.name.into()));
+        }
+        if !declared.named {
+            node.name = platform.name.into();
+        }
+        Some(declared)
     }
 
     /// Whether a word is to listen: asked before its kind is known, since the kind depends on it.

@@ -107,7 +107,7 @@ impl Options {
                 Some("who may publish is said in [[stream]]")
             }
             (_, "play_key") => Some("who may play is said in [[stream]], as play_token"),
-            (Options::Policy | Options::Players, "key" | "rtmp_playpath" | "name") => {
+            (Options::Policy | Options::Players, "key" | "rtmp_playpath" | "name" | "platform") => {
                 Some("it belongs to one output: write it in [[output]]")
             }
             (Options::Pull, "name") => Some("a pull has the name of its stream: leave it out"),
@@ -218,7 +218,12 @@ pub const OUTPUT: Section = with(
     &[
         required("name", Shape::Text, "its name in logs, API and metrics; unique"),
         required("stream", Shape::Pattern, "which stream, or with * which streams"),
-        required("url", Shape::Url, "where to; ${app} and ${name} stand for those of the stream"),
+        field(
+            "url",
+            Shape::Url,
+            "",
+            "where to; ${app} and ${name} stand for those of the stream; a platform that has one URL for all needs none",
+        ),
         field("key", Shape::Secret, "", "the stream key, where it is not in the URL; ${app} and ${name} as in the URL"),
         field("groups", Shape::Texts, "[]", "groups, to be started and stopped together"),
         AUTO_START,

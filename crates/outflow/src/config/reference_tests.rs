@@ -205,7 +205,7 @@ fn the_reference_fits_the_schema_and_nonsense_does_not() {
     for text in [
         "zebra = 1",
         "[listen]\nrtmp = 1935",
-        "[[output]]\nname = \"a\"\nstream = \"a/b\"",
+        "[[output]]\nname = \"a\"\nurl = \"rtmp://h/a\"",
         "[[output]]\nname = \"a\"\nstream = \"a/b\"\nurl = \"x\"\nmax_lagg = 1",
         "[[stream]]\nname = \"a/b\"\nmissing = \"maybe\"",
         "[api]\ntoken = { evn = \"x\" }",

@@ -5,6 +5,7 @@ use super::file::{Draft, OutputAt};
 use super::reader::{Reader, is_address, printable};
 use super::record;
 use super::{Conflict, Defaults, Missing, OutputRule, Pattern, Pull, StreamRule};
+use crate::options::{Value, platforms};
 use crate::secret::Secret;
 
 impl Reader<'_> {
@@ -147,6 +148,9 @@ impl Reader<'_> {
                 _ => self.default_of(entry, &record::OUTPUT, &mut at.own),
             }
         }
+        if url.is_none() && !entries.iter().any(|entry| entry.name == "url") {
+            url = self.platform_url(node, &at.own);
+        }
         let (Some(name), Some(stream), Some(url)) = (name, stream, url) else { return };
         let below_app = url.expose().split_once("://").is_some_and(|(_, rest)| rest.matches('/').count() > 1);
         let named = key.is_some() || at.own.options.iter().any(|(name, _)| *name == "rtmp_playpath");
@@ -166,6 +170,28 @@ impl Reader<'_> {
         };
         draft.config.outputs.push(rule);
         draft.outputs.push(at);
+    }
+
+    /// The URL of an output that names none: that of its platform.
+    fn platform_url(&mut self, node: &Node, own: &Defaults) -> Option<Secret> {
+        let named = own.options.iter().find_map(|(name, value)| match value {
+            Value::Text(text) if *name == "platform" => platforms::find(text),
+            _ => None,
+        });
+        let url = named.and_then(|platform| platform.url);
+        match named {
+            _ if self.broken => {}
+            None => {
+                let hint = "add url = ...: where to; or platform = \"twitch\" or another that has one URL for all";
+                self.wrong(&node.span, "an output lacks its `url`", hint);
+            }
+            Some(platform) if url.is_none() => {
+                let problem = format!("{} gives every channel a URL of its own", platform.title);
+                self.wrong(&node.span, problem, format!("add url = ...; it stands in: {}", platform.found));
+            }
+            Some(_) => {}
+        }
+        url.map(|url| Secret::new(url.value))
     }
 
     /// A name for logs, API and metrics.

@@ -124,7 +124,7 @@ impl Plumbing {
 }
 
 /// The source behind a producer.
-fn origin(graph: &Graph, producer: NodeId) -> NodeId {
+pub(super) fn origin(graph: &Graph, producer: NodeId) -> NodeId {
     let mut at = producer;
     // Links only lead from earlier words to later ones, so this ends.
     while !graph.get(at).role.is_source() {

@@ -73,6 +73,11 @@ impl HttpUrl {
         format!("{}:{}", self.host, self.port)
     }
 
+    /// The same server, another path.
+    pub fn at(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), query: None, ..self.clone() }
+    }
+
     /// What stands in the first line of the request.
     fn target(&self) -> Result<Uri, NetError> {
         let text = match &self.query {
@@ -129,8 +134,28 @@ pub async fn post(
     body: Bytes,
     most: usize,
 ) -> Result<Answer, NetError> {
+    let mut request = request(url, body)?;
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    send(route, url, request, most).await
+}
+
+/// Gets what is there, as [`post`] does; with this token, if there is one.
+pub async fn get(route: &Route<'_>, url: &HttpUrl, token: Option<&Secret>, most: usize) -> Result<Answer, NetError> {
+    let mut request = request(url, Bytes::new())?;
+    if let Some(token) = token {
+        request.headers_mut().insert(AUTHORIZATION, authorization(url, &format!("Bearer {}", token.expose()))?);
+    }
+    send(route, url, request, most).await
+}
+
+async fn send(
+    route: &Route<'_>,
+    url: &HttpUrl,
+    request: Request<Full<Bytes>>,
+    most: usize,
+) -> Result<Answer, NetError> {
     let peer = url.peer();
-    let request = request(url, content_type, body)?;
     let connection = connect(route, url).await?;
     let unreadable = |error: &hyper::Error| NetError::new(Stage::Read, &peer, in_words(error));
     let (mut sender, driver) = hyper::client::conn::http1::Builder::new()
@@ -164,23 +189,28 @@ pub async fn post(
     exchange.await
 }
 
-fn request(url: &HttpUrl, content_type: &'static str, body: Bytes) -> Result<Request<Full<Bytes>>, NetError> {
-    let ours = |_| NetError { ours: true, ..NetError::new(Stage::Write, url.peer(), "the URL makes no request") };
+fn request(url: &HttpUrl, body: Bytes) -> Result<Request<Full<Bytes>>, NetError> {
     let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
     *request.uri_mut() = url.target()?;
     let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_str(&url.authority).map_err(ours)?);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(HOST, HeaderValue::from_str(&url.authority).map_err(|_| no_request(url))?);
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("outflow/", env!("CARGO_PKG_VERSION"))));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    if let Some(authorization) = &url.authorization {
-        let mut value = HeaderValue::from_str(authorization.expose()).map_err(ours)?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
+    if let Some(text) = &url.authorization {
+        headers.insert(AUTHORIZATION, authorization(url, text.expose())?);
     }
     Ok(request)
+}
+
+fn authorization(url: &HttpUrl, text: &str) -> Result<HeaderValue, NetError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| no_request(url))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn no_request(url: &HttpUrl) -> NetError {
+    NetError { ours: true, ..NetError::new(Stage::Write, url.peer(), "URL and token make no request") }
 }
 
 async fn connect(route: &Route<'_>, url: &HttpUrl) -> Result<Connection, NetError> {

@@ -69,6 +69,12 @@ const TRACKS: OptionSpec = OptionSpec::new(
     "",
     "which tracks: video, audio, video:1, audio:2 ...; all that fit if not given",
 );
+const PLATFORM: OptionSpec = OptionSpec::new(
+    "platform",
+    Type::Choice(super::platforms::NAMES),
+    "",
+    "the platform behind the URL: `outflow check` holds the stream against its rules; a known host tells it already",
+);
 const PUBLISH_KEY: OptionSpec =
     OptionSpec::new("publish_key", Type::Secret, "", "the key a publisher must present; `none` lets anybody publish");
 const PLAY_KEY: OptionSpec = OptionSpec::new("play_key", Type::Secret, "", "the key a player must present");
@@ -110,6 +116,7 @@ pub const PUSH: &[&[OptionSpec]] = &[
     DIALLING,
     OUTPUT,
     &[OptionSpec::new("start", START, "key", "begin at the next key frame, or with the cached group of pictures")],
+    &[PLATFORM],
     NOT_PLAYING,
     &[PUBLISH_KEY.ignored(), PLAY_KEY.ignored()],
     known::RTMP,

@@ -28,7 +28,7 @@ pub async fn probe(probe: &Probe, resolver: Arc<dyn Resolver>) -> Report {
     let begin = Instant::now();
     let mut findings = Vec::new();
     let node = &probe.node;
-    let who = node.url.as_ref().map(|url| url.shown.clone()).unwrap_or_default();
+    let who = node.url.as_ref().and_then(|url| url.host()).unwrap_or_default().to_owned();
     let role = if probe.play { Role::Play } else { Role::Publish };
     let accepted = stages::connect(node, role, &who, &*resolver, &mut findings).await;
     if !probe.play {

@@ -137,6 +137,11 @@ impl Plan {
     }
 }
 
+/// The word that an output of the file would be on a command line, for this stream.
+pub fn word(rule: &OutputRule, stream: &StreamId) -> Option<(&'static SinkKind, Node)> {
+    Plan::of_rule(rule, stream).node().map(|(kind, node)| (kind, Node { name: rule.name.clone(), ..node }))
+}
+
 /// Where an output leads. App and name may be secret: compared, never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Destination {

@@ -381,18 +381,39 @@ fn options_of_the_program() {
         ("-i in.flv -o null -graph=1", "-graph=1", "takes no value", "-graph"),
         ("-i in.flv -o null -args=/no/file", "-args", "can't be read", "-args=FILE"),
         ("-args=/run/words", "rtmp://h.example/live/****", "holds a space", ":gpac:"),
-        ("check -i in.flv -o null", "check", "comes with", "graph"),
+        ("check", "check", "nothing to look at", "check -i URL"),
+        ("check --uplink=much -i in.flv -o null", "check --uplink", "much", "write a number"),
+        (
+            "check --json -i in.flv -o rtmp://h/live/k:gpac:max_lagg=1",
+            "rtmp://h/live/****:gpac:max_lagg=****",
+            "not an option",
+            "`max_lag`",
+        ),
+        ("check --publish=mian -i in.flv -o rtmp://h/live/k:gpac:name=main", "check --publish", "no output", "`main`"),
         ("probe", "probe", "wants a URL", "outflow probe rtmps://"),
         ("probe rtmp://h/live/k rtmp://h/live/k", "probe", "one URL", "outflow probe rtmps://"),
         ("probe in.flv", "****", "only servers", "rtmp://HOST/APP"),
         ("probe --paly rtmp://h/live/k", "--paly", "no flag of probe", "`--play`"),
         ("probe rtmp://h:99999/live/k", "rtmp://h:99999/live/****", "port 99999", "between 1 and 65535"),
-        ("top", "top", "comes with", "graph"),
+        ("top ftp://h", "ftp://h", "begin with http://", "127.0.0.1:1937"),
+        ("top --token=k3y 127.0.0.1:1937", "--token", "no flag of top", "`--token-file`"),
+        ("top --token-file=/no/file", "top --token-file", "can't be read", "file@PATH"),
         ("man outflow", "man outflow", "no further words", "outflow help NAME"),
         ("-i in.flv -o null:name=main -r=mian", "-r", "no input and no output", "`main`"),
         ("-i in.flv -o null:name=main -r=zebra", "-r", "no input and no output", "in.flv, main"),
         ("--graf -i in.flv -o null", "--graf", "no program option", "`-graph`"),
         ("help outptus", "help outptus", "no such topic", "`outputs`"),
+    ]);
+}
+
+#[test]
+fn names_of_platforms() {
+    check(&[
+        ("-i in.flv -o twitch", "twitch", "wants a stream key", "key=env@TWITCH_KEY"),
+        ("-i in.flv -o kick:key=k3y", "kick", "URL of its own", "url=env@KICK_URL"),
+        ("-i in.flv -o twitch:key=k3y:max_lagg=4", "twitch:key=****:max_lagg=****", "not an option", "`max_lag`"),
+        ("-i in.flv -o kick:url=https://h/app:key=k3y", "kick", "rtmps://", "copy the URL"),
+        ("-i in.flv -o rtmp://h/live/k:gpac:platform=twich", "rtmp://h/live/****:gpac:platform=twich", "", "`twitch`"),
     ]);
 }
 

@@ -233,3 +233,19 @@ fn habits_of_ffmpeg_get_a_hint() {
         assert!(errors[0].hint.as_ref().unwrap().contains(hint), "{habit}: {errors:?}");
     }
 }
+
+#[test]
+fn a_platforms_name_stands_for_its_url() {
+    let line = "-i in.flv -o twitch:key=k3y -o kick:url=rtmps://a.global-contribute.live-video.net/app:key=k3y:name=mine \
+                -o rtmp://live-fra.twitch.tv/app/k3y";
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let Ok(outflow::cli::Command::Graph { graph, .. }) = crate::parse_words(&words) else { panic!("{line}") };
+    let sinks: Vec<_> = graph.nodes.iter().filter(|entry| entry.role.is_sink()).map(|entry| &entry.node).collect();
+    let said = |node: &outflow::node::Node| node.options.text("platform");
+    assert_eq!((sinks[0].name.as_str(), said(sinks[0]).as_deref()), ("twitch", Some("twitch")));
+    assert_eq!(sinks[0].url.as_ref().unwrap().scheme.as_deref(), Some("rtmps"));
+    assert_eq!((sinks[1].name.as_str(), said(sinks[1]).as_deref()), ("mine", Some("kick")));
+    assert_eq!(sinks[1].url.as_ref().unwrap().host(), Some("a.global-contribute.live-video.net"));
+    assert_eq!(said(sinks[2]), None, "the host tells it");
+    assert!(!format!("{graph:?}").contains("k3y"));
+}
