@@ -108,6 +108,51 @@ fn output_line(output: &OutputView, bits: f64) -> String {
     )
 }
 
+/// How far away the destination is.
+fn way(stats: &OutputStats) -> String {
+    let mut text = String::new();
+    if let Some(delay) = stats.delay(Instant::now()) {
+        let _ = write!(
+            text,
+            "\n    delay to the destination {} ms, 95 % {} ms, 99 % {} ms",
+            delay.p50, delay.p95, delay.p99
+        );
+    }
+    if let Some(rtt) = stats.rtt() {
+        let again = OutputStats::get(&stats.retransmits);
+        let _ = write!(text, "\n    round-trip time {:.1} ms, {again} segments sent again", rtt.as_secs_f64() * 1000.0);
+    }
+    if let Some(share) = stats.stability.lock().shares().hour {
+        let _ = write!(text, "\n    sending for {:.2} % of the time", share * 100.0);
+    }
+    text
+}
+
+/// What an input sends.
+fn media(stats: &InputStats) -> String {
+    let media = stats.media.lock();
+    let mut text = String::new();
+    if let Some(video) = &media.video {
+        let _ = write!(text, "\n    {}", video.codec);
+        if let Some((width, height)) = video.size {
+            let _ = write!(text, " {width}x{height}");
+        }
+        if let Some(interval) = video.keyframe_interval {
+            let _ = write!(text, ", a key frame each {interval} ms");
+        }
+    }
+    if let Some(audio) = &media.audio {
+        let _ = write!(text, "\n    {}", audio.codec);
+        if let (Some(rate), Some(channels)) = (audio.sample_rate, audio.channels) {
+            let _ = write!(text, " {rate} Hz {channels} ch");
+        }
+    }
+    if let Some(jitter) = media.jitter() {
+        let _ = write!(text, "\n    jitter {jitter} ms, {} gaps", media.gaps);
+    }
+    text
+}
+
 /// `-stats`: every figure of every input and output, at the end.
 pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
     let mut text = format!("Filter stats - {} filters\n", view.inputs.len() + view.outputs.len());
@@ -118,7 +163,7 @@ pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
         received += bytes;
         let _ = writeln!(
             text,
-            "Filter {} ({}) : {} starts\n    {} packets {bytes} bytes received, {}\n    {} video frames, {} key frames, {:.2} FPS, {} jumps in time mended",
+            "Filter {} ({}) : {} starts\n    {} packets {bytes} bytes received, {}\n    {} video frames, {} key frames, {:.2} FPS, {} jumps in time mended{}",
             title(&input.name, input.kind),
             input.url,
             OutputStats::get(&stats.starts),
@@ -128,6 +173,7 @@ pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
             OutputStats::get(&stats.keyframes),
             per_second(OutputStats::get(&stats.frames), uptime),
             OutputStats::get(&stats.time_jumps),
+            media(stats),
         );
     }
     for output in &view.outputs {
@@ -137,7 +183,7 @@ pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
         packets += OutputStats::get(&stats.packets);
         let _ = writeln!(
             text,
-            "Filter {} ({}) : {}, {} attempts\n    {} packets {bytes} bytes sent, {}\n    {} video frames, {} skips of {} packets",
+            "Filter {} ({}) : {}, {} attempts\n    {} packets {bytes} bytes sent, {}\n    {} video frames, {} skips of {} packets, {} frames{}",
             title(&output.name, output.kind),
             output.url,
             output.state.name(),
@@ -147,6 +193,8 @@ pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
             OutputStats::get(&stats.frames),
             OutputStats::get(&stats.skips),
             OutputStats::get(&stats.skipped_packets),
+            OutputStats::get(&stats.skipped_frames),
+            way(stats),
         );
     }
     let cpu = used.cpu.map_or(String::new(), |cpu| format!(" CPU time {:.2} s", cpu.as_secs_f64()));

@@ -121,6 +121,12 @@ fn figures(output: &OutputView, bits: f64, now: Instant, width: usize) -> String
         let lag = short(Duration::from_millis(OutputStats::get(&stats.lag_millis)));
         let rate = if narrow { rate(bits).replace("b/s", "").replace(' ', "") } else { format!("{:>10}", rate(bits)) };
         text.push_str(&format!("{gap}{rate}{gap}lag {lag}"));
+        // Where there is room for it, and where it says more than the state.
+        if OutputStats::get(&stats.windows_closed) > 0 && output.kind.contains("push") {
+            text.push_str(&format!("{gap}window closed"));
+        } else if let Some(delay) = stats.delay(now).filter(|_| width >= ROOMY) {
+            text.push_str(&format!("{gap}delay {}", short(Duration::from_millis(delay.p95))));
+        }
     }
     text.push_str(&format!("{gap}{skips} {}", OutputStats::get(&stats.skips)));
     if output.kind.contains("listen") {

@@ -11,7 +11,7 @@ mod worker;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +28,18 @@ use worker::{Command, Worker};
 
 /// Connections that one pump serves before another core's is started.
 const CROWD: usize = 64;
+
+/// Whether connections are measured: see [`set_measuring`].
+static MEASURES: AtomicBool = AtomicBool::new(true);
+
+/// Turns the measuring of connections off and on, for tests of what it costs. It is on.
+pub fn set_measuring(on: bool) {
+    MEASURES.store(on, Ordering::Relaxed);
+}
+
+fn measures() -> bool {
+    MEASURES.load(Ordering::Relaxed)
+}
 
 /// All pumps of the program.
 pub struct Pumps {

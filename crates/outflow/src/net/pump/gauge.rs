@@ -97,7 +97,7 @@ impl Gauge {
 
     /// All bytes of this packet were written.
     pub(super) fn mark(&mut self, kind: Kind, arrival: Instant, tls: bool) {
-        if !self.probed || kind == Kind::Data {
+        if !self.probed || kind == Kind::Data || !super::measures() {
             return;
         }
         let begin = arrival + self.delay;

@@ -313,8 +313,9 @@ impl Worker {
         let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
         let mut over = Vec::new();
         self.ticks += 1;
+        let measures = super::measures();
         for (id, seat) in &mut self.connections {
-            if seat.conn.is_push() || (id + self.ticks) % SELDOM == 0 {
+            if measures && (seat.conn.is_push() || (id + self.ticks).is_multiple_of(SELDOM)) {
                 seat.conn.look(now);
             }
             let stats = &seat.conn.order.stats;
