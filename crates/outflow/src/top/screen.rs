@@ -177,12 +177,12 @@ fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
 }
 
 fn keys(model: &Model, width: usize) -> Line<'static> {
-    let mut text = String::from("q quit |");
+    let mut text = String::from("q quit");
     for (sort, key, name) in Sort::ALL {
         let name = if model.sort == sort { name.to_uppercase() } else { name.to_owned() };
         text.push_str(&format!(" {key} {name}"));
     }
-    text.push_str(" | r reverse");
+    text.push_str(" r reverse");
     Line::from(cut(&text, width)).style(Style::new().add_modifier(Modifier::DIM))
 }
 

@@ -9,7 +9,7 @@ use super::super::model::Sort;
 use super::*;
 
 fn model() -> Model {
-    let since = humantime::format_rfc3339_seconds(std::time::SystemTime::now() - Duration::from_secs(75)).to_string();
+    let since = humantime::format_rfc3339_millis(std::time::SystemTime::now() - Duration::from_secs(75)).to_string();
     let outputs = json!([
         {"id": "youtube", "stream": "live/show", "state": "live", "since": since, "attempt": 1, "bitrate_bps": 6_012_345,
          "fps": 29.97, "lag_ms": 12, "skips": 0, "reason": null, "delay_ms": {"p50": 40.0, "p95": 61.4, "p99": 80.0, "window_closed": false}},
