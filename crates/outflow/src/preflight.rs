@@ -1,6 +1,7 @@
 //! Looking before going live: at one URL stage by stage (`probe`), and at everything of a graph or file (`check`).
 
 pub mod check;
+pub mod cost;
 pub mod finding;
 mod media;
 pub mod probe;

@@ -10,16 +10,18 @@ use super::{Command, Registries, parse_with, shown, typing};
 use crate::config::overlay::Setting;
 use crate::config::{self, Overrides};
 use crate::error::{SpecError, SpecErrors};
-use crate::graph::Role;
+use crate::graph::{Graph, GraphNode, Role};
 use crate::net::http_client::HttpUrl;
 use crate::options::platforms;
 use crate::options::suggest::{did_you_mean, nearest};
 use crate::options::{Type, Value, value};
 use crate::preflight::check::{Check, What};
+use crate::preflight::cost::Words;
 use crate::preflight::probe::Probe;
 use crate::preflight::{Report, Verdict};
 use crate::secret::Secret;
-use crate::source::rtmp_pull;
+use crate::sink::rtmp_push;
+use crate::source::{rtmp_listen, rtmp_pull};
 use crate::top::Top;
 
 const fn flag(name: &'static str, value: &'static str, help: &'static str) -> Flag {
@@ -62,6 +64,7 @@ const CHECK: Subcommand = Subcommand {
     usage: "outflow check [FLAGS] WORD...\n       outflow check [FLAGS] --config FILE",
     flags: &[
         flag("config", "FILE", "the configuration of `outflow serve`, instead of words"),
+        flag("cost", "", "run the graph for some seconds against receivers on this machine, and tell CPU and memory"),
         flag("uplink", "RATE", "what the line carries upwards, as 10M: the outputs' sum is held against it"),
         flag(
             "publish",
@@ -245,8 +248,23 @@ fn check(
             }
         }
     };
-    let json = typed.has("json");
-    let mut check = Check { what, uplink, publish: Vec::new(), json };
+    let cost = match (&what, typed.has("cost")) {
+        (_, false) => None,
+        (What::Graph(graph), true) => {
+            let words = costly(graph, &typed.words);
+            if !leads_nowhere(&words, graph, environment, registries) {
+                let error =
+                    SpecError::new("the cost of these words can't be measured: not every output can be replaced");
+                return Err(fail(error.hint("write them out without -args, or leave --cost out"), "cost"));
+            }
+            Some(words)
+        }
+        (What::Config(_), true) => {
+            let error = SpecError::new("the cost of words can be measured, that of a configuration not yet");
+            return Err(fail(error.hint("leave --cost out, or give the words of a graph"), "cost"));
+        }
+    };
+    let mut check = Check { what, uplink, publish: Vec::new(), cost, json: typed.has("json") };
     let asks = typed.value("publish") == Some("");
     if let Some(names) = typed.value("publish").filter(|names| !names.is_empty()) {
         let known: Vec<String> = check.pushes().into_iter().map(|(name, _)| name).collect();
@@ -260,6 +278,27 @@ fn check(
         }
     }
     Ok(Command::Check { check: Box::new(check), asks })
+}
+
+/// The words again, with what of them is to be replaced.
+fn costly(graph: &Graph, words: &[(usize, String)]) -> Words {
+    let push = |entry: &&GraphNode| matches!(entry.role, Role::Sink(kind) if kind.name == rtmp_push::KIND.name);
+    let listens = |entry: &GraphNode| matches!(entry.role, Role::Source(kind) if kind.name == rtmp_listen::KIND.name);
+    Words {
+        words: words.iter().map(|(_, word)| word.clone()).collect(),
+        pushes: graph.nodes.iter().filter(push).filter_map(|entry| entry.node.index.checked_sub(1)).collect(),
+        listens: graph.nodes.iter().any(listens),
+    }
+}
+
+/// Whether these words, with their pushes replaced, are the same graph without any push: only then may they be run.
+fn leads_nowhere(words: &Words, graph: &Graph, environment: &dyn Environment, registries: &Registries) -> bool {
+    let args: Vec<OsString> = words.led(|_| None).into_iter().map(OsString::from).collect();
+    let Ok(Command::Graph { graph: led, .. }) = parse_with(&args, environment, registries) else { return false };
+    let sinks = |graph: &Graph| graph.nodes.iter().filter(|entry| entry.role.is_sink()).count();
+    let pushes =
+        led.nodes.iter().any(|entry| matches!(entry.role, Role::Sink(kind) if kind.name == rtmp_push::KIND.name));
+    !pushes && sinks(&led) == sinks(graph)
 }
 
 fn top(command: &'static Subcommand, typed: &Typed, environment: &dyn Environment) -> Result<Command, SpecErrors> {

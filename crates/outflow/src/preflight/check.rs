@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use outflow_rtmp::session::Role;
 use tokio::task::JoinSet;
 
+use super::cost::Words;
 use super::finding::{Finding, Report, Verdict};
-use super::{media, publish, rules, stages};
+use super::{cost, media, publish, rules, stages};
 use crate::config::{Config, OutputRule, StreamId};
 use crate::env::Env;
 use crate::graph::look::{Looked, Patience, look};
@@ -30,6 +31,8 @@ pub struct Check {
     pub uplink: Option<u64>,
     /// Names of outputs on which the publish itself is tried.
     pub publish: Vec<String>,
+    /// The words, if the graph is to be run to see what it costs.
+    pub cost: Option<Words>,
     /// As JSON.
     pub json: bool,
 }
@@ -178,6 +181,10 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
         let rate = |output: &&Output| (output.name.clone(), output.facts.as_ref().map_or(0, |facts| facts.bitrate_bps));
         let known: Vec<(String, u64)> = known.iter().map(rate).collect();
         findings.push(rules::uplink(&known, unknown.len(), check.uplink));
+    }
+    if let Some(words) = &check.cost {
+        // After the rest: what is measured should have the machine for itself.
+        findings.extend(cost::measure(words).await);
     }
     Report { findings, seconds: begin.elapsed().as_secs_f64() }
 }
