@@ -18,6 +18,19 @@ pub enum Origin {
     Internal,
 }
 
+impl Origin {
+    /// The stable name, as in `-json` and the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Config => "config",
+            Origin::Network => "network",
+            Origin::Peer => "peer",
+            Origin::Protocol => "protocol",
+            Origin::Internal => "internal",
+        }
+    }
+}
+
 /// Whether and how soon another attempt makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

@@ -6,27 +6,20 @@ use serde_json::{Map, Value, json};
 
 use super::board::View;
 use super::{Event, InputStats, OutputStats};
-use crate::error::{Ended, Origin, Retry};
+use crate::error::{Ended, Retry};
 
 fn seconds(time: Duration) -> Value {
     json!((time.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 fn ended(reason: &Ended) -> Value {
-    let origin = match reason.origin {
-        Origin::Config => "config",
-        Origin::Network => "network",
-        Origin::Peer => "peer",
-        Origin::Protocol => "protocol",
-        Origin::Internal => "internal",
-    };
     let retry = match reason.retry {
         Retry::Now => "now",
         Retry::Backoff => "backoff",
         Retry::Slow => "slow",
         Retry::Never => "never",
     };
-    json!({ "code": reason.reason.code(), "origin": origin, "retry": retry, "text": reason.text })
+    json!({ "code": reason.reason.code(), "origin": reason.origin.name(), "retry": retry, "text": reason.text })
 }
 
 /// One event as a line, with the seconds since 1970 at which it was taken.

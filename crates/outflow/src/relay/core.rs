@@ -173,10 +173,7 @@ impl Core {
             self.insert(Output::new(plan, stopped, started), relay)?;
             return Ok(Put::Changed);
         }
-        let most = self.config.limits.outputs;
-        if self.outputs.len() >= most {
-            return Err(Fault::Limit(format!("there are {most} outputs already (limits.outputs)")));
-        }
+        self.check_room()?;
         let stopped = self.kept.stopped.contains(&id);
         let started = self.kept.started.contains(&id);
         self.insert(Output::new(plan, stopped, started), relay)?;

@@ -195,7 +195,7 @@ pub(super) fn typed(name: &str, given: &serde_json::Value) -> Result<(&'static s
         _ => return Err(invalid(format!("{} is wanted", value::describe(spec.ty)), None)),
     };
     // On a command line the mistake is quoted; in an answer of the API it may be a key in the wrong place.
-    if spec.ty == Type::Secret && ["file@", "env@", "fd@"].iter().any(|start| text.starts_with(start)) {
+    if spec.ty == Type::Secret && names_a_place(&text) {
         return Err(invalid("the API reads no files and no environment".into(), Some("give the text itself".into())));
     }
     let value = value::parse(spec.ty, &text).map_err(|error| {
@@ -203,6 +203,11 @@ pub(super) fn typed(name: &str, given: &serde_json::Value) -> Result<(&'static s
         invalid(format!("{} is wanted", value::describe(spec.ty)), hint)
     })?;
     Ok((spec.name, value))
+}
+
+/// True for what the command line and the file would fetch from elsewhere; a request may not have that done.
+pub(super) fn names_a_place(text: &str) -> bool {
+    ["file@", "env@", "fd@"].iter().any(|start| text.starts_with(start))
 }
 
 /// Options that a request may set: those that name files, or that are fields of their own, are not of them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::outputs::Output;
-use super::plan::{Origin, Plan, typed};
+use super::plan::{Origin, Plan, names_a_place, typed};
 use super::show;
 use super::store::{Kept, Store};
 use super::view::OutputView;
@@ -202,7 +202,7 @@ impl Core {
     }
 
     /// Whether there may be one more output.
-    fn check_room(&self) -> Result<(), Fault> {
+    pub(super) fn check_room(&self) -> Result<(), Fault> {
         let most = self.config.limits.outputs;
         match self.outputs.len() < most {
             true => Ok(()),
@@ -275,7 +275,7 @@ impl Core {
         let key = match &new.key {
             None => None,
             Some(KeyText::Literal(key)) => {
-                if ["file@", "env@", "fd@"].iter().any(|start| key.starts_with(start)) {
+                if names_a_place(key) {
                     let hint = "give the key itself, or {\"secret\": \"NAME\"} of the configuration's [secrets]";
                     return Err(invalid("key", "the API reads no files and no environment", hint));
                 }

@@ -12,7 +12,7 @@ use super::view::{
 };
 use super::{Fault, Relay};
 use crate::config::StreamId;
-use crate::error::{Ended, Origin};
+use crate::error::Ended;
 use crate::monitor::{OutputStats, State};
 
 impl Relay {
@@ -188,14 +188,7 @@ fn stability(stats: &OutputStats) -> StabilityView {
 }
 
 fn reason(ended: &Ended) -> ReasonView {
-    let origin = match ended.origin {
-        Origin::Config => "config",
-        Origin::Network => "network",
-        Origin::Peer => "peer",
-        Origin::Protocol => "protocol",
-        Origin::Internal => "internal",
-    };
-    ReasonView { code: ended.reason.code(), text: ended.text.clone(), origin }
+    ReasonView { code: ended.reason.code(), text: ended.text.clone(), origin: ended.origin.name() }
 }
 
 /// An instant as a date: RFC 3339, UTC.
