@@ -207,6 +207,25 @@ pub struct OutputStats {
     pub stability: Mutex<stability::Stability>,
 }
 
+/// Figures of one connection, brought up to date once a second: a player's, which shares its output's counters with others.
+#[derive(Debug, Default)]
+pub struct PeerStats {
+    /// Bytes written, protocol included.
+    pub bytes: AtomicU64,
+    /// Age of the oldest packet not yet sent, in milliseconds.
+    pub lag_millis: AtomicU64,
+    /// Times that it skipped forward to a key frame.
+    pub skips: AtomicU64,
+    /// Bytes that the kernel has and has not sent yet.
+    pub unsent: AtomicU64,
+    /// Bytes that were sent and are not acknowledged.
+    pub unacked: AtomicU64,
+    /// The round-trip time in microseconds; 0 where it is not known.
+    pub rtt_micros: AtomicU64,
+    /// 1 while its host takes nothing more, since its program does not read.
+    pub window_closed: AtomicU64,
+}
+
 /// Milliseconds from the first call in this program to `now`, and one: for instants in counters, where 0 is never.
 pub fn millis(now: Instant) -> u64 {
     static BEGIN: OnceLock<Instant> = OnceLock::new();

@@ -65,7 +65,22 @@ fn every_field_of_every_view_is_described() {
     let text = String::new;
     let publisher = PublisherView { id: 1, stream: text(), peer: text(), since: text() };
     is_written("Publisher", &publisher);
-    is_written("Player", &PlayerView { id: 1, stream: text(), peer: text(), since: text() });
+    is_written(
+        "Player",
+        &PlayerView {
+            id: 1,
+            stream: text(),
+            peer: text(),
+            since: text(),
+            bytes: 1,
+            lag_ms: 1,
+            skips: 1,
+            rtt_ms: Some(1.5),
+            unsent_bytes: 1,
+            unacked_bytes: 1,
+            window_closed: true,
+        },
+    );
     is_written("Group", &GroupView { name: text(), outputs: vec![] });
     is_written("Applied", &Applied::default());
     let reason = ReasonView { code: "connect", text: text(), origin: "network" };

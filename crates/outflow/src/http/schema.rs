@@ -111,6 +111,13 @@ pub(super) const OBJECTS: &[Object] = &[
         field("stream", Ty::Text, "The stream that it plays."),
         field("peer", Ty::Text, "Its address and port."),
         field("since", Ty::Time, "Since when."),
+        field("bytes", Ty::Whole, "Bytes sent to it, as of the last second."),
+        field("lag_ms", Ty::Whole, "Age of the oldest media not yet sent to it, in milliseconds."),
+        field("skips", Ty::Whole, "Times that it skipped forward to a key frame."),
+        maybe("rtt_ms", Ty::Number, "The round-trip time, in milliseconds, where the system tells it."),
+        field("unsent_bytes", Ty::Whole, "Bytes for it that wait in this machine's kernel."),
+        field("unacked_bytes", Ty::Whole, "Bytes that were sent and are not acknowledged."),
+        field("window_closed", Ty::Bool, "Its host takes nothing more, since its program does not read."),
     ] },
     Object { name: "Reason", about: "Why something is as it is.", taken: false, fields: &[
         field("code", Ty::Text, "The stable code: see the list of reasons in docs/operating.md."),

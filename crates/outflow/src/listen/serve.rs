@@ -176,6 +176,7 @@ async fn play(
         }
     };
     let mut attached = listener.pumps.attach(connection, link, order);
+    offer.players.served(number, attached.figures());
     let ended = tokio::select! {
         ended = &mut attached => ended,
         () = let_go => {

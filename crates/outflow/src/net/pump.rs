@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::error::Ended;
+use crate::monitor::PeerStats;
 use crate::net::connection::Connection;
 use crate::stream::Stream;
 pub use link::{Heard, Link, ServerLink};
@@ -71,8 +72,10 @@ impl Pumps {
         let pump = self.choose();
         let (done, ended) = oneshot::channel();
         pump.load.fetch_add(1, Ordering::Relaxed);
-        pump.send(Command::Attach(Box::new(conn::Conn::new(id, connection, link, order, done))));
-        Attached { id, pump, ended, over: false }
+        let conn = Box::new(conn::Conn::new(id, connection, link, order, done));
+        let figures = conn.gauge.peer().clone();
+        pump.send(Command::Attach(conn));
+        Attached { id, pump, ended, over: false, figures }
     }
 
     /// The least busy pump; a new one where all are crowded and a core is left.
@@ -120,9 +123,15 @@ pub struct Attached {
     pump: Pump,
     ended: oneshot::Receiver<Ended>,
     over: bool,
+    figures: Arc<PeerStats>,
 }
 
 impl Attached {
+    /// The figures of this connection alone, as of the last second.
+    pub fn figures(&self) -> &Arc<PeerStats> {
+        &self.figures
+    }
+
     /// Asks for a graceful end: the message under way is finished, the peer is told, and the connection closed.
     /// Bounded by whoever awaits it.
     pub fn finish(&self) {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::media::{Feed, Intake, Packet, StreamInfo};
+use crate::monitor::PeerStats;
 use crate::stop::{Stop, Stopper, stopper};
 
 /// Numbers of players and publishers, unique in the program.
@@ -27,6 +28,8 @@ pub struct Player {
     pub peer: SocketAddr,
     /// Since when.
     pub since: Instant,
+    /// How its connection does; nothing before it is served.
+    pub figures: Arc<PeerStats>,
     stopper: Arc<Stopper>,
 }
 
@@ -46,8 +49,21 @@ impl Roster {
     pub fn join(&self, peer: SocketAddr) -> (u64, Stop) {
         let (stopper, stop) = stopper();
         let id = next_id();
-        self.0.lock().push(Player { id, peer, since: Instant::now(), stopper: Arc::new(stopper) });
+        self.0.lock().push(Player {
+            id,
+            peer,
+            since: Instant::now(),
+            figures: Arc::default(),
+            stopper: Arc::new(stopper),
+        });
         (id, stop)
+    }
+
+    /// Says where a player's figures are.
+    pub fn served(&self, id: u64, figures: &Arc<PeerStats>) {
+        if let Some(player) = self.0.lock().iter_mut().find(|player| player.id == id) {
+            player.figures = figures.clone();
+        }
     }
 
     /// Removes a player.

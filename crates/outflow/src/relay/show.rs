@@ -64,6 +64,13 @@ impl Relay {
                 stream: id.to_string(),
                 peer: player.peer.to_string(),
                 since: date(player.since),
+                bytes: OutputStats::get(&player.figures.bytes),
+                lag_ms: OutputStats::get(&player.figures.lag_millis),
+                skips: OutputStats::get(&player.figures.skips),
+                rtt_ms: rtt(OutputStats::get(&player.figures.rtt_micros)),
+                unsent_bytes: OutputStats::get(&player.figures.unsent),
+                unacked_bytes: OutputStats::get(&player.figures.unacked),
+                window_closed: OutputStats::get(&player.figures.window_closed) > 0,
             };
             players.map(view).collect::<Vec<_>>()
         };
@@ -165,7 +172,7 @@ pub(super) fn output(output: &Output) -> OutputView {
         reconnects: stats.reconnects(),
         last_byte_age_ms: stats.last_byte_age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         delay_ms: if flows { delay(stats, now) } else { None },
-        rtt_ms: stats.rtt().filter(|_| flows).map(|rtt| (rtt.as_secs_f64() * 1e5).round() / 100.0),
+        rtt_ms: rtt(OutputStats::get(&stats.rtt_micros)).filter(|_| flows),
         unsent_bytes: OutputStats::get(&stats.unsent),
         unacked_bytes: OutputStats::get(&stats.unacked),
         retransmits: OutputStats::get(&stats.retransmits),
@@ -175,6 +182,12 @@ pub(super) fn output(output: &Output) -> OutputView {
         auto_start: plan.auto_start,
         auto_stop: plan.auto_stop,
     }
+}
+
+/// Milliseconds, to a hundredth.
+#[allow(clippy::cast_precision_loss)] // minutes at most
+fn rtt(micros: u64) -> Option<f64> {
+    (micros > 0).then(|| (micros as f64 / 10.0).round() / 100.0)
 }
 
 fn delay(stats: &OutputStats, now: Instant) -> Option<DelayView> {

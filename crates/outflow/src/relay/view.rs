@@ -87,6 +87,20 @@ pub struct PlayerView {
     pub peer: String,
     /// Since when, RFC 3339 in UTC.
     pub since: String,
+    /// Bytes sent to it, as of the last second.
+    pub bytes: u64,
+    /// Age of the oldest media not yet sent to it, in milliseconds.
+    pub lag_ms: u64,
+    /// Times that it skipped forward to a key frame.
+    pub skips: u64,
+    /// The round-trip time, where the system tells it.
+    pub rtt_ms: Option<f64>,
+    /// Bytes for it that wait in this machine's kernel.
+    pub unsent_bytes: u64,
+    /// Bytes that were sent and are not acknowledged.
+    pub unacked_bytes: u64,
+    /// Its host takes nothing more, since its program does not read.
+    pub window_closed: bool,
 }
 
 /// Why something is as it is.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use outflow_testkit::ingest::{Behaviour, Ingest};
 use outflow_testkit::media::made_up;
+use outflow_testkit::player::Player;
 use outflow_testkit::publisher::Publisher;
 use outflow_testkit::wait::until;
 use serde_json::json;
@@ -101,6 +102,23 @@ async fn every_figure_is_there_and_goes_with_its_output() {
     assert!(missing.is_empty(), "docs/metrics.md lacks {missing:?}");
     let unknown: Vec<_> = told.difference(&given).collect();
     assert!(unknown.is_empty(), "docs/metrics.md has {unknown:?}, which nobody gives");
+}
+
+#[tokio::test]
+async fn a_player_has_figures_of_its_own() {
+    let rig = Rig::start(config());
+    let url = format!("rtmp://{}/live/cam", rig.rtmp.address);
+    let mut publisher = Publisher::connect(&url).await.unwrap();
+    publisher.play(&made_up(50, 25, 1000), 0).await.unwrap();
+    until("media came", || rig.relay.stream("live/cam").is_some_and(|stream| stream.live)).await;
+    let _player = Player::connect(&url).await.unwrap();
+    until("the player's figures", || {
+        let players = rig.relay.players();
+        players.first().is_some_and(|player| player.bytes > 1000 && player.rtt_ms.is_some())
+    })
+    .await;
+    let shown = rig.get("/v1/players").await.json();
+    assert_eq!((&shown[0]["window_closed"], &shown[0]["skips"]), (&json!(false), &json!(0)), "{shown}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use outflow_testkit::ingest::{Behaviour, Ingest, Setup};
 use outflow_testkit::media::Clip;
 use outflow_testkit::proc::{Child, Command};
+use outflow_testkit::tls::Authority;
 use outflow_testkit::tun::{Path, TunLink};
 use outflow_testkit::wait::{DEADLINE, until};
 
@@ -87,6 +88,21 @@ async fn a_receiver_that_stops_reading_is_told_as_that() {
     assert!(said::figures(&program, "stops", "unsent_bytes").last().is_some_and(|unsent| *unsent > 0));
     assert!(!self::closed(&program, "good").contains(&true));
     until("stalled", || said::now(&program).get("stops").is_some_and(|state| state != "live")).await;
+}
+
+#[tokio::test]
+async fn through_tls_there_is_a_delay_too() {
+    let authority = Authority::new();
+    let secure = Setup::new([Behaviour::Good]).tls(&authority.identity(&["localhost"])).start().await;
+    let program =
+        Command::new(env!("CARGO_BIN_EXE_outflow")).line("-json -drain=1 -i").arg(Clip::small(20).file().await);
+    let trust = authority.path().display();
+    let program = program.arg("-o").arg(format!("{}:gpac:ca={trust}:name=secure", secure.url("live/k"))).start();
+    until("a delay", || said::values(&program, "secure", "delay_ms").iter().any(|delay| delay["p50"].is_u64())).await;
+    until("a round-trip time", || said::values(&program, "secure", "rtt_ms").iter().any(|rtt| rtt.is_f64())).await;
+    let told = said::values(&program, "secure", "delay_ms");
+    let last = told.iter().filter_map(|delay| delay["p50"].as_u64()).next_back();
+    assert!(last.is_some_and(|millis| millis < 100), "{told:?}");
 }
 
 fn closed(program: &Child, output: &str) -> Vec<bool> {

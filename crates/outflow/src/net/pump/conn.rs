@@ -351,6 +351,7 @@ impl Conn {
         if let Some(skip) = read.skip {
             let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
             self.order.stats.skipped(skip.items, skip.frames, skip.groups);
+            self.gauge.skipped();
             let (output, peer) = (self.order.output.clone(), self.order.peer);
             (self.order.events)(Event::Skipped { output, peer, packets: skip.items, millis });
         }
@@ -472,7 +473,8 @@ impl Conn {
 
     /// Brings the figures up to date that the kernel keeps.
     pub(super) fn look(&mut self, now: Instant) {
-        self.gauge.look(now, &self.connection);
+        let lag = self.lag_millis(now);
+        self.gauge.look(now, lag, &self.connection);
     }
 
     /// Looks whether a deadline has passed; called a few times a second.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::media::Kind;
-use crate::monitor::OutputStats;
+use crate::monitor::{OutputStats, PeerStats};
 use crate::net::connection::Connection;
 use crate::net::tcp_info::{self, TcpInfo};
 
@@ -47,6 +47,7 @@ pub(super) struct Gauge {
     open_at: Instant,
     probed_at: Instant,
     shown: Shown,
+    peer: Arc<PeerStats>,
 }
 
 /// What this connection adds to its output's figures.
@@ -74,7 +75,17 @@ impl Gauge {
             open_at: now,
             probed_at: now,
             shown: Shown::default(),
+            peer: Arc::default(),
         }
+    }
+
+    /// The figures of this connection alone.
+    pub(super) fn peer(&self) -> &Arc<PeerStats> {
+        &self.peer
+    }
+
+    pub(super) fn skipped(&self) {
+        OutputStats::add(&self.peer.skips, 1);
     }
 
     /// Before the first byte is written.
@@ -163,7 +174,9 @@ impl Gauge {
     }
 
     /// Brings the output's figures up to date.
-    pub(super) fn look(&mut self, now: Instant, connection: &Connection) {
+    pub(super) fn look(&mut self, now: Instant, lag_millis: u64, connection: &Connection) {
+        self.peer.bytes.store(self.written, Ordering::Relaxed);
+        self.peer.lag_millis.store(lag_millis, Ordering::Relaxed);
         let Some(info) = tcp_info::of(connection.tcp()) else { return };
         if self.probed {
             self.take(now, &info);
@@ -176,6 +189,10 @@ impl Gauge {
         let closed = now.saturating_duration_since(self.open_at) >= CLOSED_AFTER;
         let rtt = u64::try_from(info.rtt.as_micros()).unwrap_or(u64::MAX);
         self.stats.rtt_micros.store(rtt, Ordering::Relaxed);
+        self.peer.rtt_micros.store(rtt, Ordering::Relaxed);
+        self.peer.unsent.store(info.unsent, Ordering::Relaxed);
+        self.peer.unacked.store(info.unacked, Ordering::Relaxed);
+        self.peer.window_closed.store(u64::from(closed), Ordering::Relaxed);
         self.show(Shown {
             unsent: info.unsent,
             unacked: info.unacked,
