@@ -58,6 +58,10 @@ fn figures_cost_next_to_nothing() {
         let (writer, stream) = Stream::new("s", StreamConfig::default(), Arc::default());
         let writer = Arc::new(writer);
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
+        let asked = TcpStream::connect(address).await.unwrap();
+        let cpu_before = cpu();
+        (0..100_000).for_each(|_| assert!(outflow::net::tcp_info::of(&asked).is_some()));
+        println!("one question to the kernel: {:?}", (cpu() - cpu_before) / 100_000);
         let pumps = Pumps::start(2);
         let stats = Arc::<OutputStats>::default();
         let mut attached = Vec::new();
