@@ -110,6 +110,20 @@ impl Player {
         Ok(Self { received, accepted: Instant::now(), pause, reading })
     }
 
+    /// Plays a URL and throws away whatever comes, until the connection ends: for a crowd that has to cost little.
+    pub async fn drain(url: &str, accepted: impl FnOnce()) -> io::Result<()> {
+        let target = Target::parse(url);
+        let (mut reader, mut writer) = wire::split(target.dial(None).await?);
+        let stream = open_stream(&target, &mut reader, &mut writer).await?;
+        let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
+        writer.command(stream, "play", 3.0, play).await?;
+        while status(&mut reader).await? == "NetStream.Play.Reset" {}
+        accepted();
+        let mut room = vec![0; 64 << 10];
+        while reader.read_some(&mut room).await? > 0 {}
+        Ok(())
+    }
+
     /// Waits for this many audio and video messages and gives all that came.
     pub async fn wait_for_media(&self, messages: usize) -> Vec<Tag> {
         let what = format!("{messages} media messages at a player");
