@@ -77,10 +77,13 @@ impl Live {
         state.ready && state.gone_since.is_none()
     }
 
-    /// True while media comes, or may come again before its outputs give up.
+    /// True while somebody publishes, though its first frames may still be waited for; and while media comes, or may come
+    /// again before its outputs give up.
     pub(super) fn is_there(&self) -> bool {
         let state = *self.stream.state().borrow();
-        state.ready || state.gone_since.is_some_and(|since| since.elapsed() < LINGER)
+        state.ready
+            || self.slot.current.lock().is_some()
+            || state.gone_since.is_some_and(|since| since.elapsed() < LINGER)
     }
 
     /// True while somebody publishes it, or it is pulled.

@@ -2,11 +2,12 @@
 
 use outflow::config::{Conflict, Missing, Network};
 use outflow::secret::Secret;
+use outflow_testkit::media::made_up;
 use outflow_testkit::player::Player;
 use outflow_testkit::publisher::Publisher;
 use outflow_testkit::wait::until;
 
-use crate::rig::{Rig, config, rule};
+use crate::rig::{Rig, Show, config, rule};
 
 #[tokio::test]
 async fn without_rules_any_name_is_relayed() {
@@ -123,6 +124,15 @@ async fn players_of_an_absent_stream_wait_where_it_is_asked_for() {
     let publisher = rig.relay.publishers()[0].id;
     rig.relay.kick_publisher(publisher).unwrap();
     until("nobody to publish", || rig.relay.publishers().is_empty()).await;
+}
+
+#[tokio::test]
+async fn whoever_comes_before_the_first_frame_waits_for_it() {
+    let rig = Rig::start(config());
+    let publisher = Publisher::connect(&rig.url("live/show")).await.unwrap();
+    let player = Player::connect(&rig.url("live/show")).await.expect("somebody publishes");
+    let _show = Show::run(publisher, made_up(20_000, 25, 1000));
+    player.received.wait_for("media", |received| (received.media_messages > 5).then_some(())).await;
 }
 
 #[tokio::test]
