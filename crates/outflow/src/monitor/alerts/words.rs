@@ -37,7 +37,7 @@ fn span(seconds: f64) -> String {
         0..10 => format!("{seconds:.1} s"),
         10..120 => format!("{whole} s"),
         120..7200 => format!("{} min", whole / 60),
-        _ if whole / 60 % 60 == 0 => format!("{} h", whole / 3600),
+        _ if (whole / 60).is_multiple_of(60) => format!("{} h", whole / 3600),
         _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
     }
 }
