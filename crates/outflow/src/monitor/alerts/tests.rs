@@ -320,3 +320,38 @@ fn zero_turns_a_rule_off() {
     assert_eq!(rig.run(100), []);
     assert!(rig.engine.judged().is_empty());
 }
+
+#[test]
+fn a_graph_is_judged_by_what_its_board_shows() {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::look::of_board;
+    use crate::monitor::board::Board;
+    use crate::monitor::{Event, InputStats};
+
+    let board = Board::default();
+    let input = Arc::<InputStats>::default();
+    board.add_input("cam", "rtmp_listen", "", input.clone());
+    board.add_output("tw", "rtmp_push", "", Arc::default());
+    let event = |state| Event::Output { output: "tw".into(), state, reason: None, attempt: 1, retry_in: None };
+    board.on(&event(State::WaitingInput));
+    let fed: HashMap<_, _> = [("tw".to_owned(), ("cam".to_owned(), Duration::ZERO))].into();
+    let now = Instant::now();
+    let key = bytes::Bytes::from_static(&[0x17, 1, 0, 0, 0, 1]);
+    input.count(&crate::media::classify::packet(crate::media::Kind::Video, 0, key, now));
+    let mut engine = Engine::default();
+    let mut run = |board: &Board, seconds: std::ops::Range<u64>| -> Vec<Rule> {
+        let looks = seconds.flat_map(|second| {
+            let now = now + Duration::from_secs(second);
+            engine.look(&of_board(&board.view(), &fed, now), now)
+        });
+        looks.map(|change| change.alert.rule).collect()
+    };
+    assert_eq!(run(&board, 0..100), [], "nobody publishes");
+    board.on(&Event::InputStarted { input: "cam".into(), what: "a publisher".into() });
+    assert_eq!(run(&board, 100..200), [], "it waits for its key frame; and sound is nobody's business");
+    board.leads_to("tw", platforms::find("twitch"));
+    board.on(&event(State::Connecting));
+    assert_eq!(run(&board, 200..300), [Rule::NoAudio, Rule::NotSending]);
+}

@@ -30,11 +30,12 @@ fn rate(bits: f64) -> String {
     if bits >= 1e6 { format!("{:.2} Mb/s", bits / 1e6) } else { format!("{:.0} kb/s", bits / 1e3) }
 }
 
-/// `47 h 31 min`, `12 min`, `4.2 s`
+/// `47 h 31 min`, `12 min`, `4.2 s`, `4 s`
 fn span(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
     match whole {
-        0..10 => format!("{seconds:.1} s"),
+        0..10 if (seconds - seconds.round()).abs() >= 0.05 => format!("{seconds:.1} s"),
+        0..10 => format!("{seconds:.0} s"),
         10..120 => format!("{whole} s"),
         120..7200 => format!("{} min", whole / 60),
         _ if (whole / 60).is_multiple_of(60) => format!("{} h", whole / 3600),
