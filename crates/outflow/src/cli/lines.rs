@@ -56,7 +56,8 @@ pub(super) fn line(event: &Event) -> (Tool, Level, String) {
                     (Tool::App, Level::Warning, text)
                 }
                 Some(cleared) => {
-                    let how = if cleared.mended { "it is as it should be" } else { "there is nothing to judge any more" };
+                    let how =
+                        if cleared.mended { "it is as it should be" } else { "there is nothing to judge any more" };
                     let lasted = short(cleared.lasted);
                     (Tool::App, Level::Info, format!("{who}: alert {rule} is cleared after {lasted}: {how}"))
                 }

@@ -217,14 +217,22 @@ impl Reader<'_> {
             };
             match self.duration(value) {
                 Some(time) if time > LONGEST_ALERT => {
-                    self.wrong(&value.span, "a time of an alert is a day at most", "write \"10s\", or 0 to turn it off");
+                    self.wrong(
+                        &value.span,
+                        "a time of an alert is a day at most",
+                        "write \"10s\", or 0 to turn it off",
+                    );
                 }
                 time => *times = time.unwrap_or(*times),
             }
         }
         if own.bitrate_above > 0 && own.bitrate_below >= own.bitrate_above {
             let hint = "let bitrate_below be less than bitrate_above";
-            self.wrong(&node.span, "no bitrate is above the one and below the other: an alert would always be raised", hint);
+            self.wrong(
+                &node.span,
+                "no bitrate is above the one and below the other: an alert would always be raised",
+                hint,
+            );
         }
         own
     }

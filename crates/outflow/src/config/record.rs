@@ -262,7 +262,12 @@ pub const STREAM: Section = section(
         field("players", Shape::Table(&PLAYERS_OF), "", "how its players are served"),
         field("policy", Shape::Table(&POLICY), "", "defaults of its outputs, before those of [policy]"),
         field("hooks", Shape::Table(&HOOKS), "", "hooks of its own, instead of those of [hooks]"),
-        field("alerts", Shape::Table(&ALERTS), "", "when alerts of it and its outputs are raised; the rest as in [alerts]"),
+        field(
+            "alerts",
+            Shape::Table(&ALERTS),
+            "",
+            "when alerts of it and its outputs are raised; the rest as in [alerts]",
+        ),
     ],
 );
 
@@ -293,10 +298,20 @@ pub const ALERTS: Section = section(
         field("bitrate_above", Shape::Count, "0", "bits per second of a stream at most; 0 is off"),
         field("bitrate_below", Shape::Count, "0", "bits per second of a stream at least; 0 is off"),
         field("no_audio", Shape::Duration, "10s", "how long a stream may be without sound; 0 is off"),
-        field("not_sending", Shape::Duration, "15s", "how long an output that is wanted on may be without sending; 0 is off"),
+        field(
+            "not_sending",
+            Shape::Duration,
+            "15s",
+            "how long an output that is wanted on may be without sending; 0 is off",
+        ),
         field("skips", Shape::Count, "5", "percent of the frames of a minute that an output may leave out; 0 is off"),
         field("delay", Shape::Duration, "2s", "within which 95 of 100 frames have to be at the destination; 0 is off"),
-        field("session", Shape::Duration, "30min", "so long before the longest session that a platform allows; 0 is off"),
+        field(
+            "session",
+            Shape::Duration,
+            "30min",
+            "so long before the longest session that a platform allows; 0 is off",
+        ),
         field("platforms", Shape::Bool, "true", "what platforms say of key frames, bitrate and B-frames counts too"),
         field("hold", Shape::Duration, "10s", "how long it has to be so before an alert is raised"),
         field("clear", Shape::Duration, "10s", "how long it has to be right before an alert is cleared"),
@@ -352,9 +367,9 @@ mod tests {
 
     #[test]
     fn every_section_has_every_name_once() {
-        for section in [
-            FILE, LISTEN, TLS, API, LIMITS, POLICY, OUTPUT, STREAM, PULL, PLAYERS_OF, HOOKS, HOOK, ALERTS, SECRET,
-        ] {
+        for section in
+            [FILE, LISTEN, TLS, API, LIMITS, POLICY, OUTPUT, STREAM, PULL, PLAYERS_OF, HOOKS, HOOK, ALERTS, SECRET]
+        {
             let names = names(&section);
             for name in &names {
                 assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{}: {name}", section.what);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Action, Asked};
 use crate::config::HookForm;
-use crate::monitor::alerts::Change;
 use crate::monitor;
+use crate::monitor::alerts::Change;
 use crate::net::http_client::{Answer, percent_decode};
 use crate::secret::Secret;
 

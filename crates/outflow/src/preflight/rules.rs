@@ -18,9 +18,11 @@ pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec
     let title = platform.title;
     match &facts.video {
         Some(video) => {
-            lines.extend(platform.video_kbps.map(|limit| {
-                bitrate(who, "bitrate", title, video.bitrate_bps, limit, words::BITRATE)
-            }));
+            lines.extend(
+                platform
+                    .video_kbps
+                    .map(|limit| bitrate(who, "bitrate", title, video.bitrate_bps, limit, words::BITRATE)),
+            );
             lines.extend(
                 platform.video_codecs.map(|codecs| codec(who, "video codec", title, &video.codec, codecs, "video")),
             );
@@ -145,11 +147,7 @@ fn b_frames(who: &str, title: &str, video: &VideoFacts, rule: Fact<BFrames>) -> 
         }
     };
     let line = Finding::new(who, "B-frames", verdict, text).details(source(&rule));
-    if verdict == Verdict::Pass {
-        line
-    } else {
-        line.mend(words::B_FRAMES)
-    }
+    if verdict == Verdict::Pass { line } else { line.mend(words::B_FRAMES) }
 }
 
 /// The sum of what leaves at once, against what the line carries.

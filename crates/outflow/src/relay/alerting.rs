@@ -12,6 +12,14 @@ use crate::monitor::{Event, json};
 use crate::relay::view::AlertView;
 
 impl Core {
+    /// Whether this stream, or this output, is still there: it may have gone since the last look.
+    fn has(&self, stream: &str, output: Option<&str>) -> bool {
+        match output {
+            Some(output) => self.outputs.contains_key(output),
+            None => StreamId::parse(stream).is_some_and(|id| self.streams.contains_key(&id)),
+        }
+    }
+
     /// The figures that rules look at.
     pub(super) fn look(&self, now: Instant) -> Look {
         if self.draining {
@@ -56,12 +64,18 @@ impl Relay {
 
     /// The alerts that are raised: what matters most first, then the oldest.
     pub fn alerts(&self) -> Vec<AlertView> {
-        self.alerts.lock().active().into_iter().map(view).collect()
+        let alerts = self.alerts.lock().active();
+        let core = self.core.lock();
+        let there = |alert: &Alert| core.has(&alert.stream, alert.output.as_deref());
+        alerts.into_iter().filter(there).map(view).collect()
     }
 
     /// Every rule that can be judged now, and whether its alert is raised.
     pub fn judged(&self) -> Vec<Judged> {
-        self.alerts.lock().judged()
+        let mut judged = self.alerts.lock().judged();
+        let core = self.core.lock();
+        judged.retain(|judged| core.has(&judged.stream, judged.output.as_deref()));
+        judged
     }
 }
 

@@ -83,10 +83,13 @@ impl Plan {
 
     /// How long it is held back on purpose.
     pub(super) fn delay(&self) -> Duration {
-        self.options.iter().find_map(|(name, value)| match value {
-            Value::Duration(time) if *name == "delay" => Some(*time),
-            _ => None,
-        }).unwrap_or_default()
+        self.options
+            .iter()
+            .find_map(|(name, value)| match value {
+                Value::Duration(time) if *name == "delay" => Some(*time),
+                _ => None,
+            })
+            .unwrap_or_default()
     }
 
     fn kind(&self) -> Option<&'static SinkKind> {

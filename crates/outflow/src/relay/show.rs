@@ -7,8 +7,8 @@ use super::core::Core;
 use super::outputs::Output;
 use super::streams::Live;
 use super::view::{
-    AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, PlatformSessionView, StabilityView,
-    StreamView, VideoView,
+    AudioView, DelayView, GroupView, OutputView, PlatformSessionView, PlayerView, PublisherView, ReasonView,
+    StabilityView, StreamView, VideoView,
 };
 use super::{Fault, Relay};
 use crate::config::StreamId;

@@ -139,9 +139,10 @@ impl Engine {
             active: track.alert.is_some(),
         };
         let is_judged = |track: &&Track| track.lost.is_none() || track.alert.is_some();
-        let streams = self.streams.iter().flat_map(|(id, subject)| {
-            subject.tracks.iter().filter(is_judged).map(move |track| of(id, None, track))
-        });
+        let streams = self
+            .streams
+            .iter()
+            .flat_map(|(id, subject)| subject.tracks.iter().filter(is_judged).map(move |track| of(id, None, track)));
         let outputs = self.outputs.iter().flat_map(|(id, subject)| {
             let stream = subject.stream.as_str();
             subject.tracks.iter().filter(is_judged).map(move |track| of(stream, Some(id), track))

@@ -192,7 +192,11 @@ fn what_is_removed_takes_its_alerts_along() {
     let mut rig = Rig::new("");
     (rig.output.state, rig.stream.silent) = (State::Failed, Some(Duration::from_secs(20)));
     assert_eq!(rig.run(20), [(1, Rule::NoAudio, None), (17, Rule::NotSending, None)]);
-    assert_eq!(rig.engine.active().first().map(|alert| alert.rule), Some(Rule::NotSending), "what matters most is first");
+    assert_eq!(
+        rig.engine.active().first().map(|alert| alert.rule),
+        Some(Rule::NotSending),
+        "what matters most is first"
+    );
     rig.there.1 = false;
     assert_eq!(rig.run(1), [(21, Rule::NotSending, Some("gone"))]);
     rig.there.0 = false;

@@ -93,7 +93,8 @@ pub(super) fn say(reading: &Reading, output: Option<&OutputLook>) -> (String, St
             (format!("not sending for {}{why}", span(figure)), mend.to_owned())
         }
         Rule::Skips => {
-            let text = format!("{figure:.0} % of the frames of the last minute were left out: the way there is too slow");
+            let text =
+                format!("{figure:.0} % of the frames of the last minute were left out: the way there is too slow");
             (text, TOO_SLOW.to_owned())
         }
         Rule::Delay => {
@@ -101,7 +102,8 @@ pub(super) fn say(reading: &Reading, output: Option<&OutputLook>) -> (String, St
             (text, TOO_SLOW.to_owned())
         }
         Rule::Session => {
-            let text = format!("{title} ends a session after {}, and this one has lasted {}", span(limit), span(figure));
+            let text =
+                format!("{title} ends a session after {}, and this one has lasted {}", span(limit), span(figure));
             (text, "stop the output and start it again at a good moment, before the platform ends it".to_owned())
         }
     }
