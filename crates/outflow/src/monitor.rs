@@ -279,6 +279,14 @@ impl OutputStats {
         }
     }
 
+    /// Within which time 95 of 100 of the last minute's frames were at the destination. What waits counts where there is
+    /// nothing else.
+    pub fn delay_p95(&self, now: Instant) -> Option<Duration> {
+        let waiting = Some(Self::get(&self.waiting_millis)).filter(|waiting| *waiting > 0);
+        let found = self.delays.lock().p95(now);
+        found.or(waiting).map(Duration::from_millis)
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, amount: u64) {
         counter.fetch_add(amount, Ordering::Relaxed);

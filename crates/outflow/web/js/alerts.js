@@ -3,6 +3,8 @@ import { serverNow } from './api.js';
 import { attribute, byId, el, hide, put, span } from './dom.js';
 import { CROSS, TRIANGLE, draw } from './states.js';
 
+/** Their sentence says for how long. */
+const TIMES = ['no_audio', 'not_sending', 'session'];
 const LOOKS = { critical: ['Critical', CROSS, 'bad'], warning: ['Warning', TRIANGLE, 'warn'] };
 /** So many are told at once to who does not see them come. */
 const MOST_SAID = 3;
@@ -34,7 +36,7 @@ export class Alerts {
       if (!row) {
         row = new Row(alert);
         this.rows.set(key(alert), row);
-        news.push(`${row.word}: ${row.name}: ${alert.text}.`);
+        news.push(`${row.word}: ${who(alert)}: ${alert.text}.`);
       }
       row.show(alert);
       if (this.list.children[at] !== row.node) this.list.insertBefore(row.node, this.list.children[at] || null);
@@ -66,7 +68,7 @@ class Row {
   show(alert) {
     put(this.text, alert.text);
     attribute(this.whose, 'title', alert.output ? `An output of ${alert.stream}` : 'The stream');
-    put(this.since, `for ${span((serverNow() - Date.parse(alert.since)) / 1000)}`);
+    put(this.since, TIMES.includes(alert.rule) ? '' : `for ${span((serverNow() - Date.parse(alert.since)) / 1000)}`);
     put(this.mend, alert.mend);
   }
 }

@@ -99,7 +99,7 @@ impl OutputLook {
             held_back: Duration::ZERO,
             frames: OutputStats::get(&stats.frames),
             skipped_frames: OutputStats::get(&stats.skipped_frames),
-            delay: stats.delay(now).filter(|_| state.sends()).map(|delay| Duration::from_millis(delay.p95)),
+            delay: stats.delay_p95(now).filter(|_| state.sends()),
             session: since.map(|since| now.saturating_duration_since(since)),
         }
     }
