@@ -150,6 +150,23 @@ impl Default for Thresholds {
     }
 }
 
+impl Thresholds {
+    /// True where nobody is to be told of this rule.
+    pub fn is_off(&self, rule: Rule) -> bool {
+        match rule {
+            Rule::KeyFrameInterval => self.key_frame_interval.is_zero() && !self.platforms,
+            Rule::BitrateAbove => self.bitrate_above == 0 && !self.platforms,
+            Rule::BitrateBelow => self.bitrate_below == 0,
+            Rule::BFrames => !self.platforms,
+            Rule::NoAudio => self.no_audio.is_zero(),
+            Rule::NotSending => self.not_sending.is_zero(),
+            Rule::Skips => self.skips == 0,
+            Rule::Delay => self.delay.is_zero(),
+            Rule::Session => self.session.is_zero(),
+        }
+    }
+}
+
 /// One alert. Names are those of streams and outputs, never a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::judge::{self, History, Reading, Verdict};
 use super::look::{Look, OutputLook, StreamLook};
-use super::{Alert, Change, Cleared, Rule, words};
+use super::{Alert, Change, Cleared, Rule, Thresholds, words};
 use crate::monitor::State;
 use crate::options::platforms::Platform;
 
@@ -60,8 +60,8 @@ pub struct Judged {
 struct Whose<'a> {
     stream: &'a str,
     output: Option<&'a OutputLook>,
-    /// How long a rule has to be kept.
-    clear: Duration,
+    /// What holds for it.
+    thresholds: Thresholds,
     /// What is not judged is so on purpose.
     off: bool,
 }
@@ -85,7 +85,7 @@ impl Engine {
             } else {
                 subject.history.clear();
             }
-            let whose = Whose { stream: &stream.id, output: None, clear: stream.thresholds.clear, off: false };
+            let whose = Whose { stream: &stream.id, output: None, thresholds: stream.thresholds, off: false };
             subject.take(&readings, &whose, now, &mut changes);
         }
         let streams: HashMap<&str, &StreamLook> =
@@ -104,8 +104,8 @@ impl Engine {
                 }
                 _ => Vec::new(),
             };
-            let clear = source.map_or(Duration::ZERO, |source| source.thresholds.clear);
-            let whose = Whose { stream: &output.stream, output: Some(output), clear, off: !output.wanted };
+            let thresholds = source.map(|source| source.thresholds).unwrap_or_default();
+            let whose = Whose { stream: &output.stream, output: Some(output), thresholds, off: !output.wanted };
             subject.take(&readings, &whose, now, &mut changes);
         }
         for subjects in [&mut self.streams, &mut self.outputs] {
@@ -186,7 +186,8 @@ impl Subject {
         }
         for track in &mut self.tracks {
             if !readings.iter().any(|reading| reading.rule == track.rule) {
-                changes.extend(track.miss(whose.off, now));
+                let off = whose.off || whose.thresholds.is_off(track.rule);
+                changes.extend(track.miss(off, now));
             }
         }
     }
@@ -228,7 +229,7 @@ impl Track {
             Verdict::Good => {
                 self.bad = None;
                 let good = *self.good.get_or_insert(now);
-                if now.saturating_duration_since(good) < whose.clear { None } else { self.clear(now, true) }
+                if now.saturating_duration_since(good) < whose.thresholds.clear { None } else { self.clear(now, true) }
             }
         }
     }

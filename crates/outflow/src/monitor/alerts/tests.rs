@@ -305,6 +305,15 @@ fn a_session_near_its_end_is_told_before_the_platform_ends_it() {
 }
 
 #[test]
+fn a_rule_that_is_turned_off_takes_its_alert_along() {
+    let mut rig = Rig::new("");
+    rig.stream.silent = Some(Duration::from_secs(20));
+    assert_eq!(rig.run(5), [(1, Rule::NoAudio, None)]);
+    rig.stream.thresholds.no_audio = Duration::ZERO;
+    assert_eq!(rig.run(5), [(6, Rule::NoAudio, Some("gone"))]);
+}
+
+#[test]
 fn zero_turns_a_rule_off() {
     let mut rig = Rig::new("twitch");
     let never = Duration::ZERO;
