@@ -27,6 +27,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::monitor::alerts::Thresholds;
 use crate::options::Value;
 use crate::secret::Secret;
 pub use mistake::{Mistake, Place};
@@ -48,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Asked and told over HTTP.
     pub hooks: Hooks,
+    /// When alerts are raised.
+    pub alerts: Thresholds,
     /// Rules for streams; the first whose name fits counts. A stream that none fits is refused, unless there are no
     /// rules at all and every listener is on loopback.
     pub streams: Vec<StreamRule>,
@@ -312,6 +315,8 @@ pub struct StreamRule {
     pub policy: Defaults,
     /// Hooks of its own, instead of the global ones.
     pub hooks: Option<Hooks>,
+    /// When alerts of it and its outputs are raised, if not by [`Config::alerts`].
+    pub alerts: Option<Thresholds>,
 }
 
 /// Where a stream is pulled from.
@@ -380,4 +385,6 @@ pub struct Hooks {
     pub on_done: Option<Hook>,
     /// Asked for outputs when a publisher comes.
     pub on_forward: Option<Hook>,
+    /// Told when an alert is raised or cleared.
+    pub on_alert: Option<Hook>,
 }

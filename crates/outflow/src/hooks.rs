@@ -1,4 +1,4 @@
-//! Hooks: the outside asked over HTTP whether a peer may come in, asked for outputs, and told who left.
+//! Hooks: the outside asked over HTTP whether a peer may come in, asked for outputs, and told who left and of alerts.
 //!
 //! A call is bounded in every way: its time, its answer, how many run at once, and how long a server that does not answer
 //! is asked again. What a failure means is the hook's own setting.
@@ -18,12 +18,13 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::config::Hook;
+use crate::monitor::alerts::Change;
 use crate::monitor::{self, Event};
 use crate::net::dial::Resolver;
 use crate::net::http_client::Answer;
 use crate::net::tls::TlsClient;
 use crate::secret::Secret;
-use form::Judged;
+use form::{Body, Judged};
 use line::{Kind, Line};
 
 /// How long a server that failed again and again is left alone.
@@ -124,7 +125,8 @@ impl Caller {
     /// Asks whether a peer may come in. May be dropped at any time; it takes `(retries + 1) * timeout` and the pauses
     /// between at most.
     pub async fn ask(&self, hook: &Hook, asked: &Asked) -> Verdict {
-        let judged = match self.call(hook, asked, Kind::Ask).await {
+        let body = form::body(hook.form, asked, &self.0.server_id);
+        let judged = match self.call(hook, body, Kind::Ask).await {
             Ok(answer) => form::verdict(hook.form, &answer),
             Err(failure) => Judged::Failed(failure),
         };
@@ -139,16 +141,29 @@ impl Caller {
     /// Tells that a peer has left; returns at once. The call runs by itself; where too many wait already it is left out,
     /// which is reported.
     pub fn tell(&self, hook: &Hook, asked: Asked) {
+        let body = form::body(hook.form, &asked, &self.0.server_id);
+        self.tell_of(hook, body, false, "the end of a peer");
+    }
+
+    /// Tells of an alert that was raised or cleared; returns at once, as [`Caller::tell`] does. Alerts are told one after
+    /// the other, in their order. Called from the runtime that calls run on, or that order is left to chance.
+    pub fn alert(&self, hook: &Hook, app: &str, stream: &str, change: &Change) {
+        let body = form::alert(hook.form, app, stream, change, &self.0.server_id);
+        self.tell_of(hook, body, true, "an alert");
+    }
+
+    fn tell_of(&self, hook: &Hook, body: Body, in_order: bool, what: &str) {
         let line = self.line(&hook.url);
         let Some(place) = Line::queue(&line) else {
-            let text = "too many calls wait for the hook already: the end of a peer was not told".to_owned();
+            let text = format!("too many calls wait for the hook already: {what} was not told");
             return (self.0.events)(Event::Warning { who: "hook".into(), text });
         };
         let (caller, hook) = (self.clone(), hook.clone());
         self.0.runtime.spawn(async move {
+            let turn = if in_order { Some(line.in_order().await) } else { None };
             // What goes wrong was reported, and there is nothing to decide.
-            let _ = caller.call(&hook, &asked, Kind::Tell).await;
-            drop(place);
+            let _ = caller.call(&hook, body, Kind::Tell).await;
+            drop((turn, place));
         });
     }
 
@@ -157,12 +172,12 @@ impl Caller {
     /// # Errors
     /// What went wrong, as a sentence; it holds no secret.
     pub async fn forward(&self, hook: &Hook, asked: &Asked) -> Result<Vec<Secret>, String> {
-        form::outputs(hook.form, &self.call(hook, asked, Kind::Ask).await?)
+        let body = form::body(hook.form, asked, &self.0.server_id);
+        form::outputs(hook.form, &self.call(hook, body, Kind::Ask).await?)
     }
 
     /// One question with its retries; the answer may be anything but a 5xx. The error says why there is none.
-    async fn call(&self, hook: &Hook, asked: &Asked, kind: Kind) -> Result<Answer, String> {
-        let (content_type, body) = form::body(hook.form, asked, &self.0.server_id);
+    async fn call(&self, hook: &Hook, (content_type, body): Body, kind: Kind) -> Result<Answer, String> {
         let line = self.line(&hook.url);
         let mut last = String::new();
         for attempt in 0..=hook.retries {

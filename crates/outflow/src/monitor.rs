@@ -1,10 +1,12 @@
 //! Everything that can be observed, declared once as data: the only source of logs, `-json`, status lines and metrics.
 
+pub mod alerts;
 pub mod board;
 pub mod delay;
 pub mod input;
 pub mod json;
 pub mod log;
+pub mod session;
 pub mod stability;
 
 use std::sync::OnceLock;
@@ -143,6 +145,8 @@ pub enum Event {
         /// Why.
         reason: Ended,
     },
+    /// An alert was raised, or cleared.
+    Alert(alerts::Change),
     /// Something to know that is no failure.
     Note {
         /// Whom it concerns.
@@ -205,6 +209,8 @@ pub struct OutputStats {
     pub delays: Mutex<delay::Delays>,
     /// The share of the time in which it was sending without a skip.
     pub stability: Mutex<stability::Stability>,
+    /// For how long it has been sending without a break.
+    pub session: Mutex<session::Session>,
 }
 
 /// Figures of one connection, brought up to date once a second: a player's, which shares its output's counters with others.
@@ -271,6 +277,14 @@ impl OutputStats {
             Some(found) => Some(delay::Quantiles { p99: found.p99.max(waiting), ..found }),
             None => (waiting > 0).then_some(delay::Quantiles { p50: waiting, p95: waiting, p99: waiting }),
         }
+    }
+
+    /// Within which time 95 of 100 of the last minute's frames were at the destination. What waits counts where there is
+    /// nothing else.
+    pub fn delay_p95(&self, now: Instant) -> Option<Duration> {
+        let waiting = Some(Self::get(&self.waiting_millis)).filter(|waiting| *waiting > 0);
+        let found = self.delays.lock().p95(now);
+        found.or(waiting).map(Duration::from_millis)
     }
 
     /// Adds to a counter.

@@ -4,6 +4,7 @@ pub mod url;
 
 use crate::error::SpecError;
 use crate::options::Options;
+use crate::options::platforms::{self, Platform};
 use crate::secret::Secret;
 
 /// A URL, path or pipe as typed, byte for byte. It may hold a stream key, so it is a secret. Made by [`MediaUrl::new`].
@@ -35,6 +36,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// The platform that an output leads to: the one that it names, else the one that its host belongs to.
+    pub fn platform(&self) -> Option<&'static Platform> {
+        let named = self.options.text("platform").and_then(|name| platforms::find(&name));
+        named.or_else(|| platforms::of_host(self.url.as_ref()?.host()?))
+    }
+
     /// A mistake in this word.
     pub fn error(&self, problem: impl Into<String>) -> SpecError {
         SpecError::new(problem).at(self.index, self.word.clone())

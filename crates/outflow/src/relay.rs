@@ -1,5 +1,6 @@
 //! The relay: any number of streams, publishers, players, outputs and pulls on one port, changed while it runs.
 
+mod alerting;
 mod apply;
 mod core;
 mod gate;
@@ -29,6 +30,7 @@ use crate::config::{Config, StreamId};
 use crate::env::Env;
 use crate::hooks::Caller;
 use crate::listen::Crowd;
+use crate::monitor::alerts::engine::Engine;
 use crate::monitor::board::Board;
 use crate::monitor::{self};
 use crate::output::OutputHandle;
@@ -182,6 +184,8 @@ pub struct Relay {
     /// Our own ports: their addresses, and whether through TLS.
     ports: Mutex<Vec<(SocketAddr, bool)>>,
     crowd: Crowd,
+    /// Taken after `core` was let go, by who looks for alerts and who shows them.
+    alerts: Mutex<Engine>,
 }
 
 impl Relay {
@@ -191,7 +195,7 @@ impl Relay {
         let (store, kept) = Store::open(state_file)?;
         let core = Mutex::new(Core::new(kept));
         let (changing, ports) = (Mutex::new(store), Mutex::default());
-        Ok(Arc::new(Self { around, changing, core, ports, crowd: Crowd::of(0, 0) }))
+        Ok(Arc::new(Self { around, changing, core, ports, crowd: Crowd::of(0, 0), alerts: Mutex::default() }))
     }
 
     /// Puts a configuration in force for the first time: streams and outputs begin. The error tells each mistake; then
@@ -241,9 +245,13 @@ impl Relay {
     fn tick(self: &Arc<Self>, whole: bool) {
         let mut core = self.core.lock();
         core.streams.values().for_each(|live| live.stream.check_silence(SILENCE));
-        if whole {
-            core.tick(Instant::now(), self);
+        if !whole {
+            return;
         }
+        core.tick(Instant::now(), self);
+        let look = core.look(Instant::now());
+        drop(core);
+        self.look_for_alerts(&look);
     }
 
     /// Ends everything in good order: outputs and players are sent what is left and told the end. Returns when all have

@@ -133,13 +133,16 @@ fn keyboard() -> mpsc::Receiver<Event> {
 }
 
 /// What the relay said, or why it did not.
-type Answer = Result<(Vec<model::Output>, Vec<model::Stream>), String>;
+type Answer = Result<(Vec<model::Output>, Vec<model::Stream>, Vec<model::Alert>), String>;
 
 async fn ask(top: &Top, resolver: &dyn Resolver, lookup: &Mutex<Lookup>) -> Answer {
     let route = Route { resolver, lookup, tls: None };
     let both = async {
         let outputs = list(top, &route, "/v1/outputs").await?;
-        Ok((outputs, list(top, &route, "/v1/streams").await?))
+        let streams = list(top, &route, "/v1/streams").await?;
+        // An older relay has none.
+        let alerts = list(top, &route, "/v1/alerts").await.unwrap_or_default();
+        Ok((outputs, streams, alerts))
     };
     match tokio::time::timeout(ANSWER, both).await {
         Ok(answer) => answer,

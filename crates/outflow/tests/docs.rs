@@ -209,6 +209,8 @@ fn every_state_and_reason_is_on_the_page_for_operators() {
     assert_eq!(first_column(&text, "<!-- table: states -->"), states, "docs/operating.md and State::name differ");
     let reasons = names(include_str!("../src/error.rs"), "pub fn code(self) -> &'static str {");
     assert_eq!(first_column(&text, "<!-- table: reasons -->"), reasons, "docs/operating.md and Reason::code differ");
+    let rules = outflow::monitor::alerts::Rule::ALL.map(|rule| rule.name().to_owned());
+    assert_eq!(first_column(&text, "<!-- table: alerts -->"), rules, "docs/operating.md and Rule::name differ");
 }
 
 #[test]

@@ -47,6 +47,22 @@ pub(super) fn line(event: &Event) -> (Tool, Level, String) {
             let again = retry_in.map_or(String::new(), |wait| format!("; again in {}", short(wait)));
             (Tool::Media, level, format!("{input}: {}{again}", reason.text))
         }
+        Event::Alert(change) => {
+            let (alert, rule) = (&change.alert, change.alert.rule.name());
+            let who = alert.who();
+            match change.cleared {
+                None => {
+                    let text = format!("{who}: alert {rule}: {}; {}", alert.text, alert.mend);
+                    (Tool::App, Level::Warning, text)
+                }
+                Some(cleared) => {
+                    let how =
+                        if cleared.mended { "it is as it should be" } else { "there is nothing to judge any more" };
+                    let lasted = short(cleared.lasted);
+                    (Tool::App, Level::Info, format!("{who}: alert {rule} is cleared after {lasted}: {how}"))
+                }
+            }
+        }
         Event::Failure { who, reason } => (Tool::App, Level::Error, format!("{who}: {}", reason.text)),
         Event::Note { who, text } => (Tool::App, Level::Info, format!("{who}: {text}")),
         Event::Warning { who, text } => (Tool::App, Level::Warning, format!("{who}: {text}")),

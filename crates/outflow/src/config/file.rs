@@ -7,7 +7,11 @@ use super::reader::{At, Reader};
 use super::record::{self, Section};
 use super::values::DefaultPort;
 use super::{Api, Config, Defaults, Hook, HookForm, Hooks, Limits, Tls};
+use crate::monitor::alerts::Thresholds;
 use crate::options::{self, Value, known};
+
+/// The longest time that an alert may wait for.
+const LONGEST_ALERT: Duration = Duration::from_secs(24 * 3600);
 
 /// A configuration on its way, and where its parts stand.
 pub(super) struct Draft {
@@ -58,10 +62,14 @@ impl Reader<'_> {
         if let Some(entry) = entries.iter().find(|entry| entry.name == "secrets") {
             self.named_secrets(&entry.value);
         }
+        // Streams begin with it, wherever it stands.
+        if let Some(entry) = entries.iter().find(|entry| entry.name == "alerts") {
+            draft.config.alerts = self.alerts(&entry.value, draft.config.alerts);
+        }
         for entry in entries {
             let value = &entry.value;
             match entry.name.as_str() {
-                "secrets" => {}
+                "secrets" | "alerts" => {}
                 "state_file" => draft.config.state_file = self.path(value),
                 "drain" => draft.config.drain = self.duration(value).unwrap_or(draft.config.drain),
                 "listen" => self.listen(value, &mut draft),
@@ -183,6 +191,52 @@ impl Reader<'_> {
         limits
     }
 
+    /// `[alerts]`, and those of a stream, which say nothing of what `others` say.
+    pub(super) fn alerts(&mut self, node: &Node, others: Thresholds) -> Thresholds {
+        let mut own = others;
+        for entry in self.table(node, &record::ALERTS).unwrap_or_default() {
+            let value = &entry.value;
+            let times = match entry.name.as_str() {
+                "key_frame_interval" => &mut own.key_frame_interval,
+                "no_audio" => &mut own.no_audio,
+                "not_sending" => &mut own.not_sending,
+                "delay" => &mut own.delay,
+                "session" => &mut own.session,
+                "hold" => &mut own.hold,
+                "clear" => &mut own.clear,
+                name => {
+                    match name {
+                        "bitrate_above" => own.bitrate_above = self.count(value, 0, 1 << 40).unwrap_or(0),
+                        "bitrate_below" => own.bitrate_below = self.count(value, 0, 1 << 40).unwrap_or(0),
+                        "skips" => own.skips = self.count(value, 0, 100).unwrap_or(0),
+                        "platforms" => own.platforms = self.bool(value).unwrap_or(true),
+                        _ => self.unknown(entry, &record::ALERTS, false),
+                    }
+                    continue;
+                }
+            };
+            match self.duration(value) {
+                Some(time) if time > LONGEST_ALERT => {
+                    self.wrong(
+                        &value.span,
+                        "a time of an alert is a day at most",
+                        "write \"10s\", or 0 to turn it off",
+                    );
+                }
+                time => *times = time.unwrap_or(*times),
+            }
+        }
+        if own.bitrate_above > 0 && own.bitrate_below >= own.bitrate_above {
+            let hint = "let bitrate_below be less than bitrate_above";
+            self.wrong(
+                &node.span,
+                "no bitrate is above the one and below the other: an alert would always be raised",
+                hint,
+            );
+        }
+        own
+    }
+
     /// `[policy]`, and that of a stream.
     pub(super) fn policy(&mut self, node: &Node) -> Defaults {
         let mut policy = Defaults::default();
@@ -243,6 +297,7 @@ impl Reader<'_> {
                 "on_play" => &mut hooks.on_play,
                 "on_done" => &mut hooks.on_done,
                 "on_forward" => &mut hooks.on_forward,
+                "on_alert" => &mut hooks.on_alert,
                 _ => {
                     self.unknown(entry, &record::HOOKS, false);
                     continue;

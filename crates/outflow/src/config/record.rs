@@ -158,6 +158,7 @@ pub const FILE: Section = section(
         field("policy", Shape::Table(&POLICY), "", "defaults of all outputs, those of the API included"),
         field("secrets", Shape::NamedSecrets, "", "secrets by name, for this file and for the API"),
         field("hooks", Shape::Table(&HOOKS), "", "the outside asked and told over HTTP"),
+        field("alerts", Shape::Table(&ALERTS), "", "when alerts are raised"),
         field("stream", Shape::Tables(&STREAM), "", "rules for streams; the first whose name fits counts"),
         field("output", Shape::Tables(&OUTPUT), "", "outputs"),
     ],
@@ -261,6 +262,12 @@ pub const STREAM: Section = section(
         field("players", Shape::Table(&PLAYERS_OF), "", "how its players are served"),
         field("policy", Shape::Table(&POLICY), "", "defaults of its outputs, before those of [policy]"),
         field("hooks", Shape::Table(&HOOKS), "", "hooks of its own, instead of those of [hooks]"),
+        field(
+            "alerts",
+            Shape::Table(&ALERTS),
+            "",
+            "when alerts of it and its outputs are raised; the rest as in [alerts]",
+        ),
     ],
 );
 
@@ -279,6 +286,35 @@ pub const HOOKS: Section = section(
         field("on_play", Shape::TableOrUrl(&HOOK), "", "asked before a player is told yes"),
         field("on_done", Shape::TableOrUrl(&HOOK), "", "told when a publisher or player has left"),
         field("on_forward", Shape::TableOrUrl(&HOOK), "", "asked for outputs when a publisher comes"),
+        field("on_alert", Shape::TableOrUrl(&HOOK), "", "told when an alert is raised or cleared"),
+    ],
+);
+
+/// `[alerts]`, also of a stream
+pub const ALERTS: Section = section(
+    "[alerts]",
+    &[
+        field("key_frame_interval", Shape::Duration, "4s", "the longest time between two key frames; 0 is off"),
+        field("bitrate_above", Shape::Count, "0", "bits per second of a stream at most; 0 is off"),
+        field("bitrate_below", Shape::Count, "0", "bits per second of a stream at least; 0 is off"),
+        field("no_audio", Shape::Duration, "10s", "how long a stream may be without sound; 0 is off"),
+        field(
+            "not_sending",
+            Shape::Duration,
+            "15s",
+            "how long an output that is wanted on may be without sending; 0 is off",
+        ),
+        field("skips", Shape::Count, "5", "percent of the frames of a minute that an output may leave out; 0 is off"),
+        field("delay", Shape::Duration, "2s", "within which 95 of 100 frames have to be at the destination; 0 is off"),
+        field(
+            "session",
+            Shape::Duration,
+            "30min",
+            "so long before the longest session that a platform allows; 0 is off",
+        ),
+        field("platforms", Shape::Bool, "true", "what platforms say of key frames, bitrate and B-frames counts too"),
+        field("hold", Shape::Duration, "10s", "how long it has to be so before an alert is raised"),
+        field("clear", Shape::Duration, "10s", "how long it has to be right before an alert is cleared"),
     ],
 );
 
@@ -311,7 +347,7 @@ pub const SECRET: Section = section(
 
 /// Where a name belongs that stands in the wrong section: `[listen]` for `rtmp`.
 pub(super) fn home_of(name: &str) -> Option<&'static str> {
-    let sections = [&LISTEN, &TLS, &API, &LIMITS, &STREAM, &OUTPUT, &HOOKS, &HOOK];
+    let sections = [&LISTEN, &TLS, &API, &LIMITS, &STREAM, &OUTPUT, &HOOKS, &HOOK, &ALERTS];
     let home = sections.into_iter().find(|section| section.fields.iter().any(|field| field.name == name))?;
     Some(match home.what {
         "a stream" => "[[stream]]",
@@ -331,7 +367,9 @@ mod tests {
 
     #[test]
     fn every_section_has_every_name_once() {
-        for section in [FILE, LISTEN, TLS, API, LIMITS, POLICY, OUTPUT, STREAM, PULL, PLAYERS_OF, HOOKS, HOOK, SECRET] {
+        for section in
+            [FILE, LISTEN, TLS, API, LIMITS, POLICY, OUTPUT, STREAM, PULL, PLAYERS_OF, HOOKS, HOOK, ALERTS, SECRET]
+        {
             let names = names(&section);
             for name in &names {
                 assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{}: {name}", section.what);

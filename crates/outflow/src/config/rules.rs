@@ -73,6 +73,7 @@ impl Reader<'_> {
                 }
                 "policy" => rule.policy = self.policy(value),
                 "hooks" => rule.hooks = Some(self.hooks(value)),
+                "alerts" => rule.alerts = Some(self.alerts(value, draft.config.alerts)),
                 _ => self.unknown(entry, &record::STREAM, false),
             }
         }

@@ -1,6 +1,7 @@
 //! Files that are right, and what is made of them; precedence; secrets that stay secret.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alerts;
 mod platform;
 mod wrong;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +13,8 @@ use super::{Graph, Pace, ProgramOptions, Role};
 use crate::env::Env;
 use crate::error::{Ended, Reason};
 use crate::input::{self, InputSpec};
+use crate::monitor::alerts::engine::Engine;
+use crate::monitor::alerts::look::of_board;
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event, OutputStats, State};
 use crate::net::dial::Resolver;
@@ -67,11 +69,16 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
     let env = Env::new(around.resolver.clone(), events.clone());
     match Running::start(&graph, program, &around.board, &events, &env).await {
         Ok(running) => {
+            let fed = running.fed();
             let looking = async {
                 let mut looks = tokio::time::interval(LOOK);
+                let mut engine = Engine::default();
                 loop {
                     looks.tick().await;
                     around.board.look();
+                    let now = Instant::now();
+                    let changes = engine.look(&of_board(&around.board.view(), &fed, now), now);
+                    changes.into_iter().for_each(|change| events(Event::Alert(change)));
                 }
             };
             tokio::select! {
@@ -89,6 +96,8 @@ type Failures = Mutex<HashMap<String, String>>;
 struct Running {
     /// Their names, and which stream each sends.
     outputs: Vec<(String, usize, OutputHandle)>,
+    /// How long each is held back.
+    held_back: HashMap<String, Duration>,
     inputs: Vec<(String, tokio::task::JoinHandle<Ended>)>,
     /// Which streams an input feeds.
     feeds: Vec<Vec<usize>>,
@@ -141,12 +150,14 @@ impl Running {
             }
         }
         let plumbing = Plumbing::new(graph);
-        let mut outputs = Vec::new();
+        let (mut outputs, mut held_back) = (Vec::new(), HashMap::new());
         for (id, sink) in graph.ids().filter_map(|id| sinks.remove(&id).map(|sink| (id, sink))) {
             let (node, Some(place)) = (&graph.get(id).node, graph.stream_of(id)) else { continue };
             let stats = Arc::new(OutputStats::default());
             let url = node.url.as_ref().map(|url| url.shown.clone()).unwrap_or_default();
             board.add_output(&node.name, node.kind, &url, stats.clone());
+            board.leads_to(&node.name, node.platform());
+            held_back.insert(node.name.clone(), node.options.duration("delay").unwrap_or_default());
             let policy = Policy { drain: program.drain, ..output::policy(sink.role(), &node.options) };
             let (name, stream, events, env) =
                 (node.name.clone(), plumbing.streams[place].clone(), events.clone(), env.clone());
@@ -183,7 +194,20 @@ impl Running {
         }
         let delays = graph.nodes.iter().filter_map(|entry| entry.node.options.duration("delay"));
         let delay = delays.max().unwrap_or_default();
-        Ok(Self { outputs, inputs, feeds, streams: plumbing.streams, stop_inputs, delay })
+        Ok(Self { outputs, held_back, inputs, feeds, streams: plumbing.streams, stop_inputs, delay })
+    }
+
+    /// For each output the first input that feeds it, and how long it is held back.
+    fn fed(&self) -> HashMap<String, (String, Duration)> {
+        let feeding = |stream: &usize| {
+            let mut inputs = self.inputs.iter().zip(&self.feeds).filter(|(_, fed)| fed.contains(stream));
+            inputs.next().map(|((name, _), _)| name.clone())
+        };
+        let of = |(name, stream, _): &(String, usize, OutputHandle)| {
+            let held_back = self.held_back.get(name).copied().unwrap_or_default();
+            Some((name.clone(), (feeding(stream)?, held_back)))
+        };
+        self.outputs.iter().filter_map(of).collect()
     }
 
     /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.

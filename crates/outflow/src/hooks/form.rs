@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Action, Asked};
 use crate::config::HookForm;
+use crate::monitor;
+use crate::monitor::alerts::Change;
 use crate::net::http_client::{Answer, percent_decode};
 use crate::secret::Secret;
 
@@ -23,11 +25,65 @@ pub(super) enum Judged {
 }
 
 /// The content type and the body of a call.
-pub(super) fn body(form: HookForm, asked: &Asked, server_id: &str) -> (&'static str, Bytes) {
+pub(super) type Body = (&'static str, Bytes);
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A call about a peer.
+pub(super) fn body(form: HookForm, asked: &Asked, server_id: &str) -> Body {
     match form {
-        HookForm::Srs => ("application/json", srs_body(asked, server_id)),
-        HookForm::Nginx => ("application/x-www-form-urlencoded", nginx_body(asked)),
+        HookForm::Srs => (JSON, srs_body(asked, server_id)),
+        HookForm::Nginx => (FORM, nginx_body(asked)),
     }
+}
+
+/// A call about an alert of this stream, or of one of its outputs: what `-json` prints of it.
+pub(super) fn alert(form: HookForm, app: &str, stream: &str, change: &Change, server_id: &str) -> Body {
+    let mut told = monitor::json::alert(change);
+    let about = match form {
+        HookForm::Srs => json!({
+            "server_id": server_id,
+            "action": "on_alert",
+            "vhost": "__defaultVhost__",
+            "app": app,
+            "stream_id": format!("{app}/{stream}"),
+            "stream_url": format!("/{app}/{stream}"),
+        }),
+        HookForm::Nginx => json!({ "call": "alert", "app": app, "name": stream }),
+    };
+    if let (Value::Object(told), Value::Object(about)) = (&mut told, about) {
+        told.extend(about);
+        // As everywhere in these calls: the name within its app.
+        told.insert("stream".into(), json!(stream));
+    }
+    match form {
+        HookForm::Srs => (JSON, told.to_string().into()),
+        HookForm::Nginx => (FORM, fields(&told).into()),
+    }
+}
+
+/// The fields of an object as those of a form; what is null is left out.
+fn fields(object: &Value) -> String {
+    let mut body = String::new();
+    for (name, value) in object.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        field(name.as_bytes(), text.as_bytes(), &mut body);
+    }
+    body
+}
+
+fn field(name: &[u8], value: &[u8], body: &mut String) {
+    if !body.is_empty() {
+        body.push('&');
+    }
+    encode(name, body);
+    body.push('=');
+    encode(value, body);
 }
 
 fn srs_body(asked: &Asked, server_id: &str) -> Bytes {
@@ -85,22 +141,14 @@ fn nginx_fields(asked: &Asked) -> Vec<(&'static str, String)> {
 fn nginx_body(asked: &Asked) -> Bytes {
     let fields = nginx_fields(asked);
     let mut body = String::new();
-    let mut field = |name: &[u8], value: &[u8]| {
-        if !body.is_empty() {
-            body.push('&');
-        }
-        encode(name, &mut body);
-        body.push('=');
-        encode(value, &mut body);
-    };
-    fields.iter().for_each(|(name, value)| field(name.as_bytes(), value.as_bytes()));
+    fields.iter().for_each(|(name, value)| field(name.as_bytes(), value.as_bytes(), &mut body));
     let query = asked.query.expose().trim_start_matches('?');
     for argument in query.split('&').filter(|argument| !argument.is_empty()).take(MOST_ARGUMENTS) {
         let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
         let (name, value) = (form_decode(name), form_decode(value));
         // A peer that could send a second `name` or `addr` would choose who the hook believes it is.
         if !fields.iter().any(|(ours, _)| stands_for(&name, ours)) {
-            field(&name, &value);
+            field(&name, &value, &mut body);
         }
     }
     body.into()

@@ -53,6 +53,8 @@ pub(super) struct Line {
     asks: Semaphore,
     tells: Semaphore,
     queue: Arc<Semaphore>,
+    /// Held by who tells of an alert.
+    order: tokio::sync::Mutex<()>,
     lookup: tokio::sync::Mutex<Lookup>,
     breaker: Mutex<Breaker>,
 }
@@ -73,6 +75,7 @@ impl Line {
             asks: Semaphore::new(ASKS),
             tells: Semaphore::new(TELLS),
             queue: Arc::new(Semaphore::new(QUEUE)),
+            order: tokio::sync::Mutex::default(),
             lookup: tokio::sync::Mutex::default(),
             breaker: Mutex::default(),
         }
@@ -81,6 +84,11 @@ impl Line {
     /// A place among those that are told without anybody waiting; `None` where there are too many.
     pub(super) fn queue(line: &Arc<Self>) -> Option<OwnedSemaphorePermit> {
         line.queue.clone().try_acquire_owned().ok()
+    }
+
+    /// Waits until all those have been told that asked for their turn before.
+    pub(super) async fn in_order(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.order.lock().await
     }
 
     /// One call. Waiting for its turn counts to its time.

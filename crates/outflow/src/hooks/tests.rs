@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::HookForm;
+use crate::monitor::alerts::{Alert, Cleared, Rule};
 use crate::net::dial::SystemResolver;
 
 struct Rig {
@@ -99,6 +100,62 @@ async fn the_form_of_srs() {
             wanted["pageUrl"] = json!("http://page.example/");
         }
         assert_eq!(body, wanted);
+    }
+}
+
+fn alert(raised: bool) -> Change {
+    let alert = Alert {
+        rule: Rule::NotSending,
+        stream: "live/cam 1".into(),
+        output: Some("you&tube".into()),
+        since: std::time::Instant::now(),
+        figure: 15.25,
+        limit: 15.0,
+        text: "not sending for 15 s".into(),
+        mend: "mend it".into(),
+    };
+    let lasted = Duration::from_secs(20);
+    Change { alert, cleared: (!raised).then_some(Cleared { lasted, mended: true }) }
+}
+
+#[tokio::test]
+async fn alerts_are_told_in_both_forms_and_in_their_order() {
+    let rig = Rig::new(ok("0")).await;
+    for raised in [true, false, true, false] {
+        rig.caller.alert(&rig.hook(HookForm::Srs), "live", "cam 1", &alert(raised));
+    }
+    let told = rig.server.requests.wait_for("four calls", |all| (all.len() == 4).then(|| all.clone())).await;
+    let told: Vec<Value> = told.iter().map(|request| serde_json::from_str(&request.body).unwrap()).collect();
+    let raised: Vec<bool> = told.iter().map(|told| told["raised"].as_bool().unwrap()).collect();
+    assert_eq!(raised, [true, false, true, false]);
+    let lasted = told[0]["lasted_s"].clone();
+    assert!(lasted.as_f64().unwrap() < 10.0);
+    let wanted = json!({
+        "server_id": told[0]["server_id"],
+        "action": "on_alert",
+        "vhost": "__defaultVhost__",
+        "app": "live",
+        "stream": "cam 1",
+        "stream_url": "/live/cam 1",
+        "stream_id": "live/cam 1",
+        "rule": "not_sending",
+        "severity": "critical",
+        "raised": true,
+        "cleared": null,
+        "output": "you&tube",
+        "lasted_s": lasted,
+        "figure": 15.25,
+        "limit": 15.0,
+        "unit": "s",
+        "text": "not sending for 15 s",
+        "mend": "mend it",
+    });
+    assert_eq!(told[0], wanted);
+    assert_eq!((&told[1]["cleared"], &told[1]["lasted_s"]), (&json!("mended"), &json!(20.0)));
+    rig.caller.alert(&rig.hook(HookForm::Nginx), "live", "cam 1", &alert(false));
+    let body = rig.server.requests.wait_for("a fifth", |all| all.get(4).map(|request| request.body.clone())).await;
+    for part in ["call=alert", "app=live", "name=cam%201", "rule=not_sending", "output=you%26tube", "raised=false"] {
+        assert!(body.split('&').any(|field| field == part), "{part}: {body}");
     }
 }
 

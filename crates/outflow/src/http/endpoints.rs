@@ -86,6 +86,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         takes: Nothing, status: 200, gives: One("Output"), faults: &[404, 409, 500], run: running!(call => command(call, Command::Stop).await) },
     Endpoint { method: "POST", path: "/v1/outputs/{id}/retry", summary: "Tries again now, if it waits or has failed.",
         takes: Nothing, status: 200, gives: One("Output"), faults: &[404, 409, 500], run: running!(call => command(call, Command::Retry).await) },
+    Endpoint { method: "GET", path: "/v1/alerts", summary: "The alerts that are raised: what matters most first, then the oldest.",
+        takes: Nothing, status: 200, gives: List("Alert"), faults: &[], run: running!(call => shown(&call.state.relay.alerts())) },
     Endpoint { method: "GET", path: "/v1/groups", summary: "The groups of outputs.",
         takes: Nothing, status: 200, gives: List("Group"), faults: &[], run: running!(call => shown(&call.state.relay.groups())) },
     Endpoint { method: "POST", path: "/v1/groups/{name}/start", summary: "Starts every output of a group.",
@@ -238,7 +240,7 @@ fn events(call: &Call) -> Result<Response, Problem> {
 
 fn figures(call: &Call) -> Response {
     let (streams, outputs) = call.state.relay.figures();
-    let text = metrics::text(&streams, &outputs, call.state.begin.elapsed());
+    let text = metrics::text(&streams, &outputs, &call.state.relay.judged(), call.state.begin.elapsed());
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
     response

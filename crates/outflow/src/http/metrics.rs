@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use super::schema::STATES;
+use crate::monitor::alerts::engine::Judged;
 use crate::relay::measure::{OutputFigures, StreamFigures};
 
 /// The type of what [`text`] gives.
@@ -90,6 +91,10 @@ const OUTPUTS: &[Figure<OutputFigures>] = &[
         of: |output| count(output.view.unsent_bytes) },
     Figure { name: "outflow_output_unacked_bytes", kind: "gauge", help: "Bytes that were sent and are not acknowledged.",
         of: |output| count(output.view.unacked_bytes) },
+    Figure { name: "outflow_output_session_seconds", kind: "gauge", help: "How long it has been sending without a break, where it leads to a known platform.",
+        of: |output| output.view.session.as_ref().and_then(|session| count(session.lasted_s)) },
+    Figure { name: "outflow_output_session_limit_seconds", kind: "gauge", help: "How long a session may last at its platform.",
+        of: |output| output.view.session.as_ref().and_then(|session| session.limit_s).and_then(count) },
     Figure { name: "outflow_output_window_closed", kind: "gauge", help: "1 while the destination's host takes nothing more, since its program does not read.",
         of: |output| truth(output.window_closed) },
 ];
@@ -123,7 +128,12 @@ const INPUTS: &[Figure<StreamFigures>] = &[
 ];
 
 /// All figures in Prometheus' text format.
-pub(super) fn text(streams: &[StreamFigures], outputs: &[OutputFigures], uptime: Duration) -> String {
+pub(super) fn text(
+    streams: &[StreamFigures],
+    outputs: &[OutputFigures],
+    judged: &[Judged],
+    uptime: Duration,
+) -> String {
     let mut page = Page::default();
     page.family("outflow_build_info", "gauge", "The program; always 1.");
     page.line("outflow_build_info", &[("version", env!("CARGO_PKG_VERSION"))], &[], 1);
@@ -155,6 +165,7 @@ pub(super) fn text(streams: &[StreamFigures], outputs: &[OutputFigures], uptime:
         delays(&mut page, outputs);
         stability(&mut page, outputs);
     }
+    alerts(&mut page, judged);
     page.0
 }
 
@@ -227,6 +238,20 @@ fn stability(page: &mut Page, outputs: &[OutputFigures]) {
     }
 }
 
+fn alerts(page: &mut Page, judged: &[Judged]) {
+    if judged.is_empty() {
+        return;
+    }
+    let name = "outflow_alert_active";
+    page.family(name, "gauge", "1 while the alert of this rule is raised, 0 while the rule is kept.");
+    for rule in judged {
+        let labels = [("rule", rule.rule.name()), ("stream", &rule.stream)];
+        // Of a stream as a whole where there is no output.
+        let output = [("output", rule.output.as_deref().unwrap_or_default())];
+        page.line(name, &labels, &output, u8::from(rule.active));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,7 +266,7 @@ mod tests {
 
     #[test]
     fn without_streams_and_outputs_there_are_no_empty_families() {
-        let text = text(&[], &[], Duration::from_secs(5));
+        let text = text(&[], &[], &[], Duration::from_secs(5));
         assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 2, "{text}");
     }
 }

@@ -6,11 +6,12 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::http::problem::Problem;
-use crate::http::schema::STATES;
+use crate::http::schema::{RULES, STATES};
 use crate::http::session::{Login, SessionView};
+use crate::monitor::alerts::Rule;
 use crate::relay::view::{
-    Applied, AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StabilityView,
-    StreamView, VideoView,
+    AlertView, Applied, AudioView, DelayView, GroupView, OutputView, PlatformSessionView, PlayerView, PublisherView,
+    ReasonView, StabilityView, StreamView, VideoView,
 };
 use crate::relay::{NewOutput, OutputPatch};
 
@@ -93,6 +94,23 @@ fn every_field_of_every_view_is_described() {
     is_written("Delay", &delay);
     let stability = StabilityView { minute: Some(0.5), hour: Some(0.5), watched_s: 1 };
     is_written("Stability", &stability);
+    let session = PlatformSessionView { platform: "twitch", since: text(), lasted_s: 1, limit_s: Some(1) };
+    is_written("PlatformSession", &session);
+    is_written(
+        "Alert",
+        &AlertView {
+            rule: "skips",
+            severity: "warning",
+            stream: text(),
+            output: Some(text()),
+            since: text(),
+            figure: 1.5,
+            limit: 1.0,
+            unit: "%",
+            text: text(),
+            mend: text(),
+        },
+    );
     is_written(
         "Stream",
         &StreamView {
@@ -142,6 +160,7 @@ fn every_field_of_every_view_is_described() {
             unacked_bytes: 1,
             retransmits: 1,
             stability,
+            session: Some(session),
             origin: "file",
             groups: vec![],
             auto_start: true,
@@ -163,6 +182,14 @@ fn the_states_are_those_of_the_code() {
     let body = code.split_once("pub fn name(self) -> &'static str {").unwrap().1.split_once("\n    }\n").unwrap().0;
     let names: Vec<&str> = body.lines().filter_map(|line| line.split_once("=> \"")?.1.split('"').next()).collect();
     assert_eq!(names, STATES);
+}
+
+#[test]
+fn the_rules_are_those_of_the_code() {
+    assert_eq!(Rule::ALL.map(Rule::name), RULES);
+    let severities = Rule::ALL.map(|rule| rule.severity().name());
+    assert!(severities.iter().all(|name| ["critical", "warning"].contains(name)));
+    assert!(Rule::ALL.iter().all(|rule| ["s", "bit/s", "%", ""].contains(&rule.unit())));
 }
 
 #[test]

@@ -34,6 +34,7 @@ pub(super) const FILES: &[File] = &[
     file!("/page.css", "page.css", CSS),
     file!("/icon.svg", "icon.svg", "image/svg+xml"),
     file!("/js/main.js", "js/main.js", JS),
+    file!("/js/alerts.js", "js/alerts.js", JS),
     file!("/js/api.js", "js/api.js", JS),
     file!("/js/dialogs.js", "js/dialogs.js", JS),
     file!("/js/dom.js", "js/dom.js", JS),

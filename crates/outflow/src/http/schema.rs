@@ -54,6 +54,13 @@ pub(super) const STATES: &[&str] = &[
     "draining", "stopped", "failed",
 ];
 
+/// The rules of alerts.
+#[rustfmt::skip]
+pub(super) const RULES: &[&str] = &[
+    "key_frame_interval", "bitrate_above", "bitrate_below", "b_frames", "no_audio", "not_sending", "skips", "delay",
+    "session",
+];
+
 #[rustfmt::skip]
 pub(super) const OBJECTS: &[Object] = &[
     Object { name: "Health", about: "That the program runs.", taken: false, fields: &[
@@ -150,6 +157,7 @@ pub(super) const OBJECTS: &[Object] = &[
         field("unacked_bytes", Ty::Whole, "Bytes that were sent and are not acknowledged."),
         field("retransmits", Ty::Whole, "Segments that TCP sent again."),
         field("stability", Ty::One("Stability"), "How much of the time it was sending."),
+        maybe("session", Ty::One("PlatformSession"), "For how long it has been sending without a break, where it leads to a known platform."),
         field("origin", Ty::OneOf(&["file", "api", "hook"]), "Whose it is."),
         field("groups", Ty::Texts, "Groups that it belongs to."),
         field("auto_start", Ty::Bool, "It starts by itself with its stream."),
@@ -165,6 +173,24 @@ pub(super) const OBJECTS: &[Object] = &[
         maybe("minute", Ty::Number, "Over the last minute, from 0 to 1; null if it was not wanted on."),
         maybe("hour", Ty::Number, "Over the last hour."),
         field("watched_s", Ty::Whole, "Seconds of the last hour in which it was wanted on."),
+    ] },
+    Object { name: "PlatformSession", about: "The session of an output at its platform. A break of less than a minute is none.", taken: false, fields: &[
+        field("platform", Ty::Text, "The platform's word, as `twitch`."),
+        field("since", Ty::Time, "Since when."),
+        field("lasted_s", Ty::Whole, "How many seconds it has lasted."),
+        maybe("limit_s", Ty::Whole, "How many seconds a session may last there, where that is known."),
+    ] },
+    Object { name: "Alert", about: "An alert that is raised.", taken: false, fields: &[
+        field("rule", Ty::OneOf(RULES), "What it is about: see the list of alerts in docs/operating.md."),
+        field("severity", Ty::OneOf(&["critical", "warning"]), "How much it matters."),
+        field("stream", Ty::Text, "The stream."),
+        maybe("output", Ty::Text, "The output, where it is one output's."),
+        field("since", Ty::Time, "Since when it has been so."),
+        field("figure", Ty::Number, "The figure as it was last."),
+        field("limit", Ty::Number, "What it should not go beyond."),
+        field("unit", Ty::OneOf(&["s", "bit/s", "%", ""]), "The unit of both."),
+        field("text", Ty::Text, "What is wrong, in one sentence."),
+        field("mend", Ty::Text, "What to do about it."),
     ] },
     Object { name: "NewOutput", about: "An output to be.", taken: true, fields: &[
         field("stream", Ty::Text, "The stream, as `app/name`. It need not exist yet."),

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{Intake, Kind, Packet, StreamInfo};
 
 /// Composition times that differ by more than rounding does: frames are sent in another order than they are shown.
-const REORDERED: i32 = 5;
+pub const REORDERED: i32 = 5;
 
 /// Counts packets as they come. The first track of each kind counts.
 #[derive(Debug, Default)]

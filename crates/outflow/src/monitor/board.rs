@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Event, InputStats, OutputStats, State};
 use crate::error::Ended;
+use crate::options::platforms::Platform;
 
 /// One output as it is now.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct OutputView {
     pub kind: &'static str,
     /// Its URL, masked.
     pub url: String,
+    /// The platform that it leads to, if that is known.
+    pub platform: Option<&'static Platform>,
     /// Its state.
     pub state: State,
     /// Since when.
@@ -32,6 +35,13 @@ pub struct OutputView {
     pub ever_live: bool,
     /// Its counters.
     pub stats: Arc<OutputStats>,
+}
+
+impl OutputView {
+    /// While it waits for its input, or was told to end, there is nothing that it should send.
+    pub fn is_wanted(&self) -> bool {
+        !matches!(self.state, State::Idle | State::WaitingInput | State::Draining | State::Stopped)
+    }
 }
 
 /// One input as it is now.
@@ -88,6 +98,7 @@ impl Board {
             name: name.to_owned(),
             kind,
             url: url.to_owned(),
+            platform: None,
             state: State::Idle,
             since: Instant::now(),
             attempt: 0,
@@ -96,6 +107,13 @@ impl Board {
             ever_live: false,
             stats,
         });
+    }
+
+    /// Tells which platform an output leads to.
+    pub fn leads_to(&self, name: &str, platform: Option<&'static Platform>) {
+        if let Some(known) = self.view.lock().outputs.iter_mut().find(|known| known.name == name) {
+            known.platform = platform;
+        }
     }
 
     /// Adds an input.
@@ -116,11 +134,12 @@ impl Board {
 
     /// Notes how every output does; to be called each second by whoever runs them.
     pub fn look(&self) {
+        let now = Instant::now();
         for output in &self.view.lock().outputs {
-            // While it waits for its input, or was told to end, there is nothing that it should send.
-            let idle = matches!(output.state, State::Idle | State::WaitingInput | State::Draining | State::Stopped);
             let skips = OutputStats::get(&output.stats.skips);
-            output.stats.stability.lock().look(!idle, output.state == State::Live, skips);
+            output.stats.stability.lock().look(output.is_wanted(), output.state == State::Live, skips);
+            let connected = OutputStats::get(&output.stats.connections) > 0;
+            output.stats.session.lock().look(now, 0, output.state, connected);
         }
     }
 

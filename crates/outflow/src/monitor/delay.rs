@@ -27,6 +27,9 @@ pub struct Delays {
 struct Part {
     number: u64,
     buckets: Box<[u32; BUCKETS]>,
+    /// How many there are in it, and the last bucket that has any.
+    count: u64,
+    last: usize,
 }
 
 /// Quantiles of the last minute, in milliseconds.
@@ -58,11 +61,15 @@ impl Delays {
                 buckets = self.parts.remove(0).buckets;
                 buckets.fill(0);
             }
-            self.parts.push(Part { number, buckets });
+            self.parts.push(Part { number, buckets, count: 0, last: 0 });
         }
         let bucket = bucket(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-        if let Some(count) = self.parts.last_mut().and_then(|part| part.buckets.get_mut(bucket)) {
+        if let Some(part) = self.parts.last_mut()
+            && let Some(count) = part.buckets.get_mut(bucket)
+        {
             *count += 1;
+            part.count += 1;
+            part.last = part.last.max(bucket);
         }
     }
 
@@ -84,6 +91,23 @@ impl Delays {
             found.map_or(0, middle)
         };
         (all > 0).then(|| Quantiles { p50: of(50), p95: of(95), p99: of(99) })
+    }
+
+    /// Within which time 95 of 100 of the last minute's were, in milliseconds: the same as of [`Delays::quantiles`], for those
+    /// who ask for nothing else each second. It looks at the slowest only.
+    pub fn p95(&self, now: Instant) -> Option<u64> {
+        let number = self.number(now);
+        let recent = || self.parts.iter().filter(|part| part.number + PARTS >= number);
+        let all: u64 = recent().map(|part| part.count).sum();
+        let last = recent().map(|part| part.last).max()?;
+        // So many may be slower.
+        let slower = all - (all * 95).div_ceil(100).max(1).min(all);
+        let mut seen = 0;
+        let found = (0..=last).rev().find(|bucket| {
+            seen += recent().map(|part| u64::from(part.buckets.get(*bucket).copied().unwrap_or(0))).sum::<u64>();
+            seen > slower
+        });
+        found.filter(|_| all > 0).map(middle)
     }
 
     /// How many there have been since the start, and what they add up to.
@@ -134,23 +158,36 @@ mod tests {
     }
 
     #[test]
+    fn the_slowest_alone_tell_the_same_as_all() {
+        for count in 1..200u64 {
+            let mut delays = Delays::default();
+            let now = delays.begin;
+            for number in 0..count {
+                delays.record(now, Duration::from_millis(number * number * 7 % 5000));
+            }
+            assert_eq!(delays.p95(now), delays.quantiles(now).map(|found| found.p95), "{count}");
+        }
+    }
+
+    #[test]
     fn the_last_minute_counts() {
         let begin = Instant::now();
         let at = |seconds: u64| begin + Duration::from_secs(seconds);
         let mut delays = Delays { begin, ..Delays::default() };
-        assert_eq!(delays.quantiles(at(0)), None);
+        assert_eq!((delays.quantiles(at(0)), delays.p95(at(0))), (None, None));
         for number in 1..=100 {
             delays.record(at(1), Duration::from_millis(number));
         }
         let found = delays.quantiles(at(2)).unwrap();
         assert_eq!(found.p50, 50);
         assert!(found.p95.abs_diff(95) <= 2 && found.p99.abs_diff(99) <= 2, "{found:?}");
+        assert_eq!(delays.p95(at(2)), Some(found.p95));
         for second in 20..100 {
             delays.record(at(second), Duration::from_millis(7));
         }
         assert_eq!(delays.quantiles(at(99)).unwrap(), Quantiles { p50: 7, p95: 7, p99: 7 });
         assert!(delays.parts.len() <= 8, "{}", delays.parts.len());
-        assert_eq!(delays.quantiles(at(300)), None);
+        assert_eq!((delays.quantiles(at(300)), delays.p95(at(300))), (None, None));
         assert_eq!(delays.total(), (180, Duration::from_millis(5050 + 80 * 7)));
     }
 }

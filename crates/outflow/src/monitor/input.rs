@@ -16,6 +16,8 @@ const GAP: Duration = Duration::from_secs(1);
 const SMOOTH: f64 = 16.0;
 /// Audio and video that are further apart do not belong to each other: one of them has stopped.
 const APART: i64 = 10_000;
+/// Composition times of one group of pictures that differ by more than rounding does: there are B-frames.
+const REORDERED: i32 = crate::media::meter::REORDERED;
 
 /// The picture.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,6 +58,15 @@ pub struct InputMedia {
     last_video: Option<(i64, Instant)>,
     last_audio: Option<(i64, Instant)>,
     last_key: Option<i64>,
+    /// Bytes of video.
+    video_bytes: u64,
+    /// When the first packet came, and the time of the first picture.
+    first: Option<Instant>,
+    first_video: Option<i64>,
+    /// The least and the most composition time of the group of pictures that comes.
+    cts: Option<(i32, i32)>,
+    /// The group before had B-frames.
+    reordered: bool,
 }
 
 impl InputMedia {
@@ -74,6 +85,33 @@ impl InputMedia {
         self.offset.map(tenths)
     }
 
+    /// How long the last key frame was ago, in the time of the source, in milliseconds; where there was none, how long
+    /// there has been video.
+    pub fn since_key(&self) -> Option<u64> {
+        let (last, _) = self.last_video?;
+        u64::try_from(last - self.last_key.or(self.first_video)?).ok()
+    }
+
+    /// Frames come in another order than they are shown.
+    pub fn has_b_frames(&self) -> bool {
+        self.reordered || self.is_reordered()
+    }
+
+    /// Bytes of video, of this source.
+    pub fn video_bytes(&self) -> u64 {
+        self.video_bytes
+    }
+
+    /// For how long there has been no sound, where media came at all.
+    pub fn silent(&self, now: Instant) -> Option<Duration> {
+        let since = self.last_audio.map(|(_, arrival)| arrival).or(self.first)?;
+        Some(now.saturating_duration_since(since))
+    }
+
+    fn is_reordered(&self) -> bool {
+        self.cts.is_some_and(|(least, most)| most.saturating_sub(least) > REORDERED)
+    }
+
     /// Takes a packet's figures.
     pub(super) fn count(&mut self, packet: &Packet) {
         if packet.track != 0 || packet.kind == Kind::Data {
@@ -84,6 +122,7 @@ impl InputMedia {
         }
         let silent = self.last.is_some_and(|last| packet.arrival.saturating_duration_since(last) >= GAP);
         self.last = Some(packet.arrival);
+        self.first.get_or_insert(packet.arrival);
         let last = if packet.kind == Kind::Video { &mut self.last_video } else { &mut self.last_audio };
         let before = last.replace((packet.dts, packet.arrival));
         let step = before.map_or(0, |(dts, _)| packet.dts - dts);
@@ -109,12 +148,18 @@ impl InputMedia {
         if self.video.is_none() {
             self.video = video(packet, None);
         }
+        self.video_bytes += packet.body.len() as u64;
+        self.first_video.get_or_insert(packet.dts);
         if packet.flags.keyframe {
+            self.reordered = self.is_reordered();
+            self.cts = None;
             let interval = self.last_key.replace(packet.dts).map(|last| packet.dts - last);
             if let (Some(video), Some(interval)) = (&mut self.video, interval) {
                 video.keyframe_interval = u64::try_from(interval).ok();
             }
         }
+        let (least, most) = self.cts.get_or_insert((packet.cts, packet.cts));
+        (*least, *most) = ((*least).min(packet.cts), (*most).max(packet.cts));
     }
 
     fn regularity(&mut self, packet: &Packet, step: i64, before: Instant) {
@@ -231,6 +276,29 @@ mod tests {
         media.count(&packet(Kind::Video, 9000, at(6040), INTER));
         assert_eq!(media.gaps, 2);
         assert!(media.jitter().unwrap() < 11.0, "a gap is no jitter");
+    }
+
+    #[test]
+    fn what_alerts_ask_is_that_of_the_last_group_and_of_the_clock() {
+        let mut media = InputMedia::default();
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        assert_eq!((media.since_key(), media.silent(begin)), (None, None));
+        // Composition time 80 ms, then 0: a picture that is shown before one that came before it.
+        let late: &[u8] = &[0x27, 1, 0, 0, 80, 1];
+        media.count(&packet(Kind::Video, 0, at(0), KEY));
+        media.count(&packet(Kind::Video, 40, at(0), late));
+        assert!(media.has_b_frames());
+        assert_eq!((media.since_key(), media.video_bytes()), (Some(40), 12));
+        assert_eq!(media.silent(at(7)), Some(Duration::from_secs(7)), "there never was any");
+        media.count(&packet(Kind::Audio, 0, at(9), SOUND));
+        assert_eq!(media.silent(at(10)), Some(Duration::from_secs(1)));
+        media.count(&packet(Kind::Video, 4000, at(9), KEY));
+        assert!(media.has_b_frames(), "the group before counts until this one is whole");
+        media.count(&packet(Kind::Video, 4040, at(9), INTER));
+        media.count(&packet(Kind::Video, 6000, at(9), KEY));
+        assert!(!media.has_b_frames());
+        assert_eq!(media.since_key(), Some(0));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::board::View;
+use super::alerts::Change;
+use super::board::{OutputView, View};
 use super::{Event, InputStats, OutputStats};
 use crate::error::{Ended, Retry};
 
@@ -58,10 +59,45 @@ pub fn parts(event: &Event) -> (&'static str, Value) {
         Event::InputEnded { input, reason, retry_in } => {
             ("input_ended", json!({ "input": input, "reason": ended(reason), "retry_in": retry_in.map(seconds) }))
         }
+        Event::Alert(change) => ("alert", alert(change)),
         Event::Failure { who, reason } => ("failure", json!({ "who": who, "reason": ended(reason) })),
         Event::Note { who, text } => ("note", json!({ "who": who, "text": text })),
         Event::Warning { who, text } => ("warning", json!({ "who": who, "text": text })),
     }
+}
+
+/// An alert that was raised or cleared; also what a hook is told of it.
+pub fn alert(change: &Change) -> Value {
+    let alert = &change.alert;
+    let lasted = change.cleared.map_or_else(|| alert.since.elapsed(), |cleared| cleared.lasted);
+    json!({
+        "rule": alert.rule.name(),
+        "severity": alert.rule.severity().name(),
+        "raised": change.cleared.is_none(),
+        "cleared": change.cleared.map(|cleared| cleared.name()),
+        "stream": alert.stream,
+        "output": alert.output,
+        "lasted_s": seconds(lasted),
+        "figure": rounded(alert.figure),
+        "limit": alert.limit,
+        "unit": alert.rule.unit(),
+        "text": alert.text,
+        "mend": alert.mend,
+    })
+}
+
+/// A figure, to a thousandth.
+pub fn rounded(figure: f64) -> f64 {
+    (figure * 1000.0).round() / 1000.0
+}
+
+/// For how long an output has been sending, against what its platform allows; null where neither is known.
+fn session(output: &OutputView, now: Instant) -> Value {
+    let since = output.stats.session.lock().since();
+    let (Some(platform), Some(since)) = (output.platform, since) else { return Value::Null };
+    let lasted = now.saturating_duration_since(since).as_secs();
+    let limit = platform.longest_session().map(|longest| longest.as_secs());
+    json!({ "platform": platform.name, "lasted_s": lasted, "limit_s": limit })
 }
 
 fn stability(stats: &OutputStats) -> Value {
@@ -126,6 +162,7 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                 "unacked_bytes": OutputStats::get(&stats.unacked),
                 "retransmits": OutputStats::get(&stats.retransmits),
                 "stability": stability(stats),
+                "session": session(output, now),
             })
         })
         .collect();

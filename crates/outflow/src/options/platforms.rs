@@ -1,6 +1,8 @@
 //! The platforms that words know by name: where they take streams, and what they say of streams. Every fact has its
 //! source and the day on which it was read; a test holds that. Figures change: the platform's own page counts.
 
+use std::time::Duration;
+
 /// One fact, with where it was read and when (YYYY-MM-DD).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fact<T> {
@@ -20,6 +22,20 @@ pub struct Interval {
     /// What may not be exceeded; twice as much where the platform names no limit.
     pub most: Option<f64>,
 }
+
+impl Interval {
+    /// What may not be exceeded, in seconds.
+    pub fn limit(&self) -> f64 {
+        self.most.unwrap_or(self.wanted * 2.0)
+    }
+}
+
+/// Key frames further apart than this trouble most platforms and every player that joins, in seconds.
+pub const KEY_INTERVAL: f64 = 4.0;
+/// What encoders and clocks add to an interval that was asked for.
+pub const KEY_ROUNDING: f64 = 1.02;
+/// A bitrate that is over a limit by no more than this is in doubt: limits are of averages.
+pub const DOUBT: f64 = 1.1;
 
 /// What happens to streams with B-frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +75,13 @@ pub struct Platform {
     pub session_hours: Option<Fact<u32>>,
     /// What follows the key of a publish that nobody sees.
     pub unseen: Option<Fact<&'static str>>,
+}
+
+impl Platform {
+    /// The longest that a session may last.
+    pub fn longest_session(&self) -> Option<Duration> {
+        self.session_hours.map(|hours| Duration::from_secs(u64::from(hours.value) * 3600))
+    }
 }
 
 const OBS: &str = "obs-studio, plugins/rtmp-services/data/services.json, package version 286";

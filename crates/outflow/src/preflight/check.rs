@@ -16,7 +16,7 @@ use crate::graph::{self, Graph};
 use crate::media::meter::Facts;
 use crate::net::dial::Resolver;
 use crate::node::{MediaUrl, Node};
-use crate::options::platforms::{self, Platform};
+use crate::options::platforms::Platform;
 use crate::options::{self, Options};
 use crate::relay;
 use crate::sink::{SinkKind, rtmp_listen, rtmp_push};
@@ -65,9 +65,7 @@ struct Output {
 
 impl Output {
     fn new(name: &str, kind: &'static SinkKind, node: Node) -> Self {
-        let named = node.options.text("platform").and_then(|name| platforms::find(&name));
-        let host = || node.url.as_ref().and_then(|url| platforms::of_host(url.host()?));
-        Self { name: name.to_owned(), kind, platform: named.or_else(host), node, facts: None }
+        Self { name: name.to_owned(), kind, platform: node.platform(), node, facts: None }
     }
 
     fn is_push(&self) -> bool {

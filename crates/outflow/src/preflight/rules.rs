@@ -5,12 +5,8 @@ use serde_json::json;
 use super::finding::{Finding, Verdict};
 use super::media::rate;
 use crate::media::meter::{Facts, VideoFacts};
-use crate::options::platforms::{BFrames, Fact, Platform};
-
-/// Key frames further apart than this trouble most platforms and every player that joins, in seconds.
-const GENERAL: f64 = 4.0;
-/// A bitrate that is over a limit by no more than this is in doubt: limits are of averages.
-const DOUBT: f64 = 1.1;
+use crate::monitor::alerts::words;
+use crate::options::platforms::{BFrames, DOUBT, Fact, KEY_INTERVAL, KEY_ROUNDING, Platform};
 
 /// Holds a stream against the rules of the platform that an output leads to.
 pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec<Finding> {
@@ -22,10 +18,11 @@ pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec
     let title = platform.title;
     match &facts.video {
         Some(video) => {
-            lines.extend(platform.video_kbps.map(|limit| {
-                let mend = "set the video bitrate of the encoder lower";
-                bitrate(who, "bitrate", title, video.bitrate_bps, limit, mend)
-            }));
+            lines.extend(
+                platform
+                    .video_kbps
+                    .map(|limit| bitrate(who, "bitrate", title, video.bitrate_bps, limit, words::BITRATE)),
+            );
             lines.extend(
                 platform.video_codecs.map(|codecs| codec(who, "video codec", title, &video.codec, codecs, "video")),
             );
@@ -87,40 +84,32 @@ fn keys(who: &str, platform: Option<&Platform>, video: &VideoFacts) -> Option<Fi
         Some(interval) if interval >= open => (interval, format!("a key frame every {interval:.1} s")),
         _ => (open, format!("no key frame for {open:.1} s")),
     };
-    let mend = |wanted: f64| {
-        format!(
-            "set the encoder's key frame interval to {wanted:.0} s: OBS Output, Keyframe Interval {wanted:.0}; \
-             ffmpeg -g {:.0}; here c=avc:g={:.0}",
-            wanted * video.fps,
-            wanted * video.fps
-        )
-    };
-    if video.key_interval.is_none() && seen < GENERAL {
+    if video.key_interval.is_none() && seen < KEY_INTERVAL {
         let text = format!("only one key frame was seen, {seen:.1} s ago at the end");
         return Some(Finding::new(who, "key frames", Verdict::NotTested, text));
     }
     let (verdict, asked, wanted, details) = match rule {
         Some((title, fact)) => {
-            let most = fact.value.most.unwrap_or(fact.value.wanted * 2.0);
+            let most = fact.value.limit();
             let asked = match fact.value.most {
                 Some(most) => format!("{title} wants {} s and takes {most} s at most", fact.value.wanted),
                 None => format!("{title} wants {} s", fact.value.wanted),
             };
             let verdict = match seen {
-                seen if seen > most * 1.02 => Verdict::Fail,
+                seen if seen > most * KEY_ROUNDING => Verdict::Fail,
                 seen if seen > fact.value.wanted * DOUBT => Verdict::Warn,
                 _ => Verdict::Pass,
             };
             (verdict, asked, fact.value.wanted, source(&fact))
         }
         None => {
-            let verdict = if seen > GENERAL { Verdict::Warn } else { Verdict::Pass };
+            let verdict = if seen > KEY_INTERVAL { Verdict::Warn } else { Verdict::Pass };
             (verdict, "most platforms want 2 s".to_owned(), 2.0, serde_json::Value::Null)
         }
     };
     let mut line = Finding::new(who, "key frames", verdict, format!("{text}; {asked}")).details(details);
     if verdict != Verdict::Pass {
-        line = line.mend(mend(wanted));
+        line = line.mend(words::key_frames(wanted, Some(video.fps)));
     }
     Some(line)
 }
@@ -158,11 +147,7 @@ fn b_frames(who: &str, title: &str, video: &VideoFacts, rule: Fact<BFrames>) -> 
         }
     };
     let line = Finding::new(who, "B-frames", verdict, text).details(source(&rule));
-    if verdict == Verdict::Pass {
-        line
-    } else {
-        line.mend("set B-frames to 0 in the encoder (OBS: Max B-frames 0; ffmpeg -bf 0)")
-    }
+    if verdict == Verdict::Pass { line } else { line.mend(words::B_FRAMES) }
 }
 
 /// The sum of what leaves at once, against what the line carries.

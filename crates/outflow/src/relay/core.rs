@@ -185,6 +185,7 @@ impl Core {
         self.stream(&output.plan.stream.clone(), relay)?;
         let kind = output.plan.node().map_or("output", |(kind, _)| kind.name);
         relay.around.board.add_output(&id, kind, &output.plan.shown(), output.stats.clone());
+        relay.around.board.leads_to(&id, output.platform);
         self.outputs.insert(id.clone(), output);
         self.settle(&id, relay);
         Ok(())
@@ -288,6 +289,8 @@ impl Core {
             output.rates.look(now, Stats::get(&stats.bytes), Stats::get(&stats.frames));
             let wanted = output.wanted && self.streams.get(&output.plan.stream).is_some_and(Live::is_live);
             stats.stability.lock().look(wanted, output.state() == State::Live, Stats::get(&stats.skips));
+            let run = output.run.as_ref().map_or(0, |run| run.number);
+            stats.session.lock().look(now, run, output.state(), output.is_connected());
         }
         let mut idle = Vec::new();
         for (id, live) in &mut self.streams {

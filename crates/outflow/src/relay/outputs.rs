@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::rates::Rates;
 use crate::error::Ended;
 use crate::monitor::{OutputStats, State};
+use crate::options::platforms::Platform;
 use crate::output::{OutputHandle, Status};
 
 /// One output.
@@ -24,6 +25,8 @@ pub(super) struct Output {
     pub(super) rates: Rates,
     /// Since when it has been here.
     pub(super) made: Instant,
+    /// The platform that it leads to, if that is known.
+    pub(super) platform: Option<&'static Platform>,
 }
 
 /// A run of an output.
@@ -46,8 +49,10 @@ pub(super) enum Step {
 impl Output {
     pub(super) fn new(plan: Plan, stopped: bool, started: bool) -> Self {
         let wanted = !stopped && (plan.auto_start || started);
+        let platform = plan.node().and_then(|(_, node)| node.platform());
         Self {
             plan,
+            platform,
             wanted,
             stopped,
             run: None,

@@ -1,6 +1,7 @@
 //! How an output is to be: a value, from the file, a request or a hook, that a sink can be made of.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use outflow_rtmp::url::RtmpUrl;
 
@@ -78,6 +79,17 @@ impl Plan {
     /// `rtmp`, `rtmps`, `file`.
     pub(super) fn protocol(&self) -> String {
         MediaUrl::output(self.url.expose()).scheme.unwrap_or_else(|| "file".to_owned())
+    }
+
+    /// How long it is held back on purpose.
+    pub(super) fn delay(&self) -> Duration {
+        self.options
+            .iter()
+            .find_map(|(name, value)| match value {
+                Value::Duration(time) if *name == "delay" => Some(*time),
+                _ => None,
+            })
+            .unwrap_or_default()
     }
 
     fn kind(&self) -> Option<&'static SinkKind> {

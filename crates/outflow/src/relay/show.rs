@@ -7,8 +7,8 @@ use super::core::Core;
 use super::outputs::Output;
 use super::streams::Live;
 use super::view::{
-    AudioView, DelayView, GroupView, OutputView, PlayerView, PublisherView, ReasonView, StabilityView, StreamView,
-    VideoView,
+    AudioView, DelayView, GroupView, OutputView, PlatformSessionView, PlayerView, PublisherView, ReasonView,
+    StabilityView, StreamView, VideoView,
 };
 use super::{Fault, Relay};
 use crate::config::StreamId;
@@ -177,6 +177,7 @@ pub(super) fn output(output: &Output) -> OutputView {
         unacked_bytes: OutputStats::get(&stats.unacked),
         retransmits: OutputStats::get(&stats.retransmits),
         stability: stability(stats),
+        session: session(output, now),
         origin: plan.origin.name(),
         groups: plan.groups.clone(),
         auto_start: plan.auto_start,
@@ -200,12 +201,22 @@ fn stability(stats: &OutputStats) -> StabilityView {
     StabilityView { minute: shares.minute, hour: shares.hour, watched_s: shares.watched }
 }
 
+fn session(output: &Output, now: Instant) -> Option<PlatformSessionView> {
+    let (platform, since) = (output.platform?, output.stats.session.lock().since()?);
+    Some(PlatformSessionView {
+        platform: platform.name,
+        since: date(since),
+        lasted_s: now.saturating_duration_since(since).as_secs(),
+        limit_s: platform.longest_session().map(|longest| longest.as_secs()),
+    })
+}
+
 fn reason(ended: &Ended) -> ReasonView {
     ReasonView { code: ended.reason.code(), text: ended.text.clone(), origin: ended.origin.name() }
 }
 
 /// An instant as a date: RFC 3339, UTC.
-fn date(instant: Instant) -> String {
+pub(super) fn date(instant: Instant) -> String {
     let (now, clock) = (Instant::now(), SystemTime::now());
     let date = match instant.checked_duration_since(now) {
         Some(ahead) => clock + ahead,

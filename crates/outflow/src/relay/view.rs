@@ -167,6 +167,8 @@ pub struct OutputView {
     pub retransmits: u64,
     /// How much of the time it was sending.
     pub stability: StabilityView,
+    /// For how long it has been sending without a break, where it leads to a known platform.
+    pub session: Option<PlatformSessionView>,
     /// Whose it is: `file`, `api` or `hook`.
     pub origin: &'static str,
     /// Groups that it belongs to.
@@ -199,6 +201,44 @@ pub struct StabilityView {
     pub hour: Option<f64>,
     /// Seconds of the last hour in which it was wanted on.
     pub watched_s: u64,
+}
+
+/// The session of an output at its platform. A break of less than a minute is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlatformSessionView {
+    /// The platform's word.
+    pub platform: &'static str,
+    /// Since when, RFC 3339 in UTC.
+    pub since: String,
+    /// How many seconds it has lasted.
+    pub lasted_s: u64,
+    /// How many seconds a session may last there, where that is known.
+    pub limit_s: Option<u64>,
+}
+
+/// An alert that is raised.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlertView {
+    /// What it is about: see the list of alerts.
+    pub rule: &'static str,
+    /// `critical` or `warning`.
+    pub severity: &'static str,
+    /// The stream.
+    pub stream: String,
+    /// The output, where it is one output's.
+    pub output: Option<String>,
+    /// Since when it has been so, RFC 3339 in UTC.
+    pub since: String,
+    /// The figure as it was last.
+    pub figure: f64,
+    /// What it should not go beyond.
+    pub limit: f64,
+    /// The unit of both: `s`, `bit/s`, `%`, or nothing.
+    pub unit: &'static str,
+    /// What is wrong, in one sentence.
+    pub text: String,
+    /// What to do about it.
+    pub mend: String,
 }
 
 /// A group of outputs.

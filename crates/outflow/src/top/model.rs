@@ -38,6 +38,17 @@ pub(super) struct Delay {
     pub(super) window_closed: bool,
 }
 
+/// An alert that is raised.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Alert {
+    pub(super) rule: String,
+    pub(super) severity: String,
+    pub(super) stream: String,
+    pub(super) output: Option<String>,
+    pub(super) text: String,
+}
+
 /// A stream.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -114,6 +125,7 @@ pub(super) struct Model {
     pub(super) url: String,
     pub(super) outputs: Vec<Output>,
     pub(super) streams: Vec<Stream>,
+    pub(super) alerts: Vec<Alert>,
     /// When the last answer came.
     pub(super) heard: Option<Instant>,
     /// Why there is none since then, and since when.
@@ -130,6 +142,7 @@ impl Model {
             url,
             outputs: Vec::new(),
             streams: Vec::new(),
+            alerts: Vec::new(),
             heard: None,
             lost: None,
             sort: Sort::Name,
@@ -141,8 +154,8 @@ impl Model {
     /// Takes an answer, or that there was none: then the last one stays.
     pub(super) fn take(&mut self, answer: super::Answer, now: Instant) {
         match answer {
-            Ok((outputs, streams)) => {
-                (self.outputs, self.streams) = (outputs, streams);
+            Ok((outputs, streams, alerts)) => {
+                (self.outputs, self.streams, self.alerts) = (outputs, streams, alerts);
                 (self.heard, self.lost) = (Some(now), None);
                 self.arrange();
             }

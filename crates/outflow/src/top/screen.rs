@@ -8,10 +8,12 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::model::{Model, Output, Sort, Stream, ago, until};
+use super::model::{Alert, Model, Output, Sort, Stream, ago, until};
 
 /// Streams shown at most: the rest is counted.
 const STREAMS: usize = 4;
+/// Alerts shown at most.
+const ALERTS: usize = 4;
 /// Columns of all figures together, with the space between them.
 const FIGURES: usize = 65;
 
@@ -20,15 +22,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, now: Instant) {
     let lost = u16::from(model.lost.is_some());
     let shown = model.streams.len().min(STREAMS + 1);
     let streams = u16::try_from(shown).unwrap_or(0).min(frame.area().height / 3);
+    let alerts = u16::try_from(model.alerts.len().min(ALERTS + 1)).unwrap_or(0).min(frame.area().height / 4);
     let rows = [
         Constraint::Length(1),
         Constraint::Length(lost),
+        Constraint::Length(alerts),
         Constraint::Length(streams),
         Constraint::Length(1),
         Constraint::Min(1),
         Constraint::Length(1),
     ];
-    let [title, banner, inputs, head, body, foot] = Layout::vertical(rows).areas(frame.area());
+    let [title, banner, alarms, inputs, head, body, foot] = Layout::vertical(rows).areas(frame.area());
     let width = usize::from(frame.area().width);
     frame.render_widget(Paragraph::new(heading(model, now, width)), title);
     if let Some((since, why)) = &model.lost {
@@ -38,6 +42,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, now: Instant) {
         let style = Style::new().fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD);
         frame.render_widget(Paragraph::new(format!("{:<width$}", cut(&text, width))).style(style), banner);
     }
+    frame.render_widget(Paragraph::new(alerts_of(model, usize::from(alarms.height), width)), alarms);
     let lines: Vec<Line<'_>> = inputs_of(model, usize::from(inputs.height), width);
     frame.render_widget(Paragraph::new(lines), inputs);
     frame.render_widget(Paragraph::new(columns(model, width)), head);
@@ -63,13 +68,34 @@ fn heading(model: &Model, now: Instant, width: usize) -> Line<'static> {
     let age = model.heard.map_or("no answer yet".to_owned(), |heard| {
         format!("{} s ago", now.saturating_duration_since(heard).as_secs())
     });
+    let alerts = match model.alerts.len() {
+        0 => String::new(),
+        1 => "  1 ALERT".to_owned(),
+        count => format!("  {count} ALERTS"),
+    };
     let text = format!(
-        "outflow top  {}  {} outputs, {} sending  {age}",
+        "outflow top  {}  {} outputs, {} sending{alerts}  {age}",
         model.url.trim_end_matches('/'),
         model.outputs.len(),
         count("live")
     );
     Line::from(cut(&text, width)).style(Style::new().add_modifier(Modifier::BOLD))
+}
+
+fn alerts_of(model: &Model, height: usize, width: usize) -> Vec<Line<'static>> {
+    let room = if model.alerts.len() > height { height.saturating_sub(1) } else { height };
+    let of = |alert: &Alert| {
+        let critical = alert.severity == "critical";
+        let (mark, colour) = if critical { ("▲", Color::Red) } else { ("△", Color::Yellow) };
+        let who = alert.output.as_deref().unwrap_or(&alert.stream);
+        let text = format!("{mark} {who}: {}: {}", alert.rule, alert.text);
+        Line::from(cut(&text, width)).style(Style::new().fg(colour))
+    };
+    let mut lines: Vec<Line<'static>> = model.alerts.iter().take(room).map(of).collect();
+    if room < model.alerts.len() && height > 0 {
+        lines.push(Line::from(format!("   and {} more alerts", model.alerts.len() - room)));
+    }
+    lines
 }
 
 fn inputs_of(model: &Model, height: usize, width: usize) -> Vec<Line<'static>> {

@@ -20,7 +20,15 @@ fn model() -> Model {
     ]);
     let streams = json!([{"id": "live/show", "live": true, "bitrate_bps": 6_000_000, "fps": 30.0, "players": 2}]);
     let mut model = Model::new("http://127.0.0.1:1937/".into());
-    let answer = (serde_json::from_value(outputs).unwrap(), serde_json::from_value(streams).unwrap());
+    let alerts = json!([
+        {"rule": "not_sending", "severity": "critical", "stream": "live/show", "output": "box", "text": "not sending for 15 s"},
+        {"rule": "no_audio", "severity": "warning", "stream": "live/show", "output": null, "text": "no sound for 10 s"},
+    ]);
+    let answer = (
+        serde_json::from_value(outputs).unwrap(),
+        serde_json::from_value(streams).unwrap(),
+        serde_json::from_value(alerts).unwrap(),
+    );
     model.take(Ok(answer), Instant::now());
     model
 }
@@ -38,7 +46,9 @@ fn every_figure_stands_whole_at_80_columns() {
     let screen = drawn(&mut model(), Instant::now(), 80, 24);
     let text = screen.join("\n");
     for part in [
-        "3 outputs, 1 sending",
+        "3 outputs, 1 sending  2 ALERTS",
+        "▲ box: not_sending: not sending for 15 s",
+        "△ live/show: no_audio: no sound for 10 s",
         "<- live/show  6.00Mb/s 30 fps, 2 players",
         "OUTPUTv",
         "youtube         ● sending",
@@ -80,7 +90,7 @@ fn a_lost_relay_is_said_and_its_last_figures_stay() {
     assert!(text.contains("NO CONNECTION for 7 s; the figures below are old"), "{text}");
     assert!(text.contains("youtube"), "{text}");
     let (outputs, streams) = (model.outputs.clone(), model.streams.clone());
-    model.take(Ok((outputs, streams)), start + Duration::from_secs(8));
+    model.take(Ok((outputs, streams, Vec::new())), start + Duration::from_secs(8));
     assert!(!drawn(&mut model, start, 80, 24).join("\n").contains("NO CONNECTION"));
 }
 

@@ -51,7 +51,10 @@ async fn every_figure_is_there_and_goes_with_its_output() {
     let good = Ingest::start(Behaviour::Good).await;
     let url = good.url("app/x");
     let url = url.strip_suffix("/x").unwrap();
-    let new = |name: &str, url: &str| json!({ "stream": "live/cam", "url": url, "key": KEY, "name": name });
+    let new = |name: &str, url: &str| {
+        let options = json!({ "platform": "twitch" });
+        json!({ "stream": "live/cam", "url": url, "key": KEY, "name": name, "options": options })
+    };
     assert_eq!(rig.send("POST /v1/outputs", &new("good", url)).await.status, 201);
     assert_eq!(rig.send("POST /v1/outputs", &new("nobody", "rtmp://127.0.0.1:9/app")).await.status, 201);
     let mut publisher = Publisher::connect(&format!("rtmp://{}/live/cam", rig.rtmp.address)).await.unwrap();
@@ -69,6 +72,9 @@ async fn every_figure_is_there_and_goes_with_its_output() {
         rig.relay.output("good").is_some_and(|output| output.stability.minute.is_some_and(|share| share > 0.0))
     })
     .await;
+    until("its session began", || rig.relay.output("good").is_some_and(|output| output.session.is_some())).await;
+    until("rules were judged", || rig.relay.judged().iter().any(|judged| judged.output.as_deref() == Some("good")))
+        .await;
     until("a second key frame", || {
         let video = rig.relay.stream("live/cam").and_then(|stream| stream.video);
         video.is_some_and(|video| video.keyframe_interval_ms.is_some())
@@ -84,6 +90,8 @@ async fn every_figure_is_there_and_goes_with_its_output() {
     assert!(value(&text, &format!("outflow_output_delay_seconds_count{{{labels}}}")) > 0.0);
     assert!(value(&text, &format!("outflow_output_delay_seconds{{{labels},quantile=\"0.5\"}}")) < 5.0);
     assert!(value(&text, &format!("outflow_output_rtt_seconds{{{labels}}}")) > 0.0);
+    assert!(value(&text, "outflow_alert_active{rule=\"not_sending\",stream=\"live/cam\",output=\"good\"}") < 0.5);
+    assert!(value(&text, &format!("outflow_output_session_limit_seconds{{{labels}}}")) > 3600.0);
     assert!(!text.contains(KEY) && !text.contains("127.0.0.1"), "{text}");
     if let Some((well, said)) = promtool(&["check", "metrics"], &text).await {
         assert!(well && said.trim().is_empty(), "{said}");

@@ -94,9 +94,16 @@ async function show([token, url, key]) {
   await row(page, 'venue').locator('.why').getByText(/refused|closed|reset/).waitFor();
   await row(page, 'venue').locator('.why').getByText(/Tries again/).waitFor();
   await page.locator('#events').getByText(/Retrying/).first().waitFor();
+  const alert = page.getByRole('region', { name: 'Alerts' }).getByRole('listitem').filter({ hasText: 'venue' });
+  await alert.getByText('Critical', { exact: true }).waitFor();
+  await alert.getByText(/not sending for/).waitFor();
+  await page.getByRole('status').getByText(/^Critical: venue: not sending/).waitFor({ state: 'attached' });
   await step('revive');
   await page.getByRole('button', { name: 'Retry venue' }).click();
   await say(page, 'venue', 'Sending');
+
+  await alert.waitFor({ state: 'detached' });
+  await page.locator('#events').getByText(/no longer: not sending/).waitFor();
 
   // The preview really plays: its time goes on, and there is a picture.
   await page.getByRole('button', { name: 'Preview live/show' }).click();

@@ -58,7 +58,9 @@ async fn an_output_is_added_killed_read_retried_and_removed() {
     let (ours, venue) = ((free_port(), free_port()), (free_port(), free_port()));
     let url = format!("rtmp://127.0.0.1:{}/live", venue.0);
     let Some(mut browser) = browser("show", ours.1, folder.path(), &[TOKEN, &url, KEY]) else { return };
-    let api = format!("[api]\ntoken = \"{TOKEN}\"\n[policy]\nretry = \"5s\"\n");
+    let api = format!(
+        "[api]\ntoken = \"{TOKEN}\"\n[policy]\nretry = \"5s\"\n[alerts]\nnot_sending = \"2s\"\nclear = \"1s\"\n"
+    );
     let mut server = serve(folder.path(), ours, &api).await;
     let mut destination = serve(folder.path(), venue, "").await;
     let _encoder = encoder(ours.0);

@@ -81,7 +81,7 @@ async fn a_hook_decides_and_is_told_of_the_end() {
         on_publish: outside.hook("/publish", HookForm::Srs),
         on_play: outside.hook("/play", HookForm::Srs),
         on_done: outside.hook("/done", HookForm::Srs),
-        on_forward: None,
+        ..Hooks::default()
     };
     let rig = Rig::start(Config { hooks, ..config() });
     assert!(Publisher::connect(&rig.url("live/bad")).await.is_err());

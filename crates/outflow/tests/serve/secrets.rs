@@ -24,7 +24,7 @@ pub(crate) async fn none_in(serve: &Serve) {
     if !peers::listens(serve.http) {
         return;
     }
-    let paths = ["streams", "outputs", "groups", "players", "publishers", "health", "ready", "nothing"];
+    let paths = ["streams", "outputs", "alerts", "groups", "players", "publishers", "health", "ready", "nothing"];
     for path in paths.iter().map(|path| format!("/v1/{path}")).chain(["/openapi.json".into(), "/metrics".into()]) {
         let answer = serve.get(&path).await;
         none(&path, &answer.body, &serve.secrets);

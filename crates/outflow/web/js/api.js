@@ -48,6 +48,7 @@ export const session = () => ask('GET', '/v1/session');
 export const login = (token) => ask('POST', '/v1/session', { token });
 export const logout = () => ask('DELETE', '/v1/session');
 export const streams = () => ask('GET', '/v1/streams');
+export const alerts = () => ask('GET', '/v1/alerts');
 export const outputs = () => ask('GET', '/v1/outputs');
 export const addOutput = (output) => ask('POST', '/v1/outputs', output);
 export const removeOutput = (id) => ask('DELETE', `/v1/outputs/${part(id)}`);

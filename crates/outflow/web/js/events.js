@@ -23,6 +23,9 @@ function tell(event) {
     case 'input_started': return [event.input, `a source came: ${event.what}`, 'good'];
     case 'input_ended': return [event.input, `its source ended${reason}`, 'warn'];
     case 'listening': return ['server', `listens on ${event.address}`, 'off'];
+    case 'alert': return event.raised
+      ? [event.output || event.stream, `alert: ${event.text}`, event.severity === 'critical' ? 'bad' : 'warn']
+      : [event.output || event.stream, `no longer: ${event.rule.replaceAll('_', ' ')}, after ${span(event.lasted_s)}`, 'good'];
     case 'failure': return [event.who, `failed${reason}`, 'bad'];
     case 'warning': return [event.who, event.text, 'warn'];
     case 'note': return [event.who, event.text, 'off'];

@@ -1,4 +1,5 @@
 // The page: looks at the server once a second, and at once when it tells of a change; says so when it is lost.
+import { Alerts } from './alerts.js';
 import * as api from './api.js';
 import { addOutput, confirm, failed } from './dialogs.js';
 import { attribute, byId, clock, el, hide, put } from './dom.js';
@@ -29,6 +30,7 @@ let hurried = false;
 let lostSince = null;
 let lastSample = 0;
 
+const alerts = new Alerts();
 const streams = new Streams(() => soon());
 const events = new Events(() => soon());
 
@@ -50,9 +52,10 @@ async function look() {
   looking = true;
   again = false;
   try {
-    const [found, outputs] = await Promise.all([api.streams(), api.outputs()]);
+    const [found, outputs, raised] = await Promise.all([api.streams(), api.outputs(), api.alerts()]);
     if (!running) return;
     state = { streams: found, outputs };
+    alerts.update(raised);
     lost(false);
     const now = performance.now();
     const sample = now - lastSample > SECOND * 0.8;

@@ -28,6 +28,7 @@ export class OutputRow {
     this.retries = el('b');
     this.steady = el('b');
     this.stability = el('span', {}, this.steady, ' steady');
+    this.session = el('span');
     const button = (text, run, more = '') => el('button', { type: 'button', class: more, onclick: run }, text);
     this.start = button('Start', () => this.command('start'));
     this.stop = button('Stop', () => this.askStop());
@@ -40,7 +41,7 @@ export class OutputRow {
       el('div', { class: 'figures' }, this.rate.node, this.lag.node, this.delay.node),
       el('div', { class: 'foot' },
         el('div', { class: 'counts' }, el('span', { title: 'Times it skipped forward to a key frame' }, this.skips, ' skips'),
-          el('span', { title: 'Attempts beyond the first' }, this.retries, ' retries'), this.stability),
+          el('span', { title: 'Attempts beyond the first' }, this.retries, ' retries'), this.stability, this.session),
         el('div', { class: 'acts' }, this.start, this.stop, this.retry, this.remove)));
     this.update(output, false);
   }
@@ -75,6 +76,7 @@ export class OutputRow {
     attribute(this.delay.node, 'title', known ? `${about}: half within ${milliseconds(delay.p50)}, 95 % within ${milliseconds(delay.p95)}, 99 % within ${milliseconds(delay.p99)}` : about);
     put(this.skips, String(output.skips));
     this.showStability(output.stability);
+    this.showSession(output.session);
     put(this.retries, String(Math.max(0, output.attempt - 1)));
     hide(this.start, !['idle', 'stopped'].includes(output.state));
     hide(this.stop, ['idle', 'stopped', 'failed', 'draining'].includes(output.state));
@@ -95,6 +97,16 @@ export class OutputRow {
     put(this.steady, share(stability.minute));
     const hour = stability.hour === null ? '' : `; of the last hour ${share(stability.hour)}, of which it was watched ${span(stability.watched_s)}`;
     attribute(this.stability, 'title', `So much of the last minute it was sending, without a skip${hour}`);
+  }
+
+  /** How much of the longest session that its platform allows is over. */
+  showSession(session) {
+    const known = Boolean(session && session.limit_s);
+    hide(this.session, !known);
+    if (!known) return;
+    const whole = (seconds) => (seconds % 3600 === 0 ? `${seconds / 3600} h` : span(seconds));
+    put(this.session, `${span(session.lasted_s)} of ${whole(session.limit_s)}`);
+    attribute(this.session, 'title', `It has been sending for so long without a break; ${session.platform} ends a session after ${whole(session.limit_s)}`);
   }
 
   /** What changes by itself as time goes by. */

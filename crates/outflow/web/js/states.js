@@ -7,9 +7,9 @@ const RING = '<circle cx="8" cy="8" r="5.2" class="line"/>';
 const HALF = '<circle cx="8" cy="8" r="5.2" class="line"/><path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z"/>';
 const SQUARE = '<rect x="3" y="3" width="10" height="10" rx="1"/>';
 const FRAME = '<rect x="3.6" y="3.6" width="8.8" height="8.8" rx="1" class="line"/>';
-const TRIANGLE = '<path d="M8 1.5 15 14H1z"/><path d="M8 6v4M8 11.4v1.2" class="cut"/>';
+export const TRIANGLE = '<path d="M8 1.5 15 14H1z"/><path d="M8 6v4M8 11.4v1.2" class="cut"/>';
 const DIAMOND = '<path d="M8 1 15 8 8 15 1 8z"/>';
-const CROSS = '<path d="M3.4 3.4l9.2 9.2M12.6 3.4l-9.2 9.2" class="line thick"/>';
+export const CROSS = '<path d="M3.4 3.4l9.2 9.2M12.6 3.4l-9.2 9.2" class="line thick"/>';
 const DOTS = '<circle cx="8" cy="8" r="5.2" class="line dashed"/>';
 
 /** Word, shape, tone. Only the platform knows who is on air: what we know is that it is sent. */

@@ -76,6 +76,14 @@ fn names() {
 #[test]
 fn values() {
     check(&[
+        ("[alerts]\nno_sound = \"5s\"", 2, 1, "no `no_sound` in [alerts]", "it has key_frame_interval"),
+        ("[alerts]\nno_audoi = \"5s\"", 2, 1, "no `no_audoi` in [alerts]", "`no_audio`"),
+        ("[alerts]\ndelay = \"2 parsecs\"", 2, 9, "unknown unit", "250ms"),
+        ("[alerts]\nhold = \"2000h\"", 2, 8, "a day at most", "0 to turn it off"),
+        ("[alerts]\nskips = 101", 2, 9, "101 is too much", "100 or less"),
+        ("[alerts]\nplatforms = \"yes\"", 2, 13, "a text, where true or false", "without quotes"),
+        ("[alerts]\nbitrate_above = \"1m\"\nbitrate_below = \"2m\"", 1, 1, "always be raised", "less than"),
+        ("[hooks]\non_alarm = \"http://h/\"", 2, 1, "no `on_alarm` in [hooks]", "`on_alert`"),
         ("drain = \"soon\"", 1, 9, "`soon` is not a duration", "250ms"),
         ("drain = true", 1, 9, "true or false, where a duration", "\"4s\""),
         ("[listen]\nrtmp = 1935", 2, 8, "a number, where a text", "in quotes"),
