@@ -41,6 +41,7 @@ use crate::stop::Stop;
 use endpoints::{Call, ENDPOINTS, Endpoint};
 pub use events::Feed;
 use guard::Reached;
+pub use metrics::{Family, families};
 pub use problem::{Mistake, Problem};
 use session::Sessions;
 
@@ -53,6 +54,11 @@ const LIMITS: HttpLimits = HttpLimits {
 
 /// Reads the configuration anew and puts it in force; the error tells each mistake, without secrets.
 pub type Reload = Arc<dyn Fn() -> Result<Applied, Vec<String>> + Send + Sync>;
+
+/// The description of the API for programs (OpenAPI 3.1), as `GET /openapi.json` answers.
+pub fn description() -> &'static str {
+    openapi::text()
+}
 
 /// What the API is made of.
 #[derive(Clone)]

@@ -7,6 +7,11 @@ use std::time::Instant;
 use outflow::media::{Flags, Kind, Packet};
 use outflow::wire::{CHUNK_SIZE, Form, Message};
 
+#[path = "docs/book.rs"]
+mod book;
+#[path = "docs/references.rs"]
+mod references;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }

@@ -14,11 +14,25 @@ pub(super) const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Names and values of labels.
 type Labels<'a> = [(&'a str, &'a str)];
 
+/// One family of figures, for the page of reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// `gauge`, `counter` or `summary`.
+    pub kind: &'static str,
+    /// What its lines are told apart by.
+    pub labels: &'static [&'static str],
+    /// One sentence.
+    pub help: &'static str,
+}
+
 #[derive(Default)]
 struct Page(String);
 
 impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    fn family(&mut self, family: &Family) {
+        let Family { name, kind, help, .. } = family;
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
@@ -54,6 +68,45 @@ struct Figure<T> {
     of: fn(&T) -> Option<f64>,
 }
 
+impl<T> Figure<T> {
+    fn family(&self, labels: &'static [&'static str]) -> Family {
+        Family { name: self.name, kind: self.kind, labels, help: self.help }
+    }
+}
+
+const OF_OUTPUT: &[&str] = &["stream", "output", "protocol"];
+const OF_STREAM: &[&str] = &["stream"];
+
+#[rustfmt::skip]
+const BUILD: Family = Family { name: "outflow_build_info", kind: "gauge", labels: &["version"],
+    help: "The program; always 1." };
+#[rustfmt::skip]
+const UPTIME: Family = Family { name: "outflow_uptime_seconds", kind: "gauge", labels: &[],
+    help: "How long the API has been running." };
+#[rustfmt::skip]
+const FORMAT: Family = Family { name: "outflow_input_info", kind: "gauge",
+    labels: &["stream", "video_codec", "width", "height", "audio_codec", "sample_rate", "channels"],
+    help: "What the stream is made of; always 1." };
+#[rustfmt::skip]
+const STATE: Family = Family { name: "outflow_output_state", kind: "gauge", labels: &["stream", "output", "protocol", "state"],
+    help: "1 for the state that the output is in, 0 for the others." };
+#[rustfmt::skip]
+const DELAY: Family = Family { name: "outflow_output_delay_seconds", kind: "summary", labels: &["stream", "output", "protocol", "quantile"],
+    help: "From a frame's arrival to its acknowledgement by the destination's host, without the output's delay; quantiles of the last minute, sum and count since the start." };
+#[rustfmt::skip]
+const STABILITY: Family = Family { name: "outflow_output_stability_ratio", kind: "gauge", labels: &["stream", "output", "protocol", "window"],
+    help: "Share of the last minute or hour that it was wanted on, and media was there, in which it was sending without a skip." };
+#[rustfmt::skip]
+const ALERT: Family = Family { name: "outflow_alert_active", kind: "gauge", labels: &["rule", "stream", "output"],
+    help: "1 while the alert of this rule is raised, 0 while the rule is kept; a rule that cannot be judged now has no line. Of a stream as a whole, output is empty." };
+
+/// Every family that `/metrics` may give.
+pub fn families() -> Vec<Family> {
+    let inputs = INPUTS.iter().map(|figure| figure.family(OF_STREAM)).chain([FORMAT]);
+    let outputs = OUTPUTS.iter().map(|figure| figure.family(OF_OUTPUT)).chain([STATE, DELAY, STABILITY]);
+    [BUILD, UPTIME].into_iter().chain(inputs).chain(outputs).chain([ALERT]).collect()
+}
+
 #[allow(clippy::cast_precision_loss)] // Prometheus has floats only
 fn count(number: u64) -> Option<f64> {
     Some(number as f64)
@@ -83,7 +136,7 @@ const OUTPUTS: &[Figure<OutputFigures>] = &[
         of: |output| count(output.view.retransmits) },
     Figure { name: "outflow_output_lag_seconds", kind: "gauge", help: "Age of the oldest media not yet sent, without the output's delay.",
         of: |output| Some(seconds(output.view.lag_ms)) },
-    Figure { name: "outflow_output_last_byte_age_seconds", kind: "gauge", help: "How long ago the last byte left.",
+    Figure { name: "outflow_output_last_byte_age_seconds", kind: "gauge", help: "How long ago the last byte was given to the kernel.",
         of: |output| output.view.last_byte_age_ms.map(seconds) },
     Figure { name: "outflow_output_rtt_seconds", kind: "gauge", help: "Round-trip time to the destination.",
         of: |output| output.view.rtt_ms.map(|rtt| rtt / 1000.0) },
@@ -109,15 +162,15 @@ const INPUTS: &[Figure<StreamFigures>] = &[
         of: |stream| count(stream.frames) },
     Figure { name: "outflow_input_keyframes_total", kind: "counter", help: "Key frames received.",
         of: |stream| count(stream.view.keyframes) },
-    Figure { name: "outflow_input_gaps_total", kind: "counter", help: "Times that nothing came, or that time was left out, for a second or more.",
+    Figure { name: "outflow_input_gaps_total", kind: "counter", help: "Times that nothing came, or that the stream's time left something out, for a second or more.",
         of: |stream| count(stream.view.gaps) },
     Figure { name: "outflow_input_time_jumps_total", kind: "counter", help: "Times that the source's time went back or jumped and was mended.",
         of: |stream| count(stream.time_jumps) },
     Figure { name: "outflow_input_keyframe_interval_seconds", kind: "gauge", help: "Between the last two key frames.",
         of: |stream| stream.view.video.as_ref().and_then(|video| video.keyframe_interval_ms).map(seconds) },
-    Figure { name: "outflow_input_jitter_seconds", kind: "gauge", help: "How irregularly media comes.",
+    Figure { name: "outflow_input_jitter_seconds", kind: "gauge", help: "How irregularly media comes: the smoothed difference between the clock and the stream's own time, from frame to frame.",
         of: |stream| stream.view.jitter_ms.map(|millis| millis / 1000.0) },
-    Figure { name: "outflow_input_av_offset_seconds", kind: "gauge", help: "How far sound is ahead of the picture that comes with it.",
+    Figure { name: "outflow_input_av_offset_seconds", kind: "gauge", help: "How far sound is ahead of the picture that comes with it; negative where it is behind.",
         of: |stream| stream.view.av_offset_ms.map(|millis| millis / 1000.0) },
     Figure { name: "outflow_input_players", kind: "gauge", help: "Players right now.",
         of: |stream| count(stream.view.players) },
@@ -135,16 +188,16 @@ pub(super) fn text(
     uptime: Duration,
 ) -> String {
     let mut page = Page::default();
-    page.family("outflow_build_info", "gauge", "The program; always 1.");
-    page.line("outflow_build_info", &[("version", env!("CARGO_PKG_VERSION"))], &[], 1);
-    page.family("outflow_uptime_seconds", "gauge", "How long it has been running.");
-    page.line("outflow_uptime_seconds", &[], &[], uptime.as_secs());
+    page.family(&BUILD);
+    page.line(BUILD.name, &[("version", env!("CARGO_PKG_VERSION"))], &[], 1);
+    page.family(&UPTIME);
+    page.line(UPTIME.name, &[], &[], uptime.as_secs());
     for figure in INPUTS {
         let values = streams.iter().filter_map(|stream| Some((stream, (figure.of)(stream)?)));
         let mut told = false;
         for (stream, value) in values {
             if !std::mem::replace(&mut told, true) {
-                page.family(figure.name, figure.kind, figure.help);
+                page.family(&figure.family(OF_STREAM));
             }
             page.line(figure.name, &[("stream", &stream.view.id)], &[], value);
         }
@@ -155,7 +208,7 @@ pub(super) fn text(
         let mut told = false;
         for (output, value) in values {
             if !std::mem::replace(&mut told, true) {
-                page.family(figure.name, figure.kind, figure.help);
+                page.family(&figure.family(OF_OUTPUT));
             }
             page.line(figure.name, &labels(output), &[], value);
         }
@@ -179,7 +232,7 @@ fn formats(page: &mut Page, streams: &[StreamFigures]) {
     if known().next().is_none() {
         return;
     }
-    page.family("outflow_input_info", "gauge", "What the stream is made of; always 1.");
+    page.family(&FORMAT);
     let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
     for stream in known() {
         let (video, audio) = (stream.view.video.as_ref(), stream.view.audio.as_ref());
@@ -192,24 +245,23 @@ fn formats(page: &mut Page, streams: &[StreamFigures]) {
             ("channels", number(audio.and_then(|audio| audio.channels))),
         ];
         let more: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        page.line("outflow_input_info", &[("stream", &stream.view.id)], &more, 1);
+        page.line(FORMAT.name, &[("stream", &stream.view.id)], &more, 1);
     }
 }
 
 fn states(page: &mut Page, outputs: &[OutputFigures]) {
-    page.family("outflow_output_state", "gauge", "1 for the state that the output is in, 0 for the others.");
+    page.family(&STATE);
     for output in outputs {
         for state in STATES {
             let is = u8::from(output.view.state == *state);
-            page.line("outflow_output_state", &labels(output), &[("state", state)], is);
+            page.line(STATE.name, &labels(output), &[("state", state)], is);
         }
     }
 }
 
 fn delays(page: &mut Page, outputs: &[OutputFigures]) {
-    let name = "outflow_output_delay_seconds";
-    let help = "From a frame's arrival to its acknowledgement by the destination's host, without the output's delay; quantiles of the last minute.";
-    page.family(name, "summary", help);
+    let name = DELAY.name;
+    page.family(&DELAY);
     for output in outputs {
         if let Some(delay) = &output.view.delay_ms {
             for (quantile, millis) in [("0.5", delay.p50), ("0.95", delay.p95), ("0.99", delay.p99)] {
@@ -222,17 +274,16 @@ fn delays(page: &mut Page, outputs: &[OutputFigures]) {
 }
 
 fn stability(page: &mut Page, outputs: &[OutputFigures]) {
-    let name = "outflow_output_stability_ratio";
     let known = || outputs.iter().filter(|output| output.view.stability.hour.is_some());
     if known().next().is_none() {
         return;
     }
-    page.family(name, "gauge", "Share of the time that it was wanted on in which it was sending without a skip.");
+    page.family(&STABILITY);
     for output in known() {
         let shares = [("minute", output.view.stability.minute), ("hour", output.view.stability.hour)];
         for (window, share) in shares {
             if let Some(share) = share {
-                page.line(name, &labels(output), &[("window", window)], share);
+                page.line(STABILITY.name, &labels(output), &[("window", window)], share);
             }
         }
     }
@@ -242,13 +293,12 @@ fn alerts(page: &mut Page, judged: &[Judged]) {
     if judged.is_empty() {
         return;
     }
-    let name = "outflow_alert_active";
-    page.family(name, "gauge", "1 while the alert of this rule is raised, 0 while the rule is kept.");
+    page.family(&ALERT);
     for rule in judged {
         let labels = [("rule", rule.rule.name()), ("stream", &rule.stream)];
         // Of a stream as a whole where there is no output.
         let output = [("output", rule.output.as_deref().unwrap_or_default())];
-        page.line(name, &labels, &output, u8::from(rule.active));
+        page.line(ALERT.name, &labels, &output, u8::from(rule.active));
     }
 }
 

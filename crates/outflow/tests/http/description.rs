@@ -13,7 +13,8 @@ async fn the_description_and_the_page_name_every_endpoint() {
     let mut missing = Vec::new();
     for (path, methods) in description["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let heading = format!("### {} {path}", method.to_uppercase());
+            // In backticks, since mdbook takes a heading's last `{...}` for attributes.
+            let heading = format!("### `{} {path}`", method.to_uppercase());
             if !page.lines().any(|line| line == heading) {
                 missing.push(heading);
             }

@@ -102,14 +102,22 @@ async fn every_figure_is_there_and_goes_with_its_output() {
     assert!(!after.contains("nobody") && after.contains(labels), "{after}");
     drop(sending.await.unwrap());
 
-    // The page for people has them all, and only those.
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")).unwrap();
-    let told: BTreeSet<&str> = page.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    // The list, and the page of reference that is made from it, have them all, and only those.
+    let told: BTreeSet<&str> = outflow::http::families().iter().map(|family| family.name).collect();
     let given = families(&text);
     let missing: Vec<_> = given.difference(&told).collect();
-    assert!(missing.is_empty(), "docs/metrics.md lacks {missing:?}");
+    assert!(missing.is_empty(), "http::families lacks {missing:?}");
     let unknown: Vec<_> = told.difference(&given).collect();
-    assert!(unknown.is_empty(), "docs/metrics.md has {unknown:?}, which nobody gives");
+    assert!(unknown.is_empty(), "http::families has {unknown:?}, which nobody gives");
+    for family in outflow::http::families() {
+        let begin = format!("{}{{", family.name);
+        let Some(line) = text.lines().find(|line| line.starts_with(&begin)) else {
+            assert!(family.labels.is_empty(), "{} has no labels", family.name);
+            continue;
+        };
+        let labels: Vec<&str> = line.split("=\"").filter_map(|part| part.rsplit(['{', ',', ' ']).next()).collect();
+        assert_eq!(labels[..family.labels.len()], *family.labels, "{line}");
+    }
 }
 
 #[tokio::test]
@@ -140,8 +148,7 @@ async fn figures_need_the_token() {
 async fn the_rules_and_the_dashboard_use_names_that_exist() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/");
     let read = |path: &str| std::fs::read_to_string(format!("{folder}{path}")).unwrap();
-    let page = read("metrics.md");
-    let known: BTreeSet<&str> = page.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    let known: BTreeSet<&str> = outflow::http::families().iter().map(|family| family.name).collect();
     let dashboard = read("prometheus/grafana.json");
     serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
     let rules = read("prometheus/rules.yml");
@@ -153,5 +160,53 @@ async fn the_rules_and_the_dashboard_use_names_that_exist() {
     }
     if let Some((well, said)) = promtool(&["check", "rules", &format!("{folder}prometheus/rules.yml")], "").await {
         assert!(well, "{said}");
+    }
+}
+
+/// Grafana's own variables, as Prometheus would be asked.
+fn filled(query: &str) -> String {
+    query.replace("$__rate_interval", "1m").replace("$stream", ".*").replace("$output", ".*")
+}
+
+#[tokio::test]
+async fn the_dashboard_is_whole_and_its_queries_are_right() {
+    let text = include_str!("../../../../docs/prometheus/grafana.json");
+    let dashboard: serde_json::Value = serde_json::from_str(text).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let variables: BTreeSet<&str> = variables.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+    let (mut ids, mut places, mut queries) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{title}: its id is there twice");
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|name| panel["gridPos"][name].as_u64().unwrap());
+        assert!(w > 0 && h > 0 && x + w <= 24, "{title} is wider than the page");
+        let apart = |&(a, b, c, d): &(u64, u64, u64, u64)| x >= a + c || a >= x + w || y >= b + d || b >= y + h;
+        assert!(places.iter().all(apart), "{title} lies on another one");
+        places.push((x, y, w, h));
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+        let mut letters = BTreeSet::new();
+        for target in panel["targets"].as_array().unwrap() {
+            assert!(letters.insert(target["refId"].as_str().unwrap()), "{title}");
+            queries.push(target["expr"].as_str().unwrap());
+        }
+        assert!(!letters.is_empty(), "{title} asks nothing");
+    }
+    for query in &queries {
+        for name in
+            query.split('$').skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+        {
+            assert!(name == "__rate_interval" || variables.contains(name), "${name} in {query}");
+        }
+    }
+    // As rules, so that promtool reads them.
+    let rules: Vec<_> = queries
+        .iter()
+        .enumerate()
+        .map(|(at, query)| json!({ "record": format!("panel:{at}"), "expr": filled(query) }))
+        .collect();
+    let file = tempfile::NamedTempFile::with_suffix(".yml").unwrap();
+    std::fs::write(file.path(), json!({ "groups": [{ "name": "dashboard", "rules": rules }] }).to_string()).unwrap();
+    if let Some((well, said)) = promtool(&["check", "rules", file.path().to_str().unwrap()], "").await {
+        assert!(well && said.contains(&format!("{} rules found", queries.len())), "{said}");
     }
 }
