@@ -90,8 +90,10 @@ const OUTPUTS: &[Figure<OutputFigures>] = &[
         of: |output| count(output.view.unsent_bytes) },
     Figure { name: "outflow_output_unacked_bytes", kind: "gauge", help: "Bytes that were sent and are not acknowledged.",
         of: |output| count(output.view.unacked_bytes) },
+    Figure { name: "outflow_output_rtmp_unacknowledged_bytes", kind: "gauge", help: "Bytes that the destination's program has not said it received, by RTMP's acknowledgements: up to its window is usual.",
+        of: |output| output.view.rtmp_unacknowledged_bytes.and_then(count) },
     Figure { name: "outflow_output_window_closed", kind: "gauge", help: "1 while the destination's host takes nothing more, since its program does not read.",
-        of: |output| truth(output.window_closed) },
+        of: |output| truth(output.view.window_closed) },
 ];
 
 #[rustfmt::skip]

@@ -78,6 +78,7 @@ fn every_field_of_every_view_is_described() {
             rtt_ms: Some(1.5),
             unsent_bytes: 1,
             unacked_bytes: 1,
+            rtmp_unacknowledged_bytes: Some(1),
             window_closed: true,
         },
     );
@@ -140,6 +141,8 @@ fn every_field_of_every_view_is_described() {
             rtt_ms: Some(1.5),
             unsent_bytes: 1,
             unacked_bytes: 1,
+            rtmp_unacknowledged_bytes: Some(1),
+            window_closed: true,
             retransmits: 1,
             stability,
             origin: "file",

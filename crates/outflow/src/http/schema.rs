@@ -117,6 +117,7 @@ pub(super) const OBJECTS: &[Object] = &[
         maybe("rtt_ms", Ty::Number, "The round-trip time, in milliseconds, where the system tells it."),
         field("unsent_bytes", Ty::Whole, "Bytes for it that wait in this machine's kernel."),
         field("unacked_bytes", Ty::Whole, "Bytes that were sent and are not acknowledged."),
+        maybe("rtmp_unacknowledged_bytes", Ty::Whole, "Bytes that it has not said it received, by RTMP's own acknowledgements; null where it sends none."),
         field("window_closed", Ty::Bool, "Its host takes nothing more, since its program does not read."),
     ] },
     Object { name: "Reason", about: "Why something is as it is.", taken: false, fields: &[
@@ -148,6 +149,8 @@ pub(super) const OBJECTS: &[Object] = &[
         maybe("rtt_ms", Ty::Number, "The round-trip time to the destination, in milliseconds, where the system tells it."),
         field("unsent_bytes", Ty::Whole, "Bytes that wait in this machine's kernel."),
         field("unacked_bytes", Ty::Whole, "Bytes that were sent and are not acknowledged."),
+        maybe("rtmp_unacknowledged_bytes", Ty::Whole, "Bytes that the destination's program has not said it received, by RTMP's own acknowledgements, which come once for each window; null where it sends none."),
+        field("window_closed", Ty::Bool, "The destination's host takes nothing more, since its program does not read."),
         field("retransmits", Ty::Whole, "Segments that TCP sent again."),
         field("stability", Ty::One("Stability"), "How much of the time it was sending."),
         field("origin", Ty::OneOf(&["file", "api", "hook"]), "Whose it is."),

@@ -35,8 +35,6 @@ pub struct OutputFigures {
     pub delays: u64,
     /// What those delays add up to.
     pub delay_sum: Duration,
-    /// The destination's host takes nothing more.
-    pub window_closed: bool,
 }
 
 impl Relay {
@@ -59,7 +57,6 @@ impl Relay {
                 attempts: get(&output.stats.attempts),
                 delays,
                 delay_sum,
-                window_closed: get(&output.stats.windows_closed) > 0,
             }
         });
         (streams.collect(), outputs.collect())

@@ -70,6 +70,7 @@ impl Relay {
                 rtt_ms: rtt(OutputStats::get(&player.figures.rtt_micros)),
                 unsent_bytes: OutputStats::get(&player.figures.unsent),
                 unacked_bytes: OutputStats::get(&player.figures.unacked),
+                rtmp_unacknowledged_bytes: player.figures.rtmp_unacknowledged(),
                 window_closed: OutputStats::get(&player.figures.window_closed) > 0,
             };
             players.map(view).collect::<Vec<_>>()
@@ -175,6 +176,8 @@ pub(super) fn output(output: &Output) -> OutputView {
         rtt_ms: rtt(OutputStats::get(&stats.rtt_micros)).filter(|_| flows),
         unsent_bytes: OutputStats::get(&stats.unsent),
         unacked_bytes: OutputStats::get(&stats.unacked),
+        rtmp_unacknowledged_bytes: stats.rtmp_unacknowledged().filter(|_| flows),
+        window_closed: flows && OutputStats::get(&stats.windows_closed) > 0,
         retransmits: OutputStats::get(&stats.retransmits),
         stability: stability(stats),
         origin: plan.origin.name(),

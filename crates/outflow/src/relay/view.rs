@@ -99,6 +99,8 @@ pub struct PlayerView {
     pub unsent_bytes: u64,
     /// Bytes that were sent and are not acknowledged.
     pub unacked_bytes: u64,
+    /// Bytes that it has not said it received, by RTMP's own acknowledgements; `None` where it sends none.
+    pub rtmp_unacknowledged_bytes: Option<u64>,
     /// Its host takes nothing more, since its program does not read.
     pub window_closed: bool,
 }
@@ -163,6 +165,11 @@ pub struct OutputView {
     pub unsent_bytes: u64,
     /// Bytes that were sent and are not acknowledged.
     pub unacked_bytes: u64,
+    /// Bytes that the destination's program has not said it received, by RTMP's own acknowledgements, which come once for each
+    /// window; `None` where it sends none.
+    pub rtmp_unacknowledged_bytes: Option<u64>,
+    /// The destination's host takes nothing more, since its program does not read.
+    pub window_closed: bool,
     /// Segments that TCP sent again.
     pub retransmits: u64,
     /// How much of the time it was sending.

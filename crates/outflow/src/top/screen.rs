@@ -140,7 +140,7 @@ fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
     let sends = output.state == "live" || output.state == "stalled";
     let figure = |text: String| if sends { text } else { "-".to_owned() };
     let delay = match &output.delay_ms {
-        Some(delay) if delay.window_closed => "closed".to_owned(),
+        _ if output.is_closed() => "closed".to_owned(),
         Some(delay) => delay.p95.map_or("-".to_owned(), |p95| format!("{p95:.0}ms")),
         None => "-".to_owned(),
     };
@@ -160,7 +160,7 @@ fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
         Span::raw(rest),
     ]);
     let mut more = Vec::new();
-    if output.delay_ms.as_ref().is_some_and(|delay| delay.window_closed) {
+    if output.is_closed() {
         more.push("its host has the media, its program does not read".to_owned());
     }
     if let Some(reason) = output.reason.as_ref().filter(|reason| !reason.text.is_empty()) {

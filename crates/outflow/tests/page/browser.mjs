@@ -177,7 +177,7 @@ async function states(page, picture) {
       since: new Date(now - 90_000 * (at + 1)).toISOString(), attempt: at % 4, next_retry_at: state === 'backoff' ? new Date(now + 8000).toISOString() : null,
       bytes: 1e6, bitrate_bps: 6e6 + 4e5 * Math.sin(now / 3000 + at), fps: 30, lag_ms: state === 'stalled' ? 9300 : Math.round(40 + 30 * Math.sin(now / 900)),
       skips: at, origin: at % 2 ? 'api' : 'file', groups: at % 3 ? [] : ['evening', 'main'], auto_start: at % 2 === 0, auto_stop: true,
-      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 }, stability: { minute: at % 3 ? 0.9996 : null, hour: 0.87, watched_s: 1800 },
+      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 }, window_closed: at === 1, stability: { minute: at % 3 ? 0.9996 : null, hour: 0.87, watched_s: 1800 },
     }));
     route.fulfill({ json: outputs });
   });
@@ -186,6 +186,27 @@ async function states(page, picture) {
   await page.locator('.row[data-state=failed]').waitFor();
   await new Promise((resolve) => setTimeout(resolve, 12_000));
   await page.screenshot({ path: join(folder, `states-${page.viewportSize().width}.png`), fullPage: true });
+}
+
+/** Tells each change of what the rows say, until the test has seen enough. */
+async function watch() {
+  const page = await open(1280, 800);
+  await page.locator('.row').first().waitFor();
+  await page.exposeFunction('told', (name, word) => console.log(`says ${name}: ${word}`));
+  await page.evaluate(() => {
+    const known = new Map();
+    const look = () => {
+      for (const row of document.querySelectorAll('.row')) {
+        const [name, word] = ['.name', '.word'].map((part) => row.querySelector(part).textContent);
+        if (known.get(name) === word) continue;
+        known.set(name, word);
+        window.told(name, word);
+      }
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+    look();
+  });
+  await step('enough');
 }
 
 /** The browser's memory after each minute, its garbage collected. */
@@ -206,7 +227,7 @@ async function memory([minutes]) {
 }
 
 try {
-  await { show, shots, memory }[mode](more);
+  await { show, shots, memory, watch }[mode](more);
   if (outside.length > 0) throw new Error(`requests to elsewhere: ${outside.join(' ')}`);
   if (mistakes.length > 0) throw new Error(`the browser complains: ${mistakes.join(' | ')}`);
   console.log('all well');

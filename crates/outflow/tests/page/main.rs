@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod players;
+mod stalled;
 
 use std::path::Path;
 use std::time::Duration;

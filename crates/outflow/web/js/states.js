@@ -38,7 +38,7 @@ export const isProblem = (output) => ['stalled', 'backoff', 'failed'].includes(o
 export const isSending = (output) => output.state === 'live';
 export const isOff = (output) => ['idle', 'stopped', 'waiting_input'].includes(output.state);
 /** Its host takes bytes, but its program does not read them. */
-export const isClosed = (output) => Boolean(output.delay_ms && output.delay_ms.window_closed && hasShow(output));
+export const isClosed = (output) => Boolean(output.window_closed && hasShow(output));
 
 const parser = new DOMParser();
 /** Draws a shape; `shape` is one of the texts above, never of the server. */
