@@ -181,6 +181,11 @@ impl Running {
             inputs.push((node.name.clone(), input::spawn(spec)));
             feeds.push(fed);
         }
+        for (name, place, _) in &outputs {
+            if let Some(((input, _), _)) = inputs.iter().zip(&feeds).find(|(_, fed)| fed.contains(place)) {
+                board.feeds(input, name);
+            }
+        }
         let delays = graph.nodes.iter().filter_map(|entry| entry.node.options.duration("delay"));
         let delay = delays.max().unwrap_or_default();
         Ok(Self { outputs, inputs, feeds, streams: plumbing.streams, stop_inputs, delay })

@@ -49,17 +49,20 @@ pub(super) async fn play(call: Call) -> Result<Response, Problem> {
     let Some(Ends { peer, .. }) = call.parts.extensions.get().copied() else {
         return Err(Problem::new("internal", "the connection's address is not known"));
     };
+    let Some(relay) = call.state.relay.relay() else {
+        return not_found("a graph has no streams to play by HTTP: give it an output that listens");
+    };
     let full = || Problem::new("limit", "the server is full");
     let seat = call.state.seats.clone().try_acquire_owned().map_err(|_| full())?;
-    let place = call.state.relay.crowd().enter(peer.ip()).ok_or_else(full)?;
+    let place = relay.crowd().enter(peer.ip()).ok_or_else(full)?;
     let (offer, ticket) = if is_preview(&call.parts.headers) {
-        match call.state.relay.preview(path) {
+        match relay.preview(path) {
             Some(offer) => (offer, None),
             None => return not_found("nobody publishes this stream now"),
         }
     } else {
         let ask = ask(&call, path, peer);
-        let admitted = RelayGate(call.state.relay.clone()).play(&ask).await.map_err(refused)?;
+        let admitted = RelayGate(relay.clone()).play(&ask).await.map_err(refused)?;
         (admitted.to, admitted.ticket)
     };
     let guest = Guest::new(offer, ticket, peer, (seat, place));

@@ -67,6 +67,7 @@ pub(super) const OBJECTS: &[Object] = &[
     Object { name: "Session", about: "Whether a browser may use the API.", taken: false, fields: &[
         field("required", Ty::Bool, "The API asks for a token, so a browser has to log in."),
         field("valid", Ty::Bool, "This one is logged in, or need not be."),
+        field("read_only", Ty::Bool, "Nothing can be changed: it is a graph of words."),
     ] },
     Object { name: "Login", about: "What a browser logs in with.", taken: true, fields: &[
         field("token", Ty::Text, "The API's token."),
@@ -130,7 +131,7 @@ pub(super) const OBJECTS: &[Object] = &[
         field("name", Ty::Text, "Its name."),
         field("stream", Ty::Text, "The stream that it sends."),
         field("url", Ty::Text, "Where to, masked."),
-        field("protocol", Ty::OneOf(&["rtmp", "rtmps"]), "Plain, or through TLS."),
+        field("protocol", Ty::Text, "`rtmp`, or `rtmps` through TLS; of a graph also another kind of output, as `file`."),
         field("state", Ty::OneOf(STATES), "Its state."),
         maybe("reason", Ty::One("Reason"), "Why, where something went wrong."),
         field("since", Ty::Time, "Since when it has been in its state."),
@@ -153,7 +154,8 @@ pub(super) const OBJECTS: &[Object] = &[
         field("window_closed", Ty::Bool, "The destination's host takes nothing more, since its program does not read."),
         field("retransmits", Ty::Whole, "Segments that TCP sent again."),
         field("stability", Ty::One("Stability"), "How much of the time it was sending."),
-        field("origin", Ty::OneOf(&["file", "api", "hook"]), "Whose it is."),
+        maybe("players", Ty::Whole, "Players, for an output that serves whoever comes; null for one that sends to a destination."),
+        field("origin", Ty::OneOf(&["file", "api", "hook", "words"]), "Whose it is."),
         field("groups", Ty::Texts, "Groups that it belongs to."),
         field("auto_start", Ty::Bool, "It starts by itself with its stream."),
         field("auto_stop", Ty::Bool, "It stops for good with the broadcast."),

@@ -30,6 +30,8 @@ pub struct OutputView {
     pub retry_at: Option<Instant>,
     /// Whether it ever was live.
     pub ever_live: bool,
+    /// The input that it sends, once that is known.
+    pub input: String,
     /// Its counters.
     pub stats: Arc<OutputStats>,
 }
@@ -94,6 +96,7 @@ impl Board {
             reason: None,
             retry_at: None,
             ever_live: false,
+            input: String::new(),
             stats,
         });
     }
@@ -102,6 +105,13 @@ impl Board {
     pub fn add_input(&self, name: &str, kind: &'static str, url: &str, stats: Arc<InputStats>) {
         let (name, url) = (name.to_owned(), url.to_owned());
         self.view.lock().inputs.push(InputView { name, kind, url, up_since: None, reason: None, stats });
+    }
+
+    /// Says which input an output sends.
+    pub fn feeds(&self, input: &str, output: &str) {
+        if let Some(known) = self.view.lock().outputs.iter_mut().find(|known| known.name == output) {
+            input.clone_into(&mut known.input);
+        }
     }
 
     /// Removes an output: it is gone for good.

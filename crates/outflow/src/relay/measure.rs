@@ -37,6 +37,14 @@ pub struct OutputFigures {
     pub delay_sum: Duration,
 }
 
+impl OutputFigures {
+    pub(super) fn new(view: OutputView, stats: &OutputStats) -> Self {
+        let (delays, delay_sum) = stats.delays.lock().total();
+        let (frames, attempts) = (OutputStats::get(&stats.frames), OutputStats::get(&stats.attempts));
+        Self { view, frames, attempts, delays, delay_sum }
+    }
+}
+
 impl Relay {
     /// All figures at one instant.
     pub fn figures(&self) -> (Vec<StreamFigures>, Vec<OutputFigures>) {
@@ -49,16 +57,7 @@ impl Relay {
             player_bytes: get(&live.offer.stats.bytes),
             player_skips: get(&live.offer.stats.skips),
         });
-        let outputs = core.outputs.values().map(|output| {
-            let (delays, delay_sum) = output.stats.delays.lock().total();
-            OutputFigures {
-                view: show::output(output),
-                frames: get(&output.stats.frames),
-                attempts: get(&output.stats.attempts),
-                delays,
-                delay_sum,
-            }
-        });
+        let outputs = core.outputs.values().map(|output| OutputFigures::new(show::output(output), &output.stats));
         (streams.collect(), outputs.collect())
     }
 }

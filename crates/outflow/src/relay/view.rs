@@ -127,7 +127,7 @@ pub struct OutputView {
     pub stream: String,
     /// Where to, masked.
     pub url: String,
-    /// `rtmp` or `rtmps`.
+    /// `rtmp` or `rtmps`; of a graph also another kind of output, as `file`.
     pub protocol: String,
     /// Its state: see the list of states.
     pub state: &'static str,
@@ -174,7 +174,9 @@ pub struct OutputView {
     pub retransmits: u64,
     /// How much of the time it was sending.
     pub stability: StabilityView,
-    /// Whose it is: `file`, `api` or `hook`.
+    /// Players, for an output that serves whoever comes; `None` for one that sends to a destination.
+    pub players: Option<u64>,
+    /// Whose it is: `file`, `api`, `hook` or `words`.
     pub origin: &'static str,
     /// Groups that it belongs to.
     pub groups: Vec<String>,
