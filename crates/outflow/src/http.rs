@@ -35,6 +35,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Address, Api, Config};
 use crate::error::{Ended, Origin, Reason, Retry};
+use crate::listen::Crowd;
 use crate::monitor::board::Board;
 use crate::net::http_server::{Ends, HttpLimits, HttpPort};
 use crate::relay::Relay;
@@ -138,10 +139,15 @@ impl Bound {
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
             let api = Answers::new(shown.clone(), feed, reload, address, stop.clone());
             let handler = move |ends, request| api.clone().answer(ends, request);
+            let (seen, crowd) = (shown.clone(), Crowd::of(limits.connections, limits.connections));
+            let admit = move |address| {
+                crowd.limit(limits.connections, seen.config().limits.http_connections_per_address);
+                crowd.enter(address)
+            };
             // It ends early only where the runtime can't take the socket over, which it could when it was built.
             let serving = async {
                 tokio::select! {
-                    served = port.serve(limits, handler, stop) => served,
+                    served = port.serve(limits, admit, handler, stop) => served,
                     never = looking(&*shown) => never,
                 }
             };

@@ -101,7 +101,11 @@ fn start(graph: Graph, program: &ProgramOptions, warnings: &[SpecError]) -> Exit
 }
 
 /// API and page of a graph, if it is to have them, and where events go then. Bound before anything else is.
-fn page(program: &ProgramOptions, board: &Arc<Board>, console: &Console) -> Result<(monitor::Sink, Option<Page>), Ended> {
+fn page(
+    program: &ProgramOptions,
+    board: &Arc<Board>,
+    console: &Console,
+) -> Result<(monitor::Sink, Option<Page>), Ended> {
     let Some(http) = &program.http else { return Ok((console.events(), None)) };
     let address = Address { ip: http.ip, port: http.port };
     let (events, page) = words::open(address, http.token.clone(), board, console.events())?;

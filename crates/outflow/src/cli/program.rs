@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::environment::Environment;
-use crate::config::overlay::Setting;
 use crate::config;
+use crate::config::overlay::Setting;
 use crate::error::SpecError;
 use crate::graph::program::{Http, ProgramOptions, Report};
 use crate::monitor::log::LogFilter;

@@ -104,7 +104,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         takes: Nothing, status: 204, gives: Nothing, faults: &[404, 409], run: running!(call => kick(call, true).await) },
     Endpoint { method: "POST", path: "/v1/reload", summary: "Reads the configuration anew. With a mistake in it nothing changes.",
         takes: Nothing, status: 200, gives: One("Applied"), faults: &[409, 422, 500], run: running!(call => reload(call).await) },
-    Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends.",
+    Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends. `?recent=N` begins with the last N.",
         takes: Nothing, status: 200, gives: Events, faults: &[429], run: running!(call => events(&call)) },
     Endpoint { method: "GET", path: "/metrics", summary: "Figures of streams and outputs in Prometheus' text format.",
         takes: Nothing, status: 200, gives: Metrics, faults: &[], run: running!(call => Ok(figures(&call))) },
@@ -234,7 +234,9 @@ async fn reload(call: Call) -> Result<Response, Problem> {
 
 fn events(call: &Call) -> Result<Response, Problem> {
     let last = call.parts.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
-    call.state.feed.answer(last, call.state.stop.clone())
+    let query = call.parts.uri.query().unwrap_or_default().split('&');
+    let recent = query.filter_map(|pair| pair.strip_prefix("recent=")).find_map(|count| count.parse().ok());
+    call.state.feed.answer(last, recent.unwrap_or(0), call.state.stop.clone())
 }
 
 fn figures(call: &Call) -> Response {

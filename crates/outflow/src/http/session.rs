@@ -12,9 +12,9 @@ use hyper::header::{COOKIE, HeaderMap, HeaderValue, ORIGIN, SET_COOKIE};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{State, body};
 use super::endpoints::{Call, json};
 use super::problem::Problem;
+use super::{State, body};
 use crate::secret::Secret;
 
 /// Sessions at once; one more ends the one that was used least lately.

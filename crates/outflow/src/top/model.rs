@@ -21,6 +21,8 @@ pub(super) struct Output {
     pub(super) lag_ms: u64,
     pub(super) skips: u64,
     pub(super) window_closed: bool,
+    /// Of an output that serves whoever comes.
+    pub(super) players: Option<u64>,
     pub(super) delay_ms: Option<Delay>,
 }
 

@@ -137,6 +137,11 @@ fn state(state: &str) -> (&'static str, &'static str, Color) {
 fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
     let name = name_width(width);
     let (mark, word, colour) = state(&output.state);
+    // Who waits for players is not sending until one is there.
+    let word = match output.players.filter(|_| output.state == "live") {
+        Some(players) => format!("serves {}", count(players)),
+        None => word.to_owned(),
+    };
     let sends = output.state == "live" || output.state == "stalled";
     let figure = |text: String| if sends { text } else { "-".to_owned() };
     let delay = match &output.delay_ms {

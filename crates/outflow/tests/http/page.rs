@@ -49,7 +49,10 @@ async fn the_files_need_no_token_and_ask_nobody_else() {
 async fn a_browser_logs_in_once_and_out_again() {
     let rig = Rig::with_token("s3cret");
     let ours = format!("Origin: http://{}\r\n", rig.http.address);
-    assert_eq!(rig.get("/v1/session").await.json(), serde_json::json!({ "required": true, "valid": false }));
+    assert_eq!(
+        rig.get("/v1/session").await.json(),
+        serde_json::json!({ "required": true, "valid": false, "read_only": false })
+    );
     let wrong = rig.ask("POST /v1/session", &format!("{ours}{JSON}"), "{\"token\":\"s3cre\"}").await;
     assert_eq!(wrong.code(), "unauthorized");
     assert!(!wrong.head.contains("set-cookie") && !wrong.body.contains("s3cre"), "{}", wrong.body);

@@ -73,7 +73,7 @@ export class Events {
     this.reading = reading;
     try {
       const headers = this.last === null ? {} : { 'Last-Event-ID': this.last };
-      const answer = await fetch('/v1/events', { headers, signal: reading.signal });
+      const answer = await fetch(`/v1/events?recent=${MOST}`, { headers, signal: reading.signal });
       if (answer.ok) await this.follow(answer.body.pipeThrough(new TextDecoderStream()).getReader());
     } catch { /* the page says when the server is lost */ }
     if (this.reading !== reading) return;

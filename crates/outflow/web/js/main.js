@@ -162,6 +162,7 @@ async function begin() {
     return;
   }
   lost(false);
+  document.body.classList.toggle('read-only', session.read_only === true);
   hide(byId('logout'), !session.required || !session.valid);
   hide(byId('login'), session.valid);
   for (const id of ['main', 'filters', 'search', 'add']) hide(byId(id), !session.valid);

@@ -35,10 +35,17 @@ export const word = (state) => look(state)[0];
 /** A broadcast is under way there, and would end. */
 export const hasShow = (output) => ['live', 'stalled', 'draining'].includes(output.state);
 export const isProblem = (output) => ['stalled', 'backoff', 'failed'].includes(output.state) || isClosed(output);
-export const isSending = (output) => output.state === 'live';
+/** To somebody: an output that waits for players is none of these. */
+export const isSending = (output) => output.state === 'live' && output.players !== 0;
 export const isOff = (output) => ['idle', 'stopped', 'waiting_input'].includes(output.state);
 /** Its host takes bytes, but its program does not read them. */
 export const isClosed = (output) => Boolean(output.window_closed && hasShow(output));
+
+/** What an output does that waits for players, which is not sending until one is there. */
+export function serving({ state, players }) {
+  if (state !== 'live' || players === null || players === undefined) return null;
+  return players === 0 ? 'Waiting for players' : `Serving ${players === 1 ? '1 player' : `${players} players`}`;
+}
 
 const parser = new DOMParser();
 /** Draws a shape; `shape` is one of the texts above, never of the server. */
