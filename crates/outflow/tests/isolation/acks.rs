@@ -9,7 +9,7 @@ use outflow_testkit::wait::until;
 
 use crate::said;
 
-/// The largest window of these peers, nginx-rtmp's, and what is under way.
+/// Two windows, nginx-rtmp's own where it does not heed ours, and what is under way.
 const MOST: u64 = 5_000_000 + 2_500_000;
 
 #[tokio::test]
