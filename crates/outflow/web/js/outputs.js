@@ -3,7 +3,7 @@ import * as api from './api.js';
 import { changeOutput, confirm, failed, toast } from './dialogs.js';
 import { attribute, bits, el, hide, milliseconds, put, span } from './dom.js';
 import { Spark } from './spark.js';
-import { draw, hasShow, isClosed, look, serving, why } from './states.js';
+import { draw, hasShow, isClosed, lookOf, why } from './states.js';
 
 /** How long a removal can be undone, in seconds. */
 const UNDO = 8;
@@ -49,8 +49,7 @@ export class OutputRow {
   /** Shows it as it is; `sample` is true once a second. */
   update(output, sample = true) {
     this.output = output;
-    const [plain, shape, tone] = look(output.state);
-    const text = serving(output) || plain;
+    const [text, shape, tone] = lookOf(output);
     attribute(this.node, 'data-state', output.state);
     attribute(this.node, 'data-tone', isClosed(output) ? 'warn' : tone);
     if (this.shape !== shape) {

@@ -32,6 +32,11 @@ export const SILENT = ['No source', DOTS, 'off'];
 
 export const look = (state) => STATES[state] || [state, RING, 'off'];
 export const word = (state) => look(state)[0];
+/** The same of one output: one that listens is not sending until a player is there. */
+export function lookOf({ state, players }) {
+  if (state !== 'live' || players === null || players === undefined) return look(state);
+  return players === 0 ? ['Waiting for players', DOTS, 'off'] : [`Serving ${players === 1 ? '1 player' : `${players} players`}`, CIRCLE, 'good'];
+}
 /** A broadcast is under way there, and would end. */
 export const hasShow = (output) => ['live', 'stalled', 'draining'].includes(output.state);
 export const isProblem = (output) => ['stalled', 'backoff', 'failed'].includes(output.state) || isClosed(output);
@@ -40,12 +45,6 @@ export const isSending = (output) => output.state === 'live' && output.players !
 export const isOff = (output) => ['idle', 'stopped', 'waiting_input'].includes(output.state);
 /** Its host takes bytes, but its program does not read them. */
 export const isClosed = (output) => Boolean(output.window_closed && hasShow(output));
-
-/** What an output does that waits for players, which is not sending until one is there. */
-export function serving({ state, players }) {
-  if (state !== 'live' || players === null || players === undefined) return null;
-  return players === 0 ? 'Waiting for players' : `Serving ${players === 1 ? '1 player' : `${players} players`}`;
-}
 
 const parser = new DOMParser();
 /** Draws a shape; `shape` is one of the texts above, never of the server. */
