@@ -59,7 +59,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, now: Instant) {
 }
 
 fn heading(model: &Model, now: Instant, width: usize) -> Line<'static> {
-    let count = |state: &str| model.outputs.iter().filter(|output| output.state == state).count();
+    // Who waits for players is sending to nobody.
+    let sending = model.outputs.iter().filter(|output| output.state == "live" && output.players != Some(0)).count();
     let age = model.heard.map_or("no answer yet".to_owned(), |heard| {
         format!("{} s ago", now.saturating_duration_since(heard).as_secs())
     });
@@ -67,7 +68,7 @@ fn heading(model: &Model, now: Instant, width: usize) -> Line<'static> {
         "outflow top  {}  {} outputs, {} sending  {age}",
         model.url.trim_end_matches('/'),
         model.outputs.len(),
-        count("live")
+        sending
     );
     Line::from(cut(&text, width)).style(Style::new().add_modifier(Modifier::BOLD))
 }

@@ -79,7 +79,10 @@ async fn a_browser_logs_in_once_and_out_again() {
 #[tokio::test]
 async fn without_a_token_there_is_no_login() {
     let rig = Rig::start(config());
-    assert_eq!(rig.get("/v1/session").await.json(), serde_json::json!({ "required": false, "valid": true, "read_only": false }));
+    assert_eq!(
+        rig.get("/v1/session").await.json(),
+        serde_json::json!({ "required": false, "valid": true, "read_only": false })
+    );
     let answer = rig.ask("POST /v1/session", JSON, "{\"token\":\"x\"}").await;
     assert!(answer.status == 200 && !answer.head.contains("set-cookie"), "{}", answer.head);
 }

@@ -204,7 +204,8 @@ async function graph() {
   await say(page, 'pushed', 'Sending');
   await say(page, 'served', /Waiting for players|Serving/);
   await row(page, 'pushed').getByText('b/s').waitFor();
-  await page.locator('#events').getByText(/Sending/).first().waitFor();
+  await page.locator('#events').getByText('pushed Sending').waitFor();
+  await page.locator('#events').getByText('served Ready for players').waitFor();
   const buttons = await page.getByRole('button').allInnerTexts();
   const changes = buttons.filter((text) => /Add|Start|Stop$|Retry|Remove|Change|Preview|Disconnect/.test(text));
   if (changes.length > 0) throw new Error(`what can't be done is offered: ${changes}`);

@@ -30,7 +30,8 @@ let lostSince = null;
 let lastSample = 0;
 
 const streams = new Streams(() => soon());
-const events = new Events(() => soon());
+const listens = (name) => state.outputs.some((output) => output.id === name && output.players !== null);
+const events = new Events(() => soon(), listens);
 
 /** Looks soon, however many ask for it. */
 function soon() {
@@ -171,8 +172,9 @@ async function begin() {
     return;
   }
   running = true;
-  events.open();
-  look();
+  // Its outputs are known before what became of them is told.
+  await look();
+  if (running) events.open();
 }
 
 byId('filters').append(...FILTERS.map(([name, label]) =>
