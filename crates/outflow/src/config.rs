@@ -222,6 +222,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections from one address.
     pub connections_per_address: usize,
+    /// Connections of the HTTP port from one address.
+    pub http_connections_per_address: usize,
     /// Streams at once.
     pub streams: usize,
     /// Outputs in all.
@@ -237,6 +239,7 @@ impl Default for Limits {
         Self {
             connections: 8192,
             connections_per_address: 8192,
+            http_connections_per_address: 256,
             streams: 1000,
             outputs: 1000,
             players_per_stream: 8192,

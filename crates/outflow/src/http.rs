@@ -1,4 +1,4 @@
-//! The HTTP port of `serve`: the API, the page, and players. It has a thread and a runtime of its own: whatever its callers do, media does not notice.
+//! The HTTP port of `serve`, and of a graph that wants one: the API, the page, and players. It has a thread and a runtime of its own: whatever its callers do, media does not notice.
 
 mod body;
 mod endpoints;
@@ -11,6 +11,7 @@ mod page;
 mod problem;
 mod schema;
 mod session;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,11 +33,14 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
 
-use crate::config::{Address, Api};
+use crate::config::{Address, Api, Config};
 use crate::error::{Ended, Origin, Reason, Retry};
+use crate::listen::Crowd;
+use crate::monitor::board::Board;
 use crate::net::http_server::{Ends, HttpLimits, HttpPort};
 use crate::relay::Relay;
 use crate::relay::view::Applied;
+use crate::relay::words::Words;
 use crate::stop::Stop;
 use endpoints::{Call, ENDPOINTS, Endpoint};
 pub use events::Feed;
@@ -44,6 +48,7 @@ use guard::Reached;
 pub use metrics::{Family, families};
 pub use problem::{Mistake, Problem};
 use session::Sessions;
+use shown::{Graph, Shown};
 
 const LIMITS: HttpLimits = HttpLimits {
     connections: 512,
@@ -69,6 +74,17 @@ pub struct Parts {
     pub feed: Arc<Feed>,
     /// What `POST /v1/reload` does; called on a thread that may wait.
     pub reload: Reload,
+}
+
+/// What the API of a graph is made of: it only shows.
+#[derive(Clone)]
+pub struct GraphParts {
+    /// What it shows.
+    pub board: Arc<Board>,
+    /// The events that it tells.
+    pub feed: Arc<Feed>,
+    /// Who may ask.
+    pub api: Api,
 }
 
 /// The API's port, bound.
@@ -109,19 +125,51 @@ impl Bound {
 
     /// Answers from now on, on a thread of its own, until `stop`. The relay's configuration has to be in force.
     pub fn start(self, parts: Parts, stop: Stop) -> Result<Handle, Ended> {
+        let Parts { relay, feed, reload } = parts;
+        self.answer(Arc::new(relay), feed, reload, stop)
+    }
+
+    /// The same for a graph.
+    pub fn start_graph(self, parts: GraphParts, stop: Stop) -> Result<Handle, Ended> {
+        let GraphParts { board, feed, api } = parts;
+        let config = Arc::new(Config { api, ..Config::default() });
+        let reload: Reload = Arc::new(|| Err(vec!["a graph has no configuration".into()]));
+        self.answer(Arc::new(Graph { words: Words::new(board), config }), feed, reload, stop)
+    }
+
+    fn answer(self, shown: Arc<dyn Shown>, feed: Arc<Feed>, reload: Reload, stop: Stop) -> Result<Handle, Ended> {
         let Self { port, limits } = self;
         let address = port.address;
         let failed = |error: std::io::Error| Ended::internal(format!("the API can't start: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name("http".into()).spawn(move || {
-            let api = Answers::new(parts, address, stop.clone());
+            let api = Answers::new(shown.clone(), feed, reload, address, stop.clone());
             let handler = move |ends, request| api.clone().answer(ends, request);
+            let (seen, crowd) = (shown.clone(), Crowd::of(limits.connections, limits.connections));
+            let admit = move |address| {
+                crowd.limit(limits.connections, seen.config().limits.http_connections_per_address);
+                crowd.enter(address)
+            };
             // It ends early only where the runtime can't take the socket over, which it could when it was built.
-            let _ = runtime.block_on(port.serve(limits, handler, stop));
+            let serving = async {
+                tokio::select! {
+                    served = port.serve(limits, admit, handler, stop) => served,
+                    never = looking(&*shown) => never,
+                }
+            };
+            let _ = runtime.block_on(serving);
             // A reload that hangs must not hold the end up.
             runtime.shutdown_timeout(Duration::from_millis(100));
         });
         Ok(Handle { address, thread: Some(thread.map_err(failed)?) })
+    }
+}
+
+async fn looking(shown: &dyn Shown) -> std::io::Result<()> {
+    let mut looks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        looks.tick().await;
+        shown.look(Instant::now());
     }
 }
 
@@ -137,7 +185,7 @@ impl Handle {
 /// What endpoints work with.
 #[derive(Clone)]
 struct State {
-    relay: Arc<Relay>,
+    relay: Arc<dyn Shown>,
     feed: Arc<Feed>,
     reload: Reload,
     reloading: Arc<tokio::sync::Mutex<()>>,
@@ -155,8 +203,7 @@ struct Answers {
 }
 
 impl Answers {
-    fn new(parts: Parts, bound: SocketAddr, stop: Stop) -> Self {
-        let Parts { relay, feed, reload } = parts;
+    fn new(relay: Arc<dyn Shown>, feed: Arc<Feed>, reload: Reload, bound: SocketAddr, stop: Stop) -> Self {
         let (begin, reloading) = (Instant::now(), Arc::default());
         let sessions = Arc::new(Sessions::of_port(bound.port()));
         let seats = Arc::new(Semaphore::new(live::SEATS));

@@ -9,14 +9,16 @@ use outflow::cli::console::Console;
 use outflow::cli::environment::System;
 use outflow::cli::mistakes::{self, Paint};
 use outflow::cli::{self, Command};
-use outflow::config::{self, init::Starter};
-use outflow::error::SpecError;
-use outflow::graph::run::{Surroundings, WORDS, run};
+use outflow::config::{self, Address, init::Starter};
+use outflow::error::{Ended, SpecError};
+use outflow::graph::run::{FAILED, Surroundings, WORDS, run};
 use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
+use outflow::monitor::{self, Event};
 use outflow::net::dial::SystemResolver;
 use outflow::preflight::Report;
 use outflow::preflight::check::Check;
+use outflow::serve::words::{self, Page};
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
 use tokio::runtime::Runtime;
 
@@ -83,9 +85,31 @@ fn start(graph: Graph, program: &ProgramOptions, warnings: &[SpecError]) -> Exit
     if program.graph {
         console.say(graph.describe());
     }
-    let around = Surroundings { board, events: console.events(), resolver: Arc::new(SystemResolver) };
+    let (events, page) = match page(program, &board, &console) {
+        Ok((events, page)) => (events, page),
+        Err(reason) => {
+            (console.events())(Event::Failure { who: "-http".into(), reason });
+            return end(runtime, console, FAILED);
+        }
+    };
+    let around = Surroundings { board, events, resolver: Arc::new(SystemResolver) };
     let code = runtime.block_on(run(graph, program, around));
+    if let Some(page) = page {
+        page.end();
+    }
     end(runtime, console, code)
+}
+
+/// API and page of a graph, if it is to have them, and where events go then. Bound before anything else is.
+fn page(
+    program: &ProgramOptions,
+    board: &Arc<Board>,
+    console: &Console,
+) -> Result<(monitor::Sink, Option<Page>), Ended> {
+    let Some(http) = &program.http else { return Ok((console.events(), None)) };
+    let address = Address { ip: http.ip, port: http.port };
+    let (events, page) = words::open(address, http.token.clone(), board, console.events())?;
+    Ok((events, Some(page)))
 }
 
 fn start_serve(serve: cli::serve::Serve) -> ExitCode {

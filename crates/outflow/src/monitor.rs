@@ -191,12 +191,16 @@ pub struct OutputStats {
     pub attempts: AtomicU64,
     /// Attempts that came so far that media left.
     pub connects: AtomicU64,
-    /// When the last byte was handed to the kernel, by [`millis`]; 0 if none was.
+    /// When the last byte left this machine, by [`millis`]; 0 if none did. Where the system does not tell: when it was handed to
+    /// the kernel.
     pub last_byte: AtomicU64,
     /// Bytes that the kernel has and has not sent yet, all connections together.
     pub unsent: AtomicU64,
     /// Bytes that were sent and are not acknowledged.
     pub unacked: AtomicU64,
+    /// Bytes beyond what the RTMP peer says it received, and one, of the connection that was looked at last; 0 where it says
+    /// nothing.
+    pub unacknowledged: AtomicU64,
     /// The round-trip time in microseconds, of the connection that was looked at last; 0 where it is not known.
     pub rtt_micros: AtomicU64,
     /// Segments that TCP sent again.
@@ -226,10 +230,19 @@ pub struct PeerStats {
     pub unsent: AtomicU64,
     /// Bytes that were sent and are not acknowledged.
     pub unacked: AtomicU64,
+    /// Bytes beyond what the RTMP peer says it received, and one; 0 where it says nothing.
+    pub unacknowledged: AtomicU64,
     /// The round-trip time in microseconds; 0 where it is not known.
     pub rtt_micros: AtomicU64,
     /// 1 while its host takes nothing more, since its program does not read.
     pub window_closed: AtomicU64,
+}
+
+impl PeerStats {
+    /// Bytes that were sent and that the RTMP peer has not said it received; `None` where it says nothing of that.
+    pub fn rtmp_unacknowledged(&self) -> Option<u64> {
+        OutputStats::get(&self.unacknowledged).checked_sub(1)
+    }
 }
 
 /// Milliseconds from the first call in this program to `now`, and one: for instants in counters, where 0 is never.
@@ -257,6 +270,19 @@ impl OutputStats {
     pub fn last_byte_age(&self, now: Instant) -> Option<Duration> {
         let last = Self::get(&self.last_byte);
         (last > 0).then(|| Duration::from_millis(millis(now).saturating_sub(last)))
+    }
+
+    /// A number that changes when bytes leave: connections say when they did, other outputs only how many.
+    pub fn moved(&self) -> u64 {
+        match Self::get(&self.last_byte) {
+            0 => Self::get(&self.bytes),
+            last => last,
+        }
+    }
+
+    /// Bytes that were sent and that the RTMP peer has not said it received; `None` where it says nothing of that.
+    pub fn rtmp_unacknowledged(&self) -> Option<u64> {
+        Self::get(&self.unacknowledged).checked_sub(1)
     }
 
     /// The round-trip time, where the system tells it.

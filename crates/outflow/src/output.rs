@@ -342,7 +342,7 @@ impl Supervisor {
                     continue;
                 }
                 _ = look.tick() => {
-                    let bytes = OutputStats::get(&self.job.stats.bytes);
+                    let bytes = self.job.stats.moved();
                     let waiting = OutputStats::get(&self.job.stats.lag_millis) > 0;
                     // Only shows or ends a stall; what follows from it comes with the deadline.
                     let _ = self.on(Event::MediaProgress { bytes, waiting });

@@ -14,6 +14,7 @@ mod show;
 mod store;
 mod streams;
 pub mod view;
+pub mod words;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! Runs `serve`: binds its ports, starts relay and API, reloads, and ends in good order.
 
 mod system;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

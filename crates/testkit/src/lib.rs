@@ -20,6 +20,7 @@ pub mod publisher;
 pub mod random;
 pub mod resolver;
 pub mod starved;
+pub mod terminal;
 pub mod tls;
 pub mod tun;
 pub mod wait;

@@ -149,7 +149,7 @@ fn platforms() -> String {
 
 fn program_options() -> String {
     let mut text = String::from("Options of the program (one dash or two):\n");
-    for option in OPTIONS.iter().filter(|option| option.name != "http") {
+    for option in OPTIONS {
         let name = match option.takes {
             Takes::Nothing => format!("-{}", option.name),
             Takes::Value(value) => format!("-{}={value}", option.name),

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use super::environment::Environment;
+use crate::config;
+use crate::config::overlay::Setting;
 use crate::error::SpecError;
-use crate::graph::program::{ProgramOptions, Report};
+use crate::graph::program::{Http, ProgramOptions, Report};
 use crate::monitor::log::LogFilter;
 use crate::options::suggest::nearest;
 use crate::options::value::{duration, duration_millis, list};
+use crate::secret::Secret;
 
 /// Whether an option of the program has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,11 @@ pub const OPTIONS: &[ProgramOption] = &[
     option("strict", Takes::Nothing, "take warnings about words as errors"),
     option("drain", Takes::Value("DURATION"), "how long a stop may take to send the rest (default 5s)"),
     option("args", Takes::Value("FILE"), "read further words from a file, one a line, without a shell's quoting"),
-    option("http", Takes::Value("ADDRESS"), "comes with the relay"),
+    option(
+        "http",
+        Takes::Value("ADDRESS"),
+        "API, /metrics and page to look at it, as 127.0.0.1:1937; on other addresses OUTFLOW_API_TOKEN has to have a token",
+    ),
     option("help", Takes::Nothing, "print this help"),
     option("h", Takes::Nothing, "print this help"),
     option("version", Takes::Nothing, "print the version"),
@@ -74,7 +82,12 @@ pub(super) fn did_you_mean<'a>(typed: &str, others: impl Iterator<Item = &'a str
 }
 
 /// Sets one option of the program. Help, version and `-args` are not of these.
-pub(super) fn set(program: &mut ProgramOptions, name: &str, value: Option<&str>) -> Result<(), SpecError> {
+pub(super) fn set(
+    program: &mut ProgramOptions,
+    name: &str,
+    value: Option<&str>,
+    environment: &dyn Environment,
+) -> Result<(), SpecError> {
     let text = value.unwrap_or_default();
     match name {
         "graph" => program.graph = true,
@@ -91,14 +104,24 @@ pub(super) fn set(program: &mut ProgramOptions, name: &str, value: Option<&str>)
         "logs" => program.logs = LogFilter::parse(text)?,
         "runfor" => program.run_for = Some(positive(duration_millis(text)?)?),
         "drain" => program.drain = duration(text)?,
-        "http" => {
-            return Err(
-                SpecError::new("it comes with the relay").hint("leave it out; -json and -stats tell how outputs are")
-            );
-        }
+        "http" => program.http = http(text, environment)?,
         _ => {}
     }
     Ok(())
+}
+
+/// Where API and page are to be. The token is in a variable: the whole machine may read words.
+fn http(text: &str, environment: &dyn Environment) -> Result<Option<Http>, SpecError> {
+    let address = config::parse_address(text, Setting::Http);
+    let Some(address) = address.map_err(|(problem, hint)| SpecError::new(problem).hint(hint))? else {
+        return Ok(None);
+    };
+    let token = environment.variable("OUTFLOW_API_TOKEN").filter(|token| !token.is_empty()).map(Secret::new);
+    if token.is_none() && !address.is_loopback() {
+        let error = SpecError::new("everybody who reaches this machine could look at it");
+        return Err(error.hint(format!("set OUTFLOW_API_TOKEN, or write 127.0.0.1:{}", address.port)));
+    }
+    Ok(Some(Http { ip: address.ip, port: address.port, token }))
 }
 
 fn positive(value: Duration) -> Result<Duration, SpecError> {

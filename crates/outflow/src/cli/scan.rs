@@ -198,7 +198,7 @@ fn scan_option(
                 if name == "r" {
                     scan.report_index = index;
                 }
-                if let Err(error) = program::set(&mut scan.program, name, value.as_deref()) {
+                if let Err(error) = program::set(&mut scan.program, name, value.as_deref(), environment) {
                     fail(scan, error);
                 }
             }

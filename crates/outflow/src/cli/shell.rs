@@ -40,7 +40,7 @@ fn command(registries: &Registries) -> clap::Command {
                 .value_parser(clap::builder::PossibleValuesParser::new(words))
                 .help("a source, encoder or filter by name, with its options after `:`"),
         );
-    for option in OPTIONS.iter().filter(|option| option.name != "http" && !matches!(option.name, "h" | "V")) {
+    for option in OPTIONS.iter().filter(|option| !matches!(option.name, "h" | "V")) {
         let arg = Arg::new(option.name).long(option.name).help(option.help);
         command = command.arg(match option.takes {
             Takes::Nothing => arg.action(ArgAction::SetTrue),

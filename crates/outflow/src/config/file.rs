@@ -174,6 +174,7 @@ impl Reader<'_> {
             let (slot, least, most) = match entry.name.as_str() {
                 "connections" => (&mut limits.connections, 1, 1 << 20),
                 "connections_per_address" => (&mut limits.connections_per_address, 1, 1 << 20),
+                "http_connections_per_address" => (&mut limits.http_connections_per_address, 1, 1 << 20),
                 "streams" => (&mut limits.streams, 1, 1 << 20),
                 "outputs" => (&mut limits.outputs, 0, 1 << 20),
                 "players_per_stream" => (&mut limits.players_per_stream, 0, 1 << 20),

@@ -198,6 +198,12 @@ pub const LIMITS: Section = section(
     &[
         field("connections", Shape::Count, "8192", "connections in all"),
         field("connections_per_address", Shape::Count, "8192", "connections from one address"),
+        field(
+            "http_connections_per_address",
+            Shape::Count,
+            "256",
+            "connections to the HTTP port from one address, of 512 in all; a proxy is one address",
+        ),
         field("streams", Shape::Count, "1000", "streams at once"),
         field("outputs", Shape::Count, "1000", "outputs in all"),
         field("players_per_stream", Shape::Count, "8192", "players of one stream"),

@@ -1,8 +1,10 @@
 //! Options of the program itself: what to report, how long to run, how to stop.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::monitor::log::LogFilter;
+use crate::secret::Secret;
 
 /// Which report `-r` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,17 @@ pub enum Report {
     Words(Vec<String>),
     /// `-r=`: only at the end.
     Final,
+}
+
+/// Where `-http` has API and page, and who may look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// The address; `None` is every address of both families.
+    pub ip: Option<IpAddr>,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// The token; without one it has to be a loopback address.
+    pub token: Option<Secret>,
 }
 
 /// Options of the program, as against those of words.
@@ -34,6 +47,8 @@ pub struct ProgramOptions {
     pub strict: bool,
     /// `-drain=DURATION`: how long a stop may take.
     pub drain: Duration,
+    /// `-http=ADDRESS`: API and page, to look at it.
+    pub http: Option<Http>,
 }
 
 impl Default for ProgramOptions {
@@ -47,6 +62,7 @@ impl Default for ProgramOptions {
             json: false,
             strict: false,
             drain: Duration::from_secs(5),
+            http: None,
         }
     }
 }

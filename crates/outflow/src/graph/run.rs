@@ -13,7 +13,6 @@ use super::{Graph, Pace, ProgramOptions, Role};
 use crate::env::Env;
 use crate::error::{Ended, Reason};
 use crate::input::{self, InputSpec};
-use crate::monitor::alerts::engine::Engine;
 use crate::monitor::alerts::look::of_board;
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event, OutputStats, State};
@@ -72,12 +71,12 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
             let fed = running.fed();
             let looking = async {
                 let mut looks = tokio::time::interval(LOOK);
-                let mut engine = Engine::default();
                 loop {
                     looks.tick().await;
                     around.board.look();
                     let now = Instant::now();
-                    let changes = engine.look(&of_board(&around.board.view(), &fed, now), now);
+                    let judge = of_board(&around.board.view(), &fed, now);
+                    let changes = around.board.alerts().lock().look(&judge, now);
                     changes.into_iter().for_each(|change| events(Event::Alert(change)));
                 }
             };
@@ -191,6 +190,11 @@ impl Running {
             };
             inputs.push((node.name.clone(), input::spawn(spec)));
             feeds.push(fed);
+        }
+        for (name, place, _) in &outputs {
+            if let Some(((input, _), _)) = inputs.iter().zip(&feeds).find(|(_, fed)| fed.contains(place)) {
+                board.feeds(input, name);
+            }
         }
         let delays = graph.nodes.iter().filter_map(|entry| entry.node.options.duration("delay"));
         let delay = delays.max().unwrap_or_default();

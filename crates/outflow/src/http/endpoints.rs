@@ -99,14 +99,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     Endpoint { method: "GET", path: "/v1/players", summary: "Who plays.",
         takes: Nothing, status: 200, gives: List("Player"), faults: &[], run: running!(call => shown(&call.state.relay.players())) },
     Endpoint { method: "DELETE", path: "/v1/players/{id}", summary: "Lets a player go.",
-        takes: Nothing, status: 204, gives: Nothing, faults: &[404], run: running!(call => kick(call, false).await) },
+        takes: Nothing, status: 204, gives: Nothing, faults: &[404, 409], run: running!(call => kick(call, false).await) },
     Endpoint { method: "GET", path: "/v1/publishers", summary: "Who publishes.",
         takes: Nothing, status: 200, gives: List("Publisher"), faults: &[], run: running!(call => shown(&call.state.relay.publishers())) },
     Endpoint { method: "DELETE", path: "/v1/publishers/{id}", summary: "Lets a publisher go.",
-        takes: Nothing, status: 204, gives: Nothing, faults: &[404], run: running!(call => kick(call, true).await) },
+        takes: Nothing, status: 204, gives: Nothing, faults: &[404, 409], run: running!(call => kick(call, true).await) },
     Endpoint { method: "POST", path: "/v1/reload", summary: "Reads the configuration anew. With a mistake in it nothing changes.",
-        takes: Nothing, status: 200, gives: One("Applied"), faults: &[422, 500], run: running!(call => reload(call).await) },
-    Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends.",
+        takes: Nothing, status: 200, gives: One("Applied"), faults: &[409, 422, 500], run: running!(call => reload(call).await) },
+    Endpoint { method: "GET", path: "/v1/events", summary: "What happens, as server-sent events, until the connection ends. `?recent=N` begins with the last N.",
         takes: Nothing, status: 200, gives: Events, faults: &[429], run: running!(call => events(&call)) },
     Endpoint { method: "GET", path: "/metrics", summary: "Figures of streams and outputs in Prometheus' text format.",
         takes: Nothing, status: 200, gives: Metrics, faults: &[], run: running!(call => Ok(figures(&call))) },
@@ -160,7 +160,7 @@ fn ready(call: &Call) -> Result<Response, Problem> {
 
 async fn add(call: Call) -> Result<Response, Problem> {
     let new: NewOutput = body::json(call.body).await?;
-    let output = call.state.relay.add_output(new)?;
+    let output = call.state.relay.changed()?.add_output(new)?;
     let mut response = json(StatusCode::CREATED, &output)?;
     if let Ok(place) = HeaderValue::from_str(&format!("/v1/outputs/{}", segment(&output.id))) {
         response.headers_mut().insert(LOCATION, place);
@@ -184,23 +184,23 @@ fn segment(text: &str) -> String {
 
 async fn patch(call: Call) -> Result<Response, Problem> {
     let patch: OutputPatch = body::json(call.body).await?;
-    shown(&call.state.relay.patch_output(&call.id, patch)?)
+    shown(&call.state.relay.changed()?.patch_output(&call.id, patch)?)
 }
 
 async fn remove(call: Call) -> Result<Response, Problem> {
     body::none(call.body).await?;
-    call.state.relay.remove_output(&call.id)?;
+    call.state.relay.changed()?.remove_output(&call.id)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn command(call: Call, command: Command) -> Result<Response, Problem> {
     body::none(call.body).await?;
-    shown(&call.state.relay.command(&call.id, command)?)
+    shown(&call.state.relay.changed()?.command(&call.id, command)?)
 }
 
 async fn group(call: Call, command: Command) -> Result<Response, Problem> {
     body::none(call.body).await?;
-    shown(&call.state.relay.group_command(&call.id, command)?)
+    shown(&call.state.relay.changed()?.group_command(&call.id, command)?)
 }
 
 async fn kick(call: Call, publisher: bool) -> Result<Response, Problem> {
@@ -208,14 +208,15 @@ async fn kick(call: Call, publisher: bool) -> Result<Response, Problem> {
     // What is no number is nobody's number.
     let id = call.id.parse().map_err(|_| not_found())?;
     match publisher {
-        true => call.state.relay.kick_publisher(id)?,
-        false => call.state.relay.kick_player(id)?,
+        true => call.state.relay.changed()?.kick_publisher(id)?,
+        false => call.state.relay.changed()?.kick_player(id)?,
     }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn reload(call: Call) -> Result<Response, Problem> {
     body::none(call.body).await?;
+    call.state.relay.changed()?;
     // One after the other, and beside this thread: it reads files.
     let turn = call.state.reloading.clone().lock_owned().await;
     let again = call.state.reload.clone();
@@ -235,7 +236,9 @@ async fn reload(call: Call) -> Result<Response, Problem> {
 
 fn events(call: &Call) -> Result<Response, Problem> {
     let last = call.parts.headers.get(HeaderName::from_static("last-event-id")).and_then(|id| id.to_str().ok());
-    call.state.feed.answer(last, call.state.stop.clone())
+    let query = call.parts.uri.query().unwrap_or_default().split('&');
+    let recent = query.filter_map(|pair| pair.strip_prefix("recent=")).find_map(|count| count.parse().ok());
+    call.state.feed.answer(last, recent.unwrap_or(0), call.state.stop.clone())
 }
 
 fn figures(call: &Call) -> Response {

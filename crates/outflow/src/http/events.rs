@@ -97,8 +97,8 @@ impl Feed {
     }
 
     /// The answer to `GET /v1/events`. A reader that comes back with the id of the last event it saw is given what it missed,
-    /// as far as that is kept.
-    pub(super) fn answer(&self, last_id: Option<&str>, stop: Stop) -> Result<Response, Problem> {
+    /// as far as that is kept; one that is new here is given as many of the last ones as it wants.
+    pub(super) fn answer(&self, last_id: Option<&str>, recent: u64, stop: Stop) -> Result<Response, Problem> {
         let text = format!("{READERS} programs read events already: end one of them");
         let place = self.readers.clone().try_acquire_owned().map_err(|_| Problem::new("limit", text))?;
         let (receiver, missed, lost) = {
@@ -106,8 +106,8 @@ impl Feed {
             let seen = last_id.and_then(|id| self.number(id)).filter(|seen| *seen <= log.last);
             let first = log.kept.front().map_or(log.last + 1, |told| told.number);
             let lost = seen.map_or(0, |seen| first.saturating_sub(seen + 1));
-            let missed: Vec<_> =
-                log.kept.iter().filter(|told| seen.is_some_and(|seen| told.number > seen)).cloned().collect();
+            let after = seen.unwrap_or(log.last.saturating_sub(recent));
+            let missed: Vec<_> = log.kept.iter().filter(|told| told.number > after).cloned().collect();
             (self.sender.subscribe(), missed, lost)
         };
         let (sender, body) = Channel::new(1);

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -22,7 +23,7 @@ use super::endpoints::Call;
 use super::problem::Problem;
 use crate::listen::Place;
 use crate::media::Kind;
-use crate::monitor::{Event, OutputStats};
+use crate::monitor::{Event, OutputStats, PeerStats};
 use crate::net::http_server::Ends;
 use crate::registry::{Ask, Gate, PlayOffer, Refusal, Ticket};
 use crate::relay::RelayGate;
@@ -32,6 +33,8 @@ use crate::stream::{Flv, Reader};
 
 /// Players of this port at once: the rest of its connections is for the API.
 pub(super) const SEATS: usize = 384;
+/// How often the figures of a player that takes nothing are brought up to date.
+const LOOK: Duration = Duration::from_secs(1);
 /// What the page sends: it previews, by the right to use the API. Pages of other origins can't send it.
 const PREVIEW: HeaderName = HeaderName::from_static("outflow-preview");
 
@@ -49,17 +52,20 @@ pub(super) async fn play(call: Call) -> Result<Response, Problem> {
     let Some(Ends { peer, .. }) = call.parts.extensions.get().copied() else {
         return Err(Problem::new("internal", "the connection's address is not known"));
     };
+    let Some(relay) = call.state.relay.relay() else {
+        return not_found("a graph has no streams to play by HTTP: give it an output that listens");
+    };
     let full = || Problem::new("limit", "the server is full");
     let seat = call.state.seats.clone().try_acquire_owned().map_err(|_| full())?;
-    let place = call.state.relay.crowd().enter(peer.ip()).ok_or_else(full)?;
+    let place = relay.crowd().enter(peer.ip()).ok_or_else(full)?;
     let (offer, ticket) = if is_preview(&call.parts.headers) {
-        match call.state.relay.preview(path) {
+        match relay.preview(path) {
             Some(offer) => (offer, None),
             None => return not_found("nobody publishes this stream now"),
         }
     } else {
         let ask = ask(&call, path, peer);
-        let admitted = RelayGate(call.state.relay.clone()).play(&ask).await.map_err(refused)?;
+        let admitted = RelayGate(relay.clone()).play(&ask).await.map_err(refused)?;
         (admitted.to, admitted.ticket)
     };
     let guest = Guest::new(offer, ticket, peer, (seat, place));
@@ -101,6 +107,7 @@ struct Guest {
     offer: Arc<PlayOffer>,
     peer: SocketAddr,
     number: u64,
+    figures: Arc<PeerStats>,
     dismissed: Stop,
     /// Why it left.
     reason: &'static str,
@@ -116,11 +123,13 @@ impl Guest {
         places: (OwnedSemaphorePermit, Place),
     ) -> Self {
         let (number, dismissed) = offer.players.join(peer);
+        let figures = Arc::<PeerStats>::default();
+        offer.players.served(number, &figures);
         OutputStats::add(&offer.stats.connections, 1);
         offer.joined.notify_waiters();
         (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
         let stays = ticket.map(Ticket::begun);
-        Self { offer, peer, number, dismissed, reason: "closed by the player", _stays: stays, _places: places }
+        Self { offer, peer, number, figures, dismissed, reason: "closed by the player", _stays: stays, _places: places }
     }
 }
 
@@ -161,23 +170,27 @@ impl hyper::body::Body for Playing {
 async fn send(mut guest: Guest, mut sender: Sender<Bytes>, stop: Stop) {
     let (closing, dismissed) = (guest.offer.closing.lock().clone(), guest.dismissed.clone());
     guest.reason = tokio::select! {
-        reason = stream(&guest.offer, guest.peer, &mut sender) => reason,
+        reason = stream(&guest.offer, &guest.figures, guest.peer, &mut sender) => reason,
         () = dismissed.stopped() => "let go",
         () = closing.stopped() => "the server is ending",
         () = stop.stopped() => "the server is ending",
     };
 }
 
-async fn stream(offer: &PlayOffer, peer: SocketAddr, sender: &mut Sender<Bytes>) -> &'static str {
+async fn stream(offer: &PlayOffer, figures: &PeerStats, peer: SocketAddr, sender: &mut Sender<Bytes>) -> &'static str {
     let (stats, mut flv) = (&offer.stats, Flv::default());
     let mut reader = Reader::new(&offer.stream, offer.start, offer.max_lag, offer.delay);
     loop {
         let mut packets = Vec::new();
         let read = reader.read(&mut packets).await;
-        stats.lag_millis.store(millis(read.lag), Ordering::Relaxed);
+        let behind = |lag: Duration| {
+            stats.lag_millis.store(millis(lag), Ordering::Relaxed);
+            figures.lag_millis.store(millis(lag), Ordering::Relaxed);
+        };
+        behind(read.lag);
         if let Some(skip) = read.skip {
-            OutputStats::add(&stats.skips, 1);
-            OutputStats::add(&stats.skipped_packets, skip.items);
+            stats.skipped(skip.items, skip.frames, skip.groups);
+            OutputStats::add(&figures.skips, 1);
             let (output, millis) = (offer.output.clone(), millis(skip.span));
             (offer.events)(Event::Skipped { output, peer: Some(peer), packets: skip.items, millis });
         }
@@ -197,9 +210,18 @@ async fn stream(offer: &PlayOffer, peer: SocketAddr, sender: &mut Sender<Bytes>)
                 frames += u64::from(message.packet.kind == Kind::Video && !message.packet.flags.header);
             });
             let bytes = out.len() as u64;
-            if sender.send_data(out.freeze()).await.is_err() {
+            let begin = Instant::now();
+            let mut sending = std::pin::pin!(sender.send_data(out.freeze()));
+            let sent = loop {
+                match tokio::time::timeout(LOOK, &mut sending).await {
+                    Ok(sent) => break sent,
+                    Err(_) => behind(read.lag + begin.elapsed()),
+                }
+            };
+            if sent.is_err() {
                 return "closed by the player";
             }
+            OutputStats::add(&figures.bytes, bytes);
             OutputStats::add(&stats.bytes, bytes);
             OutputStats::add(&stats.packets, count);
             OutputStats::add(&stats.frames, frames);
@@ -210,6 +232,6 @@ async fn stream(offer: &PlayOffer, peer: SocketAddr, sender: &mut Sender<Bytes>)
     }
 }
 
-fn millis(time: std::time::Duration) -> u64 {
+fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -136,7 +136,7 @@ const OUTPUTS: &[Figure<OutputFigures>] = &[
         of: |output| count(output.view.retransmits) },
     Figure { name: "outflow_output_lag_seconds", kind: "gauge", help: "Age of the oldest media not yet sent, without the output's delay.",
         of: |output| Some(seconds(output.view.lag_ms)) },
-    Figure { name: "outflow_output_last_byte_age_seconds", kind: "gauge", help: "How long ago the last byte was given to the kernel.",
+    Figure { name: "outflow_output_last_byte_age_seconds", kind: "gauge", help: "How long ago the last byte left this machine (where the system does not tell: was given to the kernel).",
         of: |output| output.view.last_byte_age_ms.map(seconds) },
     Figure { name: "outflow_output_rtt_seconds", kind: "gauge", help: "Round-trip time to the destination.",
         of: |output| output.view.rtt_ms.map(|rtt| rtt / 1000.0) },
@@ -148,8 +148,10 @@ const OUTPUTS: &[Figure<OutputFigures>] = &[
         of: |output| output.view.session.as_ref().and_then(|session| count(session.lasted_s)) },
     Figure { name: "outflow_output_session_limit_seconds", kind: "gauge", help: "How long a session may last at its platform.",
         of: |output| output.view.session.as_ref().and_then(|session| session.limit_s).and_then(count) },
+    Figure { name: "outflow_output_rtmp_unacknowledged_bytes", kind: "gauge", help: "Bytes that the destination's program has not said it received, by RTMP's acknowledgements: up to its window is usual.",
+        of: |output| output.view.rtmp_unacknowledged_bytes.and_then(count) },
     Figure { name: "outflow_output_window_closed", kind: "gauge", help: "1 while the destination's host takes nothing more, since its program does not read.",
-        of: |output| truth(output.window_closed) },
+        of: |output| truth(output.view.window_closed) },
 ];
 
 #[rustfmt::skip]

@@ -79,6 +79,7 @@ fn every_field_of_every_view_is_described() {
             rtt_ms: Some(1.5),
             unsent_bytes: 1,
             unacked_bytes: 1,
+            rtmp_unacknowledged_bytes: Some(1),
             window_closed: true,
         },
     );
@@ -158,6 +159,9 @@ fn every_field_of_every_view_is_described() {
             rtt_ms: Some(1.5),
             unsent_bytes: 1,
             unacked_bytes: 1,
+            players: Some(1),
+            rtmp_unacknowledged_bytes: Some(1),
+            window_closed: true,
             retransmits: 1,
             stability,
             session: Some(session),
@@ -170,7 +174,7 @@ fn every_field_of_every_view_is_described() {
     let problem = Problem::new("invalid", "x").mistake(Some(text()), "x", Some(text()));
     is_written("Mistake", &problem.errors[0]);
     is_written("Problem", &problem);
-    is_written("Session", &SessionView { required: true, valid: true });
+    is_written("Session", &SessionView { required: true, valid: true, read_only: true });
     is_taken::<Login>("Login");
     is_taken::<NewOutput>("NewOutput");
     is_taken::<OutputPatch>("OutputPatch");

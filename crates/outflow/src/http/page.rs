@@ -40,6 +40,7 @@ pub(super) const FILES: &[File] = &[
     file!("/js/dom.js", "js/dom.js", JS),
     file!("/js/events.js", "js/events.js", JS),
     file!("/js/outputs.js", "js/outputs.js", JS),
+    file!("/js/people.js", "js/people.js", JS),
     file!("/js/preview.js", "js/preview.js", JS),
     file!("/js/spark.js", "js/spark.js", JS),
     file!("/js/states.js", "js/states.js", JS),

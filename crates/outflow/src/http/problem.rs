@@ -51,6 +51,7 @@ pub(super) const CODES: &[(&str, u16, &str)] = &[
     ("not_found",           404, "There is no such thing"),
     ("method_not_allowed",  405, "The path has other methods"),
     ("timeout",             408, "The body did not come in time"),
+    ("read_only",           409, "It can be looked at, and not changed"),
     ("owned_by_file",       409, "It belongs to the configuration file"),
     ("conflict",            409, "It can't be beside something that is there"),
     ("body_too_large",      413, "The body is too large"),

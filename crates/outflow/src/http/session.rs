@@ -12,9 +12,9 @@ use hyper::header::{COOKIE, HeaderMap, HeaderValue, ORIGIN, SET_COOKIE};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::body;
 use super::endpoints::{Call, json};
 use super::problem::Problem;
+use super::{State, body};
 use crate::secret::Secret;
 
 /// Sessions at once; one more ends the one that was used least lately.
@@ -31,6 +31,8 @@ pub(super) struct SessionView {
     pub(super) required: bool,
     /// This browser is logged in, or need not be.
     pub(super) valid: bool,
+    /// Nothing can be changed: it is a graph of words.
+    pub(super) read_only: bool,
 }
 
 /// What a browser logs in with.
@@ -128,11 +130,16 @@ impl Sessions {
     }
 }
 
+fn view(state: &State, required: bool, valid: bool) -> Result<Response, Problem> {
+    json(StatusCode::OK, &SessionView { required, valid, read_only: state.relay.relay().is_none() })
+}
+
 /// `GET /v1/session`
 pub(super) fn show(call: &Call) -> Result<Response, Problem> {
-    let api = &call.state.relay.config().api;
+    let config = call.state.relay.config();
+    let api = &config.api;
     let valid = api.token.as_ref().is_none_or(|token| call.state.sessions.holds(&call.parts.headers, token));
-    json(StatusCode::OK, &SessionView { required: api.token.is_some(), valid })
+    view(&call.state, api.token.is_some(), valid)
 }
 
 /// `POST /v1/session`
@@ -140,14 +147,14 @@ pub(super) async fn begin(call: Call) -> Result<Response, Problem> {
     let Login { token: Secretly(given) } = body::json(call.body).await?;
     let config = call.state.relay.config();
     let Some(token) = &config.api.token else {
-        return json(StatusCode::OK, &SessionView { required: false, valid: true });
+        return view(&call.state, false, true);
     };
     if !token.matches(given.expose()) {
         tokio::time::sleep(PATIENCE).await;
         return Err(Problem::new("unauthorized", "the token is wrong"));
     }
     let id = call.state.sessions.begin(token)?;
-    let mut response = json(StatusCode::OK, &SessionView { required: true, valid: true })?;
+    let mut response = view(&call.state, true, true)?;
     let cookie = call.state.sessions.cookie(Some(&id), &call.parts.headers)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Event, InputStats, OutputStats, State};
 use crate::error::Ended;
+use crate::monitor::alerts::engine::Engine;
 use crate::options::platforms::Platform;
 
 /// One output as it is now.
@@ -33,6 +34,8 @@ pub struct OutputView {
     pub retry_at: Option<Instant>,
     /// Whether it ever was live.
     pub ever_live: bool,
+    /// The input that it sends, once that is known.
+    pub input: String,
     /// Its counters.
     pub stats: Arc<OutputStats>,
 }
@@ -78,11 +81,13 @@ pub struct Board {
     /// When the program began.
     pub begin: Instant,
     view: Mutex<View>,
+    /// Of its own: judging takes longer than looking.
+    alerts: Mutex<Engine>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { begin: Instant::now(), view: Mutex::default() }
+        Self { begin: Instant::now(), view: Mutex::default(), alerts: Mutex::default() }
     }
 }
 
@@ -90,6 +95,11 @@ impl Board {
     /// Everything as it is now.
     pub fn view(&self) -> View {
         self.view.lock().clone()
+    }
+
+    /// The alerts of a graph that runs; a relay has its own.
+    pub fn alerts(&self) -> &Mutex<Engine> {
+        &self.alerts
     }
 
     /// Adds an output.
@@ -105,6 +115,7 @@ impl Board {
             reason: None,
             retry_at: None,
             ever_live: false,
+            input: String::new(),
             stats,
         });
     }
@@ -120,6 +131,13 @@ impl Board {
     pub fn add_input(&self, name: &str, kind: &'static str, url: &str, stats: Arc<InputStats>) {
         let (name, url) = (name.to_owned(), url.to_owned());
         self.view.lock().inputs.push(InputView { name, kind, url, up_since: None, reason: None, stats });
+    }
+
+    /// Says which input an output sends.
+    pub fn feeds(&self, input: &str, output: &str) {
+        if let Some(known) = self.view.lock().outputs.iter_mut().find(|known| known.name == output) {
+            input.clone_into(&mut known.input);
+        }
     }
 
     /// Removes an output: it is gone for good.

@@ -158,6 +158,8 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                     "window_closed": OutputStats::get(&stats.windows_closed) > 0,
                 })),
                 "rtt_ms": stats.rtt().filter(|_| output.state.sends()).map(|rtt| (rtt.as_secs_f64() * 1e5).round() / 100.0),
+                "window_closed": output.state.sends() && OutputStats::get(&stats.windows_closed) > 0,
+                "rtmp_unacknowledged_bytes": stats.rtmp_unacknowledged().filter(|_| output.state.sends()),
                 "unsent_bytes": OutputStats::get(&stats.unsent),
                 "unacked_bytes": OutputStats::get(&stats.unacked),
                 "retransmits": OutputStats::get(&stats.retransmits),

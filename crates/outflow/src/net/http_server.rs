@@ -71,10 +71,12 @@ impl HttpPort {
         Err(failed.unwrap_or_else(|| Ended::internal("a port without an address")))
     }
 
-    /// Accepts and answers on the current runtime until `stop`, and a little longer for what is on its way. `handler` is
-    /// given the ends of the connection.
-    pub async fn serve<H, F, B>(self, limits: HttpLimits, handler: H, stop: Stop) -> io::Result<()>
+    /// Accepts and answers on the current runtime until `stop`, and a little longer for what is on its way. `admit` gives a
+    /// place to who may come in from an address, which is kept as long as the connection; `handler` is given its ends.
+    pub async fn serve<A, P, H, F, B>(self, limits: HttpLimits, admit: A, handler: H, stop: Stop) -> io::Result<()>
     where
+        A: Fn(IpAddr) -> Option<P>,
+        P: Send + 'static,
         H: Fn(Ends, Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
@@ -97,7 +99,8 @@ impl HttpPort {
             };
             // One that finds no place is closed at once: an answer might take as long as the peer likes.
             let Ok(place) = places.clone().try_acquire_owned() else { continue };
-            tokio::spawn(connection(tcp, peer, place, limits, handler.clone(), stop.clone()));
+            let Some(admitted) = admit(peer.ip()) else { continue };
+            tokio::spawn(connection(tcp, peer, (place, admitted), limits, handler.clone(), stop.clone()));
         }
         drop(socket);
         let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
@@ -106,10 +109,10 @@ impl HttpPort {
     }
 }
 
-async fn connection<H, F, B>(
+async fn connection<P, H, F, B>(
     tcp: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    places: (OwnedSemaphorePermit, P),
     limits: HttpLimits,
     handler: Arc<H>,
     stop: Stop,
@@ -119,7 +122,7 @@ async fn connection<H, F, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let _place = place;
+    let _places = places;
     let _ = tcp.set_nodelay(true);
     let local = tcp.local_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical());
     let ends = Ends { local, peer };

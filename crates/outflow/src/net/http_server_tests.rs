@@ -19,7 +19,7 @@ fn serve(stall: Duration) -> (SocketAddr, Stopper, tokio::task::JoinHandle<io::R
         let body = body.clone();
         async move { Response::new(Full::new(body)) }
     };
-    (address, stopper, tokio::spawn(port.serve(limits, handler, stop)))
+    (address, stopper, tokio::spawn(port.serve(limits, |_| Some(()), handler, stop)))
 }
 
 async fn ask(address: SocketAddr) -> TcpStream {

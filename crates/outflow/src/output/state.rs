@@ -32,7 +32,7 @@ pub enum Event {
     Progress(State),
     /// A look at the attempt's counters, about twice a second while it runs.
     MediaProgress {
-        /// Bytes that have left so far, all attempts together.
+        /// A number that is another one when bytes have left since the last look.
         bytes: u64,
         /// Whether data waits to leave.
         waiting: bool,

@@ -79,7 +79,7 @@ impl Relay {
     }
 }
 
-fn view(alert: Alert) -> AlertView {
+pub(super) fn view(alert: Alert) -> AlertView {
     AlertView {
         rule: alert.rule.name(),
         severity: alert.rule.severity().name(),

@@ -35,8 +35,14 @@ pub struct OutputFigures {
     pub delays: u64,
     /// What those delays add up to.
     pub delay_sum: Duration,
-    /// The destination's host takes nothing more.
-    pub window_closed: bool,
+}
+
+impl OutputFigures {
+    pub(super) fn new(view: OutputView, stats: &OutputStats) -> Self {
+        let (delays, delay_sum) = stats.delays.lock().total();
+        let (frames, attempts) = (OutputStats::get(&stats.frames), OutputStats::get(&stats.attempts));
+        Self { view, frames, attempts, delays, delay_sum }
+    }
 }
 
 impl Relay {
@@ -51,17 +57,7 @@ impl Relay {
             player_bytes: get(&live.offer.stats.bytes),
             player_skips: get(&live.offer.stats.skips),
         });
-        let outputs = core.outputs.values().map(|output| {
-            let (delays, delay_sum) = output.stats.delays.lock().total();
-            OutputFigures {
-                view: show::output(output),
-                frames: get(&output.stats.frames),
-                attempts: get(&output.stats.attempts),
-                delays,
-                delay_sum,
-                window_closed: get(&output.stats.windows_closed) > 0,
-            }
-        });
+        let outputs = core.outputs.values().map(|output| OutputFigures::new(show::output(output), &output.stats));
         (streams.collect(), outputs.collect())
     }
 }

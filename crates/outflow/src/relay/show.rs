@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use super::core::Core;
 use super::outputs::Output;
+use super::rates::Rates;
 use super::streams::Live;
 use super::view::{
     AudioView, DelayView, GroupView, OutputView, PlatformSessionView, PlayerView, PublisherView, ReasonView,
@@ -13,7 +14,8 @@ use super::view::{
 use super::{Fault, Relay};
 use crate::config::StreamId;
 use crate::error::Ended;
-use crate::monitor::{OutputStats, State};
+use crate::monitor::{InputStats, OutputStats, State};
+use crate::options::platforms::Platform;
 
 impl Relay {
     /// The streams.
@@ -70,6 +72,7 @@ impl Relay {
                 rtt_ms: rtt(OutputStats::get(&player.figures.rtt_micros)),
                 unsent_bytes: OutputStats::get(&player.figures.unsent),
                 unacked_bytes: OutputStats::get(&player.figures.unacked),
+                rtmp_unacknowledged_bytes: player.figures.rtmp_unacknowledged(),
                 window_closed: OutputStats::get(&player.figures.window_closed) > 0,
             };
             players.map(view).collect::<Vec<_>>()
@@ -115,19 +118,35 @@ fn publisher(id: &StreamId, live: &Live) -> Option<PublisherView> {
 
 pub(super) fn stream(id: &StreamId, live: &Live, core: &Core) -> StreamView {
     let outputs = core.outputs.iter().filter(|(_, output)| output.plan.stream == *id);
-    let media = live.stats.media.lock();
     StreamView {
         id: id.to_string(),
         app: id.app.clone(),
         name: id.name.clone(),
         live: live.is_live(),
         publisher: publisher(id, live),
-        bytes: OutputStats::get(&live.stats.bytes),
         bitrate_bps: live.rates.bits(),
         fps: live.rates.frames(),
-        keyframes: OutputStats::get(&live.stats.keyframes),
         players: live.offer.players.count() as u64,
         outputs: outputs.map(|(id, _)| id.clone()).collect(),
+        ..media(&live.stats)
+    }
+}
+
+/// What is known of media that comes in; where from is for the caller to say.
+pub(super) fn media(stats: &InputStats) -> StreamView {
+    let media = stats.media.lock();
+    StreamView {
+        id: String::new(),
+        app: String::new(),
+        name: String::new(),
+        live: false,
+        publisher: None,
+        bytes: OutputStats::get(&stats.bytes),
+        bitrate_bps: 0,
+        fps: 0.0,
+        keyframes: OutputStats::get(&stats.keyframes),
+        players: 0,
+        outputs: Vec::new(),
         video: media.video.as_ref().map(|video| VideoView {
             codec: video.codec.clone(),
             width: video.size.map(|(width, _)| width),
@@ -146,25 +165,45 @@ pub(super) fn stream(id: &StreamId, live: &Live, core: &Core) -> StreamView {
 }
 
 pub(super) fn output(output: &Output) -> OutputView {
-    let (plan, stats, status) = (&output.plan, &output.stats, output.status());
+    let (plan, status) = (&output.plan, output.status());
     let state = output.state();
-    let flows = matches!(state, State::Live | State::Stalled | State::Draining);
     let wrong = !matches!(state, State::Stopped | State::Idle);
-    let now = Instant::now();
     OutputView {
         id: plan.id.clone(),
         name: plan.name.clone(),
         stream: plan.stream.to_string(),
         url: plan.shown(),
         protocol: plan.protocol(),
-        state: state.name(),
         reason: status.as_ref().and_then(|status| status.reason.as_ref()).filter(|_| wrong).map(reason),
         since: date(status.as_ref().map_or(output.made, |status| status.since)),
         attempt: status.as_ref().map_or(0, |status| status.attempt),
         next_retry_at: status.as_ref().and_then(|status| status.next_attempt).filter(|_| wrong).map(date),
+        session: session(output.platform, &output.stats),
+        origin: plan.origin.name(),
+        groups: plan.groups.clone(),
+        auto_start: plan.auto_start,
+        auto_stop: plan.auto_stop,
+        ..figures(&output.stats, state, &output.rates)
+    }
+}
+
+/// An output's figures; who it is and what it is to be is for the caller to say.
+pub(super) fn figures(stats: &OutputStats, state: State, rates: &Rates) -> OutputView {
+    let (now, flows) = (Instant::now(), state.sends());
+    OutputView {
+        id: String::new(),
+        name: String::new(),
+        stream: String::new(),
+        url: String::new(),
+        protocol: String::new(),
+        state: state.name(),
+        reason: None,
+        since: String::new(),
+        attempt: 0,
+        next_retry_at: None,
         bytes: OutputStats::get(&stats.bytes),
-        bitrate_bps: if flows { output.rates.bits() } else { 0 },
-        fps: if flows { output.rates.frames() } else { 0.0 },
+        bitrate_bps: if flows { rates.bits() } else { 0 },
+        fps: if flows { rates.frames() } else { 0.0 },
         lag_ms: if flows { OutputStats::get(&stats.lag_millis) } else { 0 },
         skips: OutputStats::get(&stats.skips),
         skipped_frames: OutputStats::get(&stats.skipped_frames),
@@ -175,13 +214,16 @@ pub(super) fn output(output: &Output) -> OutputView {
         rtt_ms: rtt(OutputStats::get(&stats.rtt_micros)).filter(|_| flows),
         unsent_bytes: OutputStats::get(&stats.unsent),
         unacked_bytes: OutputStats::get(&stats.unacked),
+        rtmp_unacknowledged_bytes: stats.rtmp_unacknowledged().filter(|_| flows),
+        window_closed: flows && OutputStats::get(&stats.windows_closed) > 0,
         retransmits: OutputStats::get(&stats.retransmits),
         stability: stability(stats),
-        session: session(output, now),
-        origin: plan.origin.name(),
-        groups: plan.groups.clone(),
-        auto_start: plan.auto_start,
-        auto_stop: plan.auto_stop,
+        session: None,
+        players: None,
+        origin: "",
+        groups: Vec::new(),
+        auto_start: true,
+        auto_stop: true,
     }
 }
 
@@ -201,17 +243,18 @@ fn stability(stats: &OutputStats) -> StabilityView {
     StabilityView { minute: shares.minute, hour: shares.hour, watched_s: shares.watched }
 }
 
-fn session(output: &Output, now: Instant) -> Option<PlatformSessionView> {
-    let (platform, since) = (output.platform?, output.stats.session.lock().since()?);
+/// How long a session at a platform has lasted.
+pub(super) fn session(platform: Option<&'static Platform>, stats: &OutputStats) -> Option<PlatformSessionView> {
+    let (platform, since) = (platform?, stats.session.lock().since()?);
     Some(PlatformSessionView {
         platform: platform.name,
         since: date(since),
-        lasted_s: now.saturating_duration_since(since).as_secs(),
+        lasted_s: since.elapsed().as_secs(),
         limit_s: platform.longest_session().map(|longest| longest.as_secs()),
     })
 }
 
-fn reason(ended: &Ended) -> ReasonView {
+pub(super) fn reason(ended: &Ended) -> ReasonView {
     ReasonView { code: ended.reason.code(), text: ended.text.clone(), origin: ended.origin.name() }
 }
 

@@ -99,6 +99,8 @@ pub struct PlayerView {
     pub unsent_bytes: u64,
     /// Bytes that were sent and are not acknowledged.
     pub unacked_bytes: u64,
+    /// Bytes that it has not said it received, by RTMP's own acknowledgements; `None` where it sends none.
+    pub rtmp_unacknowledged_bytes: Option<u64>,
     /// Its host takes nothing more, since its program does not read.
     pub window_closed: bool,
 }
@@ -125,7 +127,7 @@ pub struct OutputView {
     pub stream: String,
     /// Where to, masked.
     pub url: String,
-    /// `rtmp` or `rtmps`.
+    /// `rtmp` or `rtmps`; of a graph also another kind of output, as `file`.
     pub protocol: String,
     /// Its state: see the list of states.
     pub state: &'static str,
@@ -163,13 +165,20 @@ pub struct OutputView {
     pub unsent_bytes: u64,
     /// Bytes that were sent and are not acknowledged.
     pub unacked_bytes: u64,
+    /// Bytes that the destination's program has not said it received, by RTMP's own acknowledgements, which come once for each
+    /// window; `None` where it sends none.
+    pub rtmp_unacknowledged_bytes: Option<u64>,
+    /// The destination's host takes nothing more, since its program does not read.
+    pub window_closed: bool,
     /// Segments that TCP sent again.
     pub retransmits: u64,
     /// How much of the time it was sending.
     pub stability: StabilityView,
     /// For how long it has been sending without a break, where it leads to a known platform.
     pub session: Option<PlatformSessionView>,
-    /// Whose it is: `file`, `api` or `hook`.
+    /// Players, for an output that serves whoever comes; `None` for one that sends to a destination.
+    pub players: Option<u64>,
+    /// Whose it is: `file`, `api`, `hook` or `words`.
     pub origin: &'static str,
     /// Groups that it belongs to.
     pub groups: Vec<String>,

@@ -20,6 +20,9 @@ pub(super) struct Output {
     pub(super) fps: f64,
     pub(super) lag_ms: u64,
     pub(super) skips: u64,
+    pub(super) window_closed: bool,
+    /// Of an output that serves whoever comes.
+    pub(super) players: Option<u64>,
     pub(super) delay_ms: Option<Delay>,
 }
 
@@ -71,6 +74,13 @@ pub(super) enum Sort {
     Delay,
     Skips,
     Attempts,
+}
+
+impl Output {
+    /// Its host takes nothing more. An older relay says so with the delay alone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.window_closed || self.delay_ms.as_ref().is_some_and(|delay| delay.window_closed)
+    }
 }
 
 impl Sort {

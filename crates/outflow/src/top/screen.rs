@@ -64,7 +64,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, now: Instant) {
 }
 
 fn heading(model: &Model, now: Instant, width: usize) -> Line<'static> {
-    let count = |state: &str| model.outputs.iter().filter(|output| output.state == state).count();
+    // Who waits for players is sending to nobody.
+    let sending = model.outputs.iter().filter(|output| output.state == "live" && output.players != Some(0)).count();
     let age = model.heard.map_or("no answer yet".to_owned(), |heard| {
         format!("{} s ago", now.saturating_duration_since(heard).as_secs())
     });
@@ -77,7 +78,7 @@ fn heading(model: &Model, now: Instant, width: usize) -> Line<'static> {
         "outflow top  {}  {} outputs, {} sending{alerts}  {age}",
         model.url.trim_end_matches('/'),
         model.outputs.len(),
-        count("live")
+        sending
     );
     Line::from(cut(&text, width)).style(Style::new().add_modifier(Modifier::BOLD))
 }
@@ -163,10 +164,15 @@ fn state(state: &str) -> (&'static str, &'static str, Color) {
 fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
     let name = name_width(width);
     let (mark, word, colour) = state(&output.state);
+    // Who waits for players is not sending until one is there.
+    let word = match output.players.filter(|_| output.state == "live") {
+        Some(players) => format!("serves {}", count(players)),
+        None => word.to_owned(),
+    };
     let sends = output.state == "live" || output.state == "stalled";
     let figure = |text: String| if sends { text } else { "-".to_owned() };
     let delay = match &output.delay_ms {
-        Some(delay) if delay.window_closed => "closed".to_owned(),
+        _ if output.is_closed() => "closed".to_owned(),
         Some(delay) => delay.p95.map_or("-".to_owned(), |p95| format!("{p95:.0}ms")),
         None => "-".to_owned(),
     };
@@ -186,7 +192,7 @@ fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
         Span::raw(rest),
     ]);
     let mut more = Vec::new();
-    if output.delay_ms.as_ref().is_some_and(|delay| delay.window_closed) {
+    if output.is_closed() {
         more.push("its host has the media, its program does not read".to_owned());
     }
     if let Some(reason) = output.reason.as_ref().filter(|reason| !reason.text.is_empty()) {

@@ -65,6 +65,21 @@ fn every_figure_stands_whole_at_80_columns() {
 }
 
 #[test]
+fn a_closed_window_needs_no_delay_and_who_listens_sends_to_somebody() {
+    let mut model = Model::new("http://127.0.0.1:1937/".into());
+    let outputs = json!([
+        {"id": "unmeasured", "stream": "live/show", "state": "live", "window_closed": true, "delay_ms": null},
+        {"id": "served", "stream": "live/show", "state": "live", "players": 12},
+        {"id": "alone", "stream": "live/show", "state": "live", "players": 0},
+    ]);
+    model.take(Ok((serde_json::from_value(outputs).unwrap(), Vec::new(), Vec::new())), Instant::now());
+    let text = drawn(&mut model, Instant::now(), 80, 24).join("\n");
+    for part in ["3 outputs, 2 sending", "closed", "its program does not read", "● serves 12", "● serves 0"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
 fn outputs_are_sorted_by_what_is_chosen_and_back() {
     let mut model = model();
     let order =

@@ -17,8 +17,16 @@ impl Reader {
         Self::over(TcpStream::connect(rig.http.address).await.unwrap(), headers).await
     }
 
-    async fn over(mut tcp: TcpStream, headers: &str) -> Self {
-        let request = format!("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    async fn open_at(rig: &Rig, path: &str, headers: &str) -> Self {
+        Self::at(TcpStream::connect(rig.http.address).await.unwrap(), path, headers).await
+    }
+
+    async fn over(tcp: TcpStream, headers: &str) -> Self {
+        Self::at(tcp, "/v1/events", headers).await
+    }
+
+    async fn at(mut tcp: TcpStream, path: &str, headers: &str) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         tcp.write_all(request.as_bytes()).await.unwrap();
         Self { tcp, text: String::new() }
     }
@@ -103,6 +111,35 @@ async fn a_reader_that_comes_back_is_told_what_it_missed() {
         reader.until("now\"").await;
         assert!(!reader.text.contains("end\""));
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_is_new_is_told_the_last_ones_if_it_wants() {
+    let rig = Rig::start(config());
+    Reader::open_at(&rig, "/v1/events?recent=9", "").await.until("event: listening").await;
+    for number in 0..5 {
+        rig.note(&format!("note {number}."));
+    }
+    let mut reader = Reader::open_at(&rig, "/v1/events?recent=2", "").await;
+    reader.until("note 4.").await;
+    assert!(reader.text.contains("note 3.") && !reader.text.contains("note 2."), "{}", reader.text);
+    let last = reader.ids().pop().unwrap();
+    rig.note("now");
+    reader.until("now\"").await;
+    // Who knows what it saw is told what it missed, and no more.
+    let mut again = Reader::open_at(&rig, "/v1/events?recent=2", &format!("Last-Event-ID: {last}\r\n")).await;
+    again.until("now\"").await;
+    assert_eq!(again.ids().len(), 1, "{}", again.text);
+    for wrong in ["/v1/events?recent=x", "/v1/events?recent=-1", "/v1/events?recent=99999999999999999999"] {
+        let mut reader = Reader::open_at(&rig, wrong, "").await;
+        reader.until("retry").await;
+        rig.note("later");
+        reader.until("later\"").await;
+        assert_eq!(reader.ids().len(), 1, "{wrong}");
+    }
+    let mut all = Reader::open_at(&rig, "/v1/events?recent=18446744073709551615", "").await;
+    all.until("later\"").await;
+    assert!(all.text.contains("note 0."), "{}", all.text);
 }
 
 #[tokio::test]

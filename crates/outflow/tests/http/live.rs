@@ -81,6 +81,7 @@ async fn a_player_is_sent_the_stream_from_a_key_frame_on_and_is_among_the_player
     let players = rig.relay.players();
     assert_eq!((players.len(), players[0].stream.as_str()), (1, "live/cam"));
     assert_eq!(players[0].peer, tcp.local_addr().unwrap().to_string());
+    assert!(players[0].bytes >= 60_000 && players[0].skips == 0, "{players:?}");
     // It is let go as any other.
     assert_eq!(rig.delete(&format!("/v1/players/{}", players[0].id)).await.status, 204);
     let mut rest = Vec::new();
@@ -203,6 +204,11 @@ async fn a_player_that_takes_nothing_skips_and_the_others_miss_nothing() {
     // 10 s, of which kernels hold 4 at most.
     tokio::time::timeout(DEADLINE, take(&mut good, &mut body, 25_000_000)).await.expect("the good one is sent all");
     assert!(gaps(&body).is_empty(), "the good one has every frame");
+    // Each has figures of its own.
+    let (stuck_is, good_is) = (stuck.local_addr().unwrap().to_string(), good.local_addr().unwrap().to_string());
+    let player = |peer: &str| rig.relay.players().into_iter().find(|player| player.peer == peer).unwrap();
+    until("the stuck one is seen to be behind", || player(&stuck_is).lag_ms > 1000).await;
+    assert!(player(&good_is).bytes >= 25_000_000 && player(&good_is).bytes > player(&stuck_is).bytes);
     // Once it reads again, it goes on at a later key frame.
     let mut late = Vec::new();
     let reading = async {
@@ -213,6 +219,7 @@ async fn a_player_that_takes_nothing_skips_and_the_others_miss_nothing() {
     };
     tokio::time::timeout(DEADLINE, reading).await.expect("it goes on");
     let gaps = gaps(&late);
+    assert!(player(&stuck_is).skips > 0);
     assert!(!gaps.is_empty() && gaps.iter().all(|key| *key), "a skip ends at a key frame: {gaps:?}");
     // It was told, of whom it concerns and of nobody else.
     let (mut said, mut buffer) = (String::new(), vec![0; 4096]);

@@ -49,7 +49,10 @@ async fn the_files_need_no_token_and_ask_nobody_else() {
 async fn a_browser_logs_in_once_and_out_again() {
     let rig = Rig::with_token("s3cret");
     let ours = format!("Origin: http://{}\r\n", rig.http.address);
-    assert_eq!(rig.get("/v1/session").await.json(), serde_json::json!({ "required": true, "valid": false }));
+    assert_eq!(
+        rig.get("/v1/session").await.json(),
+        serde_json::json!({ "required": true, "valid": false, "read_only": false })
+    );
     let wrong = rig.ask("POST /v1/session", &format!("{ours}{JSON}"), "{\"token\":\"s3cre\"}").await;
     assert_eq!(wrong.code(), "unauthorized");
     assert!(!wrong.head.contains("set-cookie") && !wrong.body.contains("s3cre"), "{}", wrong.body);
@@ -76,7 +79,10 @@ async fn a_browser_logs_in_once_and_out_again() {
 #[tokio::test]
 async fn without_a_token_there_is_no_login() {
     let rig = Rig::start(config());
-    assert_eq!(rig.get("/v1/session").await.json(), serde_json::json!({ "required": false, "valid": true }));
+    assert_eq!(
+        rig.get("/v1/session").await.json(),
+        serde_json::json!({ "required": false, "valid": true, "read_only": false })
+    );
     let answer = rig.ask("POST /v1/session", JSON, "{\"token\":\"x\"}").await;
     assert!(answer.status == 200 && !answer.head.contains("set-cookie"), "{}", answer.head);
 }

@@ -1,12 +1,13 @@
 //! Who may not: other origins, other hosts, no token, forms, and peers that never finish.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use outflow::config::{Address, Api};
+use outflow::config::{Address, Api, Config, Limits};
 use outflow::http;
-use outflow_testkit::wait::{DEADLINE, until};
+use outflow_testkit::wait::DEADLINE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::rig::{JSON, Rig, config, loopback, raw};
 
@@ -222,28 +223,61 @@ async fn closes(tcp: &mut TcpStream, what: &str) {
     assert!(closed.is_ok(), "{what:?} may go on for ever");
 }
 
+/// A connection from one of this machine's own addresses.
+async fn from(last: u8, rig: &Rig) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, last], 0).into()).unwrap();
+    socket.connect(rig.http.address).await.unwrap()
+}
+
+/// Whether a request is answered over it.
+async fn answers(tcp: &mut TcpStream) -> bool {
+    let mut text = String::new();
+    let _ = tcp.write_all(b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").await;
+    let read = tokio::time::timeout(DEADLINE, tcp.read_to_string(&mut text)).await.expect("an answer, or its end");
+    read.is_ok() && text.starts_with("HTTP/1.1 200")
+}
+
+/// Connects until a request is answered.
+async fn answers_in_the_end(last: u8, rig: &Rig) {
+    let begin = std::time::Instant::now();
+    while !answers(&mut from(last, rig).await).await {
+        assert!(begin.elapsed() < DEADLINE, "no room though others went");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn limited(http_connections_per_address: usize) -> Config {
+    Config { limits: Limits { http_connections_per_address, ..Limits::default() }, ..config() }
+}
+
 #[tokio::test]
 async fn connections_are_bounded_and_make_room_when_they_go() {
-    let rig = Rig::start(config());
+    let rig = Rig::start_with(limited(1000), Arc::new(|| Err(Vec::new())), DEADLINE * 2);
     let mut open = Vec::new();
-    for _ in 0..256 {
+    for _ in 0..512 {
         open.push(TcpStream::connect(rig.http.address).await.unwrap());
     }
-    let mut one_more = TcpStream::connect(rig.http.address).await.unwrap();
-    let mut rest = Vec::new();
-    let _ = tokio::time::timeout(DEADLINE, one_more.read_to_end(&mut rest)).await.expect("it is closed at once");
-    assert!(rest.is_empty());
-    open.truncate(200);
-    let mut tries = 0;
-    until("there is room", || {
-        tries += 1;
-        let Ok(mut tcp) = std::net::TcpStream::connect(rig.http.address) else { return false };
-        let request = format!("GET /v1/health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", rig.http.address);
-        let mut text = String::new();
-        std::io::Write::write_all(&mut tcp, request.as_bytes()).is_ok()
-            && std::io::Read::read_to_string(&mut tcp, &mut text).is_ok()
-            && text.starts_with("HTTP/1.1 200")
-    })
-    .await;
-    assert!(tries < 100);
+    // Closed at once, long before a request without an end would be.
+    assert!(!answers(&mut from(2, &rig).await).await);
+    open.truncate(400);
+    answers_in_the_end(2, &rig).await;
+}
+
+#[tokio::test]
+async fn one_address_takes_no_more_than_its_share() {
+    let rig = Rig::start_with(limited(3), Arc::new(|| Err(Vec::new())), DEADLINE * 2);
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(TcpStream::connect(rig.http.address).await.unwrap());
+    }
+    assert!(!answers(&mut from(1, &rig).await).await, "a fourth");
+    assert!(answers(&mut from(2, &rig).await).await, "another address has its own");
+    // Other limits hold from the next connection on.
+    rig.relay.apply(limited(4)).unwrap();
+    assert!(answers(&mut from(1, &rig).await).await);
+    rig.relay.apply(limited(3)).unwrap();
+    assert!(!answers(&mut from(1, &rig).await).await);
+    open.truncate(2);
+    answers_in_the_end(1, &rig).await;
 }

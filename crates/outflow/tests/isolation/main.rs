@@ -7,6 +7,7 @@
 //! shared lock are found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // figures are for whoever reads them
 
+mod acks;
 mod bad;
 mod chaos;
 mod control;

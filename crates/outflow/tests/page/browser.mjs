@@ -104,6 +104,12 @@ async function show([token, url, key]) {
 
   await alert.waitFor({ state: 'detached' });
   await page.locator('#events').getByText(/no longer: not sending/).waitFor();
+  // Who opens the page late reads what happened before.
+  await page.reload();
+  await page.locator('#events').getByText(/Retrying/).first().waitFor();
+
+  await change(page);
+  await publisher(page);
 
   // The preview really plays: its time goes on, and there is a picture.
   await page.getByRole('button', { name: 'Preview live/show' }).click();
@@ -111,7 +117,16 @@ async function show([token, url, key]) {
     const video = document.querySelector('video');
     return video && video.videoWidth > 0 && video.currentTime > 0.5;
   });
-  await page.getByText('1 player').waitFor();
+  await page.getByRole('button', { name: '1 player of live/show' }).click();
+  const player = page.getByRole('list', { name: 'Players of live/show' }).getByRole('listitem');
+  await player.getByText(/b\/s .* behind/).waitFor();
+  await player.getByRole('button', { name: /^Disconnect the player from/ }).click();
+  await page.keyboard.press('Escape');
+  await player.getByText(/b\/s .* behind/).waitFor();
+  await fits(page);
+  await player.getByRole('button', { name: /^Disconnect the player from/ }).click();
+  await page.locator('dialog').getByRole('button', { name: 'Disconnect', exact: true }).click();
+  await page.getByText('The stream has ended.').waitFor();
   await page.getByRole('button', { name: 'Preview live/show' }).click();
   await page.getByText('1 player').waitFor({ state: 'detached' });
 
@@ -139,6 +154,70 @@ async function show([token, url, key]) {
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.getByLabel('token').waitFor();
+}
+
+/** Nothing sticks out on a phone. */
+async function fits(page) {
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 0) throw new Error(`${wide} pixels too wide for a phone`);
+  await page.setViewportSize(before);
+}
+
+/** An output is changed by keyboard: what does not end its broadcast at once, what does after a question. */
+async function change(page) {
+  const button = page.getByRole('button', { name: 'Change venue' });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  await page.getByLabel('Where to').fill('http://nowhere.example');
+  await page.keyboard.press('Enter');
+  await page.getByText('Change venue?').waitFor();
+  await fits(page);
+  await page.locator('dialog').last().getByRole('button', { name: 'Change', exact: true }).click();
+  await page.locator('#new-url-mistake').getByText('rtmp://').waitFor();
+  await fits(page);
+  await page.getByLabel('Where to').fill('');
+  await page.getByLabel('Groups').fill('main, evening');
+  await page.keyboard.press('Enter');
+  await page.locator('.group', { hasText: 'evening' }).getByText('1 of 1 sending').waitFor();
+  await button.click();
+  await page.getByLabel('Held back by').fill('1s');
+  await page.keyboard.press('Enter');
+  await page.getByText('Change venue?').waitFor();
+  await page.locator('dialog').last().getByRole('button', { name: 'Change', exact: true }).click();
+  await page.locator('dialog').first().waitFor({ state: 'detached' });
+  await say(page, 'venue', 'Sending');
+}
+
+/** A publisher is let go after a question, and comes back by itself. */
+async function publisher(page) {
+  const button = page.getByRole('button', { name: 'Disconnect the publisher of live/show' });
+  await button.click();
+  await page.getByText('Disconnect the publisher of live/show?').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByText('Receiving').waitFor();
+  await button.click();
+  await page.locator('dialog').getByRole('button', { name: 'Disconnect', exact: true }).click();
+  await page.locator('#events').getByText(/its source ended/).first().waitFor();
+  await page.getByText('Receiving').waitFor();
+  await say(page, 'venue', 'Sending');
+}
+
+/** A graph: the same page, to look at. */
+async function graph() {
+  const page = await open(1280, 800);
+  await say(page, 'pushed', 'Sending');
+  await say(page, 'served', /Waiting for players|Serving/);
+  await row(page, 'pushed').getByText('b/s').waitFor();
+  await page.locator('#events').getByText('pushed Sending').waitFor();
+  await page.locator('#events').getByText('served Ready for players').waitFor();
+  const buttons = await page.getByRole('button').allInnerTexts();
+  const changes = buttons.filter((text) => /Add|Start|Stop$|Retry|Remove|Change|Preview|Disconnect/.test(text));
+  if (changes.length > 0) throw new Error(`what can't be done is offered: ${changes}`);
+  await fits(page);
+  await step('end');
+  await page.getByRole('alert').getByText('No connection').waitFor();
 }
 
 /** Pictures of both widths, light and dark. */
@@ -184,7 +263,7 @@ async function states(page, picture) {
       since: new Date(now - 90_000 * (at + 1)).toISOString(), attempt: at % 4, next_retry_at: state === 'backoff' ? new Date(now + 8000).toISOString() : null,
       bytes: 1e6, bitrate_bps: 6e6 + 4e5 * Math.sin(now / 3000 + at), fps: 30, lag_ms: state === 'stalled' ? 9300 : Math.round(40 + 30 * Math.sin(now / 900)),
       skips: at, origin: at % 2 ? 'api' : 'file', groups: at % 3 ? [] : ['evening', 'main'], auto_start: at % 2 === 0, auto_stop: true,
-      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 }, stability: { minute: at % 3 ? 0.9996 : null, hour: 0.87, watched_s: 1800 },
+      delay_ms: { p50: 85, p95: 120, p99: 160, window_closed: at === 1 }, window_closed: at === 1, stability: { minute: at % 3 ? 0.9996 : null, hour: 0.87, watched_s: 1800 },
     }));
     route.fulfill({ json: outputs });
   });
@@ -193,6 +272,27 @@ async function states(page, picture) {
   await page.locator('.row[data-state=failed]').waitFor();
   await new Promise((resolve) => setTimeout(resolve, 12_000));
   await page.screenshot({ path: join(folder, `states-${page.viewportSize().width}.png`), fullPage: true });
+}
+
+/** Tells each change of what the rows say, until the test has seen enough. */
+async function watch() {
+  const page = await open(1280, 800);
+  await page.locator('.row').first().waitFor();
+  await page.exposeFunction('told', (name, word) => console.log(`says ${name}: ${word}`));
+  await page.evaluate(() => {
+    const known = new Map();
+    const look = () => {
+      for (const row of document.querySelectorAll('.row')) {
+        const [name, word] = ['.name', '.word'].map((part) => row.querySelector(part).textContent);
+        if (known.get(name) === word) continue;
+        known.set(name, word);
+        window.told(name, word);
+      }
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+    look();
+  });
+  await step('enough');
 }
 
 /** The browser's memory after each minute, its garbage collected. */
@@ -213,7 +313,7 @@ async function memory([minutes]) {
 }
 
 try {
-  await { show, shots, memory }[mode](more);
+  await { show, shots, memory, watch, graph }[mode](more);
   if (outside.length > 0) throw new Error(`requests to elsewhere: ${outside.join(' ')}`);
   if (mistakes.length > 0) throw new Error(`the browser complains: ${mistakes.join(' | ')}`);
   console.log('all well');

@@ -1,7 +1,9 @@
 //! The page in a real browser: Chromium, driven by `browser.mjs` and Playwright, against `outflow serve` as a program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod graph;
 mod players;
+mod stalled;
 
 use std::path::Path;
 use std::time::Duration;

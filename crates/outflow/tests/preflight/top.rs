@@ -1,6 +1,5 @@
 //! `outflow top` in a real terminal, that of tmux, against a real relay.
 
-use std::process::Command as Std;
 use std::time::Duration;
 
 use outflow_testkit::free_port;
@@ -8,54 +7,10 @@ use outflow_testkit::ingest::{Behaviour, Ingest};
 use outflow_testkit::media::made_up;
 use outflow_testkit::proc::{Child, Command};
 use outflow_testkit::publisher::Publisher;
-use outflow_testkit::wait::DEADLINE;
+use outflow_testkit::terminal::Terminal;
 
 const OUTFLOW: &str = env!("CARGO_BIN_EXE_outflow");
 const TOKEN: &str = "t0kenoftop";
-
-/// A terminal of 80 by 24 on a server of its own, which ends with it.
-struct Terminal {
-    socket: String,
-}
-
-impl Terminal {
-    /// `None` where there is no tmux.
-    fn start(command: &str) -> Option<Self> {
-        let socket = format!("outflow-test-{}-{}", std::process::id(), free_port());
-        let mut tmux = Std::new("tmux");
-        tmux.env("OUTFLOW_API_TOKEN", TOKEN).env_remove("TMUX").env("TERM", "xterm-256color");
-        let started =
-            tmux.args(["-L", &socket, "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", command]);
-        started.status().ok().filter(std::process::ExitStatus::success)?;
-        Some(Self { socket })
-    }
-
-    fn tmux(&self, words: &[&str]) -> std::process::Output {
-        Std::new("tmux").args(["-L", &self.socket]).args(words).output().unwrap()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.tmux(&["capture-pane", "-p"]).stdout).into_owned()
-    }
-
-    async fn shows(&self, what: &str) -> String {
-        let start = std::time::Instant::now();
-        loop {
-            let text = self.text();
-            if text.contains(what) {
-                return text;
-            }
-            assert!(start.elapsed() < DEADLINE, "the terminal never showed {what:?}:\n{text}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-    }
-}
 
 fn serve(config: &std::path::Path) -> Child {
     Command::new(OUTFLOW).args(["serve", "--config"]).arg(config).env("API_TOKEN", TOKEN).start()
@@ -78,10 +33,8 @@ async fn a_relay_is_shown_lost_and_found_again() {
     );
     std::fs::write(&config, text).unwrap();
     let mut relay = serve(&config);
-    let Some(terminal) = Terminal::start(&format!("{OUTFLOW} top 127.0.0.1:{http}; echo ended $?; sleep 600")) else {
-        eprintln!("no tmux: this test needs it");
-        return;
-    };
+    let command = format!("{OUTFLOW} top 127.0.0.1:{http}; echo ended $?; sleep 600");
+    let Some(terminal) = Terminal::start(&command, &[("OUTFLOW_API_TOKEN", TOKEN)]) else { return };
     terminal.shows("waits input").await;
     let publishing = async {
         let mut publisher = loop {
@@ -97,7 +50,7 @@ async fn a_relay_is_shown_lost_and_found_again() {
         assert!(text.contains("live/show") && text.contains("2 outputs, 1 sending"), "{text}");
         let text = terminal.shows("refused the publish").await;
         assert!(!text.contains("k3yoftop") && !text.contains(TOKEN), "{text}");
-        terminal.tmux(&["send-keys", "t"]);
+        terminal.press("t");
         terminal.shows("TRYv").await;
     };
     tokio::select! {
@@ -110,7 +63,7 @@ async fn a_relay_is_shown_lost_and_found_again() {
     let _again = serve(&config);
     let text = terminal.shows("waits input").await;
     assert!(!text.contains("NO CONNECTION"), "{text}");
-    terminal.tmux(&["send-keys", "q"]);
+    terminal.press("q");
     terminal.shows("ended 0").await;
 }
 

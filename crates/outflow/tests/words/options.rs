@@ -226,7 +226,6 @@ fn habits_of_ffmpeg_get_a_hint() {
         ("-stream_loop -1", ":loop"),
         ("-b:v 2M", "c=avc:b=2m"),
         ("-seps=,=", "separators"),
-        ("-http 127.0.0.1:1937", "leave it out"),
     ] {
         let errors = mistakes(&format!("-i in.flv {habit} -o rtmp://h/live/k"));
         assert_eq!(errors.len(), 1, "{habit}: {errors:?}");

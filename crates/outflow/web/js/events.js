@@ -8,14 +8,15 @@ const LINGER = 60_000;
 const STEPS = ['resolving', 'connecting', 'handshaking', 'publishing'];
 
 /** What an event says, and its tone; `null` for what is not shown. */
-function tell(event) {
+function tell(event, listens) {
   const reason = event.reason && typeof event.reason === 'object' ? `: ${event.reason.text}` : '';
   switch (event.event) {
     case 'output': {
       // The steps on the way are seen at the output; here they would be most of what is said.
       if (STEPS.includes(event.state)) return null;
       const again = event.retry_in ? ` in ${span(event.retry_in)}` : '';
-      return [event.output, `${word(event.state)}${again}${reason}`, look(event.state)[2]];
+      const said = event.state === 'live' && listens(event.output) ? 'Ready for players' : word(event.state);
+      return [event.output, `${said}${again}${reason}`, look(event.state)[2]];
     }
     case 'player_joined': return [event.output, `a player came from ${event.peer}`, 'off'];
     case 'player_left': return [event.output, `the player from ${event.peer} left: ${event.reason}`, 'off'];
@@ -35,9 +36,10 @@ function tell(event) {
 }
 
 export class Events {
-  /** `changed` is called where the outputs may look different now. */
-  constructor(changed) {
+  /** `changed` is called where the outputs may look different now; `listens` knows which outputs wait for players. */
+  constructor(changed, listens) {
     this.changed = changed;
+    this.listens = listens;
     this.list = byId('events');
     this.last = null;
     this.reading = null;
@@ -76,7 +78,7 @@ export class Events {
     this.reading = reading;
     try {
       const headers = this.last === null ? {} : { 'Last-Event-ID': this.last };
-      const answer = await fetch('/v1/events', { headers, signal: reading.signal });
+      const answer = await fetch(`/v1/events?recent=${MOST}`, { headers, signal: reading.signal });
       if (answer.ok) await this.follow(answer.body.pipeThrough(new TextDecoderStream()).getReader());
     } catch { /* the page says when the server is lost */ }
     if (this.reading !== reading) return;
@@ -100,7 +102,7 @@ export class Events {
     let event;
     try { event = JSON.parse(fields.get('data') || ''); } catch { return; }
     this.changed();
-    const told = tell(event);
+    const told = tell(event, this.listens);
     if (told === null) return;
     const [who, text, tone] = told;
     const time = event.time ? new Date(event.time * 1000) : new Date();

@@ -32,7 +32,8 @@ let lastSample = 0;
 
 const alerts = new Alerts();
 const streams = new Streams(() => soon());
-const events = new Events(() => soon());
+const listens = (name) => state.outputs.some((output) => output.id === name && output.players !== null);
+const events = new Events(() => soon(), listens);
 
 /** Looks soon, however many ask for it. */
 function soon() {
@@ -165,6 +166,7 @@ async function begin() {
     return;
   }
   lost(false);
+  document.body.classList.toggle('read-only', session.read_only === true);
   hide(byId('logout'), !session.required || !session.valid);
   hide(byId('login'), session.valid);
   for (const id of ['main', 'filters', 'search', 'add']) hide(byId(id), !session.valid);
@@ -173,8 +175,9 @@ async function begin() {
     return;
   }
   running = true;
-  events.open();
-  look();
+  // Its outputs are known before what became of them is told.
+  await look();
+  if (running) events.open();
 }
 
 byId('filters').append(...FILTERS.map(([name, label]) =>

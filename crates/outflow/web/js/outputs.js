@@ -1,9 +1,9 @@
 // One output: its row, what it shows, and what can be done with it.
 import * as api from './api.js';
-import { confirm, failed, toast } from './dialogs.js';
+import { changeOutput, confirm, failed, toast } from './dialogs.js';
 import { attribute, bits, el, hide, milliseconds, put, span } from './dom.js';
 import { Spark } from './spark.js';
-import { draw, hasShow, isClosed, look, why } from './states.js';
+import { draw, hasShow, isClosed, lookOf, why } from './states.js';
 
 /** How long a removal can be undone, in seconds. */
 const UNDO = 8;
@@ -33,6 +33,7 @@ export class OutputRow {
     this.start = button('Start', () => this.command('start'));
     this.stop = button('Stop', () => this.askStop());
     this.retry = button('Retry', () => this.command('retry'));
+    this.change = button('Change', () => this.askChange(), 'quiet');
     this.remove = button('Remove', () => this.askRemove(), 'quiet');
     this.node = el('li', { class: 'row', id: `output-${output.id}` },
       el('div', { class: 'state' }, this.shapeBox, el('span', { class: 'words' }, this.word, this.since)),
@@ -42,14 +43,14 @@ export class OutputRow {
       el('div', { class: 'foot' },
         el('div', { class: 'counts' }, el('span', { title: 'Times it skipped forward to a key frame' }, this.skips, ' skips'),
           el('span', { title: 'Attempts beyond the first' }, this.retries, ' retries'), this.stability, this.session),
-        el('div', { class: 'acts' }, this.start, this.stop, this.retry, this.remove)));
+        el('div', { class: 'acts' }, this.start, this.stop, this.retry, this.change, this.remove)));
     this.update(output, false);
   }
 
   /** Shows it as it is; `sample` is true once a second. */
   update(output, sample = true) {
     this.output = output;
-    const [text, shape, tone] = look(output.state);
+    const [text, shape, tone] = lookOf(output);
     attribute(this.node, 'data-state', output.state);
     attribute(this.node, 'data-tone', isClosed(output) ? 'warn' : tone);
     if (this.shape !== shape) {
@@ -82,8 +83,9 @@ export class OutputRow {
     hide(this.stop, ['idle', 'stopped', 'failed', 'draining'].includes(output.state));
     hide(this.retry, !['backoff', 'failed'].includes(output.state));
     const ours = output.origin === 'api';
+    hide(this.change, !ours);
     hide(this.remove, !ours);
-    for (const button of [this.start, this.stop, this.retry, this.remove]) {
+    for (const button of [this.start, this.stop, this.retry, this.change, this.remove]) {
       attribute(button, 'aria-label', `${button.textContent} ${output.id}`);
     }
   }
@@ -129,13 +131,19 @@ export class OutputRow {
   }
 
   busy(on) {
-    for (const button of [this.start, this.stop, this.retry, this.remove]) button.disabled = on;
+    for (const button of [this.start, this.stop, this.retry, this.change, this.remove]) button.disabled = on;
   }
 
   async askStop() {
     const text = `It is sending to ${this.output.url}. Its broadcast there ends. It stays stopped until you start it.`;
     if (hasShow(this.output) && !(await confirm(`Stop ${this.id}?`, text, 'Stop'))) return;
     await this.command('stop');
+  }
+
+  async askChange() {
+    const text = `It is sending to ${this.output.url}. Its broadcast there ends, and another begins.`;
+    const asked = async () => !hasShow(this.output) || confirm(`Change ${this.id}?`, text, 'Change');
+    if (await changeOutput(this.output, asked)) this.refresh();
   }
 
   async askRemove() {

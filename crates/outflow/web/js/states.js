@@ -32,13 +32,19 @@ export const SILENT = ['No source', DOTS, 'off'];
 
 export const look = (state) => STATES[state] || [state, RING, 'off'];
 export const word = (state) => look(state)[0];
+/** The same of one output: one that listens is not sending until a player is there. */
+export function lookOf({ state, players }) {
+  if (state !== 'live' || players === null || players === undefined) return look(state);
+  return players === 0 ? ['Waiting for players', DOTS, 'off'] : [`Serving ${players === 1 ? '1 player' : `${players} players`}`, CIRCLE, 'good'];
+}
 /** A broadcast is under way there, and would end. */
 export const hasShow = (output) => ['live', 'stalled', 'draining'].includes(output.state);
 export const isProblem = (output) => ['stalled', 'backoff', 'failed'].includes(output.state) || isClosed(output);
-export const isSending = (output) => output.state === 'live';
+/** To somebody: an output that waits for players is none of these. */
+export const isSending = (output) => output.state === 'live' && output.players !== 0;
 export const isOff = (output) => ['idle', 'stopped', 'waiting_input'].includes(output.state);
 /** Its host takes bytes, but its program does not read them. */
-export const isClosed = (output) => Boolean(output.delay_ms && output.delay_ms.window_closed && hasShow(output));
+export const isClosed = (output) => Boolean(output.window_closed && hasShow(output));
 
 const parser = new DOMParser();
 /** Draws a shape; `shape` is one of the texts above, never of the server. */

@@ -2,6 +2,7 @@
 import { Spark } from './spark.js';
 import { attribute, bits, byId, el, hide, put } from './dom.js';
 import { OutputRow } from './outputs.js';
+import { Players, Publisher } from './people.js';
 import { Preview } from './preview.js';
 import { draw, RECEIVING, SILENT } from './states.js';
 
@@ -25,12 +26,14 @@ export class StreamCard {
     this.facts = el('span', { class: 'facts' });
     this.spark = new Spark('rate', 100_000);
     this.preview = new Preview(id);
+    this.publisher = new Publisher(refresh);
+    this.players = new Players(id);
     this.list = el('ul', { class: 'rows' });
     this.none = el('p', { class: 'none' }, 'Nothing sends this stream anywhere. Add an output, or play it from this server.');
     this.node = el('section', { class: 'card stream', 'aria-label': `Stream ${id}` },
       el('header', {}, el('h2', {}, id), el('span', { class: 'state' }, this.shapeBox, this.word), this.facts,
-        this.spark.node, this.preview.button),
-      this.preview.node, this.list, this.none);
+        this.spark.node, this.publisher.button, this.players.button, this.preview.button),
+      this.preview.node, this.players.list, this.list, this.none);
   }
 
   update(stream, outputs, shown, sample) {
@@ -46,8 +49,9 @@ export class StreamCard {
       facts.push(bits(stream.bitrate_bps), `${stream.fps.toFixed(0)} fps`, ...media(stream));
       if (stream.publisher) facts.push(`from ${stream.publisher.peer}`);
     }
-    if (stream && stream.players > 0) facts.push(stream.players === 1 ? '1 player' : `${stream.players} players`);
     put(this.facts, facts.join(' · '));
+    this.publisher.update(stream);
+    this.players.update(stream);
     if (sample) this.spark.push(stream ? stream.bitrate_bps : 0);
     this.preview.offer(Boolean(stream && stream.live));
     const seen = new Set();
@@ -85,6 +89,7 @@ export class StreamCard {
 
   close() {
     this.preview.close();
+    this.players.close();
     this.node.remove();
   }
 }

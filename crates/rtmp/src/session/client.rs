@@ -129,6 +129,12 @@ impl ClientSession {
         self.link.flow.sent()
     }
 
+    /// Bytes that the peer says it has received, by its Acknowledgement messages; `None` if it never sent one. They come once
+    /// for each window, so that up to a window more may be there.
+    pub fn acknowledged(&self) -> Option<u64> {
+        self.link.flow.acknowledged()
+    }
+
     /// The limit that the server asked for with Set Peer Bandwidth, in bytes.
     pub fn peer_bandwidth(&self) -> Option<u32> {
         self.link.flow.peer_bandwidth()

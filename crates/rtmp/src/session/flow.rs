@@ -2,6 +2,9 @@
 use crate::limits::Limits;
 use crate::message::{Control, UserControl};
 
+/// By so much may a peer count more than we: it may count what is no RTMP, as a proxy's greeting.
+const COUNTED_BESIDE: u64 = 64 * 1024;
+
 /// Counts bytes and remembers what is owed to the peer. Of acknowledgements and ping answers only the latest is owed,
 /// so that a peer that floods us or does not read costs nothing.
 #[derive(Debug, Default)]
@@ -12,6 +15,8 @@ pub(super) struct Flow {
     window: u64,
     window_min: u32,
     sent: u64,
+    /// What the peer said last that it has received, in its own 32 bits, and all in all; `None` if it never did.
+    heard: Option<(u32, u64)>,
     /// The Window Acknowledgement Size last sent.
     sent_window: Option<u32>,
     bandwidth: Option<u32>,
@@ -46,6 +51,7 @@ impl Flow {
                 self.window_due = (self.sent_window != Some(size)).then_some(size);
             }
             Control::User(UserControl::PingRequest(number)) => self.pong_due = Some(number),
+            Control::Ack(number) => self.on_acknowledged(number),
             _ => {}
         }
     }
@@ -76,6 +82,24 @@ impl Flow {
 
     pub(super) fn note_sent(&mut self, bytes: u64) {
         self.sent += bytes;
+    }
+
+    /// Acknowledgements count modulo 2^32 (Adobe RTMP 1.0 §5.4.3). Some peers begin again before that (nginx-rtmp does at
+    /// 0xf0000000): nobody can have received what was not sent, so a step that would lead there is a count begun anew.
+    fn on_acknowledged(&mut self, number: u32) {
+        let (last, total) = self.heard.unwrap_or_default();
+        let onward = total + u64::from(number.wrapping_sub(last));
+        let total = match onward <= self.sent + COUNTED_BESIDE {
+            true => onward,
+            // What it received between its last word and its new beginning is not known, and less than a window.
+            false => total + u64::from(number),
+        };
+        self.heard = Some((number, total.min(self.sent)));
+    }
+
+    /// Bytes that the peer says it has received; `None` if it never said so.
+    pub(super) fn acknowledged(&self) -> Option<u64> {
+        self.heard.map(|(_, total)| total)
     }
 
     /// Bytes sent so far; a peer's acknowledgements count modulo 2^32.
@@ -114,6 +138,48 @@ mod tests {
         flow.on_received(1_025_000);
         flow.on_received((1 << 32) + 5);
         assert_eq!(due(&mut flow), [Control::Ack(5)], "only the latest, modulo 2^32");
+    }
+
+    fn acknowledged(flow: &mut Flow, number: u32) -> Option<u64> {
+        flow.on_control(&Control::Ack(number));
+        flow.acknowledged()
+    }
+
+    #[test]
+    fn what_the_peer_has_is_counted_over_the_wrap() {
+        let mut flow = flow();
+        flow.note_sent(5_000_000);
+        assert_eq!(flow.acknowledged(), None, "absent where the peer says nothing");
+        assert_eq!(acknowledged(&mut flow, 0), Some(0));
+        assert_eq!(acknowledged(&mut flow, 2_500_000), Some(2_500_000));
+        assert_eq!(acknowledged(&mut flow, 2_500_000), Some(2_500_000), "said twice, received once");
+        for _ in 0..4 {
+            flow.note_sent(1 << 30);
+            let number = flow.sent() as u32;
+            assert_eq!(acknowledged(&mut flow, number), Some(flow.sent()));
+        }
+        assert!(flow.sent() > 1 << 32);
+    }
+
+    #[test]
+    fn a_peer_that_counts_anew_is_behind_by_what_it_left_out() {
+        let mut flow = flow();
+        flow.note_sent(0xf000_0000);
+        assert_eq!(acknowledged(&mut flow, 0xefff_0000), Some(0xefff_0000));
+        flow.note_sent(2_000_000);
+        assert_eq!(acknowledged(&mut flow, 1_500_000), Some(0xefff_0000 + 1_500_000));
+        flow.note_sent(2_000_000);
+        assert_eq!(acknowledged(&mut flow, 3_500_000), Some(0xefff_0000 + 3_500_000));
+    }
+
+    #[test]
+    fn nobody_has_more_than_was_sent() {
+        let mut flow = flow();
+        flow.note_sent(1000);
+        assert_eq!(acknowledged(&mut flow, 4073), Some(1000), "it counts something beside");
+        flow.note_sent(1000);
+        assert_eq!(acknowledged(&mut flow, 4573), Some(1500));
+        assert_eq!(acknowledged(&mut flow, u32::MAX), Some(2000));
     }
 
     #[test]

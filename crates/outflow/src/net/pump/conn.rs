@@ -220,7 +220,9 @@ impl Conn {
                 Poll::Ready(Ok(written)) => {
                     self.blocked_since = None;
                     OutputStats::add(&self.order.stats.bytes, written as u64);
-                    self.order.stats.left(now);
+                    if self.gauge.held_since().is_none() {
+                        self.order.stats.left(now);
+                    }
                     turn = turn.saturating_sub(written);
                     if turn == 0 {
                         return Ok(Visit::Again);
@@ -454,10 +456,12 @@ impl Conn {
         }
     }
 
-    /// How old the oldest data is that waits to be sent, in the hub or in a socket that takes nothing.
+    /// How old the oldest data is that waits to be sent, in the hub, in a socket that takes nothing, or in a kernel that sends
+    /// nothing.
     pub(super) fn lag_millis(&self, now: Instant) -> u64 {
         let lag = self.order.stream.hub().lag(&self.order.cursor, now);
-        let stuck = self.blocked_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let stuck = self.blocked_since.into_iter().chain(self.gauge.held_since()).min();
+        let stuck = stuck.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         u64::try_from(lag.max(stuck).as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -474,7 +478,7 @@ impl Conn {
     /// Brings the figures up to date that the kernel keeps.
     pub(super) fn look(&mut self, now: Instant) {
         let lag = self.lag_millis(now);
-        self.gauge.look(now, lag, &self.connection);
+        self.gauge.look(now, lag, self.link.unacknowledged(), &self.connection);
     }
 
     /// Looks whether a deadline has passed; called a few times a second.

@@ -16,7 +16,7 @@ const MARKS: usize = 256;
 /// Where there is no video, sound is marked so often.
 const SOUND: Duration = Duration::from_millis(100);
 /// A window without room counts as closed when nothing was acknowledged for so long.
-const CLOSED_AFTER: Duration = Duration::from_millis(750);
+const CLOSED_AFTER: Duration = Duration::from_millis(500);
 
 /// The end of a frame: when the other host has the bytes up to here, it has the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,12 @@ pub(super) struct Gauge {
     acked: u64,
     /// When more was acknowledged, or the window was open.
     open_at: Instant,
+    /// Bytes that had left the kernel at the last look.
+    sent: u64,
+    /// Since when the kernel has had bytes and let none go.
+    held_since: Option<Instant>,
     probed_at: Instant,
+    looked_at: Instant,
     shown: Shown,
     peer: Arc<PeerStats>,
 }
@@ -73,7 +78,10 @@ impl Gauge {
             newest: None,
             acked: 0,
             open_at: now,
+            sent: 0,
+            held_since: None,
             probed_at: now,
+            looked_at: now,
             shown: Shown::default(),
             peer: Arc::default(),
         }
@@ -174,7 +182,10 @@ impl Gauge {
     }
 
     /// Brings the output's figures up to date.
-    pub(super) fn look(&mut self, now: Instant, lag_millis: u64, connection: &Connection) {
+    pub(super) fn look(&mut self, now: Instant, lag_millis: u64, unacknowledged: Option<u64>, connection: &Connection) {
+        let unacknowledged = unacknowledged.map_or(0, |bytes| bytes.saturating_add(1));
+        self.peer.unacknowledged.store(unacknowledged, Ordering::Relaxed);
+        self.stats.unacknowledged.store(unacknowledged, Ordering::Relaxed);
         self.peer.bytes.store(self.written, Ordering::Relaxed);
         self.peer.lag_millis.store(lag_millis, Ordering::Relaxed);
         let Some(info) = tcp_info::of(connection.tcp()) else { return };
@@ -186,6 +197,7 @@ impl Gauge {
         if info.acked > self.acked || !info.closed {
             (self.acked, self.open_at) = (info.acked, now);
         }
+        self.follow(now, &info);
         let closed = now.saturating_duration_since(self.open_at) >= CLOSED_AFTER;
         let rtt = u64::try_from(info.rtt.as_micros()).unwrap_or(u64::MAX);
         self.stats.rtt_micros.store(rtt, Ordering::Relaxed);
@@ -199,6 +211,26 @@ impl Gauge {
             retransmits: info.retransmits,
             closed: u64::from(closed),
         });
+    }
+
+    /// Whether bytes leave this machine. What the kernel takes has not left: with a closed window it takes some more.
+    fn follow(&mut self, now: Instant, info: &TcpInfo) {
+        let sent = info.written.saturating_sub(info.unsent);
+        if sent > self.sent || info.unsent == 0 {
+            // Where nothing is written, since the kernel has enough, this is the only sign of life.
+            if sent > self.sent && (info.unsent > 0 || self.held_since.is_some()) {
+                self.stats.left(now);
+            }
+            (self.sent, self.held_since) = (sent, None);
+        } else {
+            self.held_since.get_or_insert(self.looked_at);
+        }
+        self.looked_at = now;
+    }
+
+    /// Since when what is written stays in this machine; `None` while it leaves.
+    pub(super) fn held_since(&self) -> Option<Instant> {
+        self.held_since.filter(|_| super::measures())
     }
 
     /// Several connections add to the same figures, on several threads.
@@ -258,6 +290,23 @@ mod tests {
         gauge.take(at(70), &acked(2000, 500));
         assert_eq!(stats.delays.lock().total(), (2, Duration::from_millis(57 + 20)));
         assert!(!gauge.is_waiting());
+    }
+
+    #[test]
+    fn what_stays_in_the_kernel_has_not_left() {
+        let (mut gauge, stats, now) = gauge();
+        let at = |millis: u64| now + Duration::from_millis(millis);
+        let kernel = |written: u64, unsent: u64| TcpInfo { written, unsent, ..TcpInfo::default() };
+        gauge.follow(at(250), &kernel(5000, 0));
+        assert_eq!((gauge.held_since, stats.last_byte_age(at(250))), (None, None), "the write itself tells of it");
+        // The kernel takes more, and nothing goes.
+        gauge.follow(at(500), &kernel(9000, 4000));
+        gauge.follow(at(750), &kernel(12_000, 7000));
+        assert_eq!(gauge.held_since, Some(at(250)));
+        // Nothing is written any more, but it goes again, though slowly.
+        gauge.follow(at(1000), &kernel(12_000, 6000));
+        assert_eq!(gauge.held_since, None);
+        assert_eq!(stats.last_byte_age(at(1010)), Some(Duration::from_millis(10)));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub trait Link: Send {
     fn has_output(&self) -> bool;
     /// Counts media bytes that were sent beside the session's own.
     fn note_sent(&mut self, bytes: u64);
+    /// Bytes that were sent and that the peer has not said it received; `None` where it says nothing of that.
+    fn unacknowledged(&self) -> Option<u64> {
+        None
+    }
     /// Puts the good-bye into the output: the stream is over for this peer.
     fn finish(&mut self);
 }
@@ -86,6 +90,10 @@ impl Link for ServerLink {
 
     fn note_sent(&mut self, bytes: u64) {
         self.session.note_sent(bytes);
+    }
+
+    fn unacknowledged(&self) -> Option<u64> {
+        Some(self.session.sent().saturating_sub(self.session.acknowledged()?))
     }
 
     fn finish(&mut self) {

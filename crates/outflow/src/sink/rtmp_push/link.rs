@@ -59,6 +59,10 @@ impl Link for PushLink {
         self.session.note_sent(bytes);
     }
 
+    fn unacknowledged(&self) -> Option<u64> {
+        Some(self.session.sent().saturating_sub(self.session.acknowledged()?))
+    }
+
     fn finish(&mut self) {
         self.session.finish();
     }
