@@ -16,6 +16,7 @@ use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
 use outflow::net::dial::SystemResolver;
 use outflow::preflight::Report;
+use outflow::preflight::bandwidth::far::FarSide;
 use outflow::preflight::check::Check;
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
 use tokio::runtime::Runtime;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             }
             look(check.json, move || outflow::preflight::check::check(*check, Arc::new(SystemResolver)))
         }
+        Ok(Command::FarSide(far)) => start_far_side(*far),
         Ok(Command::Serve(serve)) => {
             complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
             start_serve(*serve)
@@ -110,6 +112,19 @@ fn start_serve(serve: cli::serve::Serve) -> ExitCode {
     let around = outflow::serve::Surroundings { board, events: console.events(), resolver: Arc::new(SystemResolver) };
     let code =
         runtime.block_on(outflow::serve::run(outflow::serve::Serve { config: serve.config, load, look }, around));
+    end(runtime, console, code)
+}
+
+fn start_far_side(far: FarSide) -> ExitCode {
+    let program = ProgramOptions { json: far.json, ..ProgramOptions::default() };
+    let Some((runtime, console)) = runtime(&Arc::new(Board::default()), &program) else { return ExitCode::FAILURE };
+    // With JSON on standard output, for people on the other.
+    if far.json {
+        complain(&far.told());
+    } else {
+        let _ = print(&far.told());
+    }
+    let code = runtime.block_on(outflow::preflight::bandwidth::far::serve(far, Arc::new(SystemResolver), console.events()));
     end(runtime, console, code)
 }
 

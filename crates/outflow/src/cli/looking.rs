@@ -1,5 +1,7 @@
 //! `outflow probe`, `outflow check` and `outflow top`: their flags, and what the rest of their words means.
 
+mod line;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
@@ -14,7 +16,7 @@ use crate::graph::{Graph, GraphNode, Role};
 use crate::net::http_client::HttpUrl;
 use crate::options::platforms;
 use crate::options::suggest::{did_you_mean, nearest};
-use crate::options::{Type, Value, value};
+use crate::options::value;
 use crate::preflight::check::{Check, What};
 use crate::preflight::cost::Words;
 use crate::preflight::probe::Probe;
@@ -61,11 +63,16 @@ const PROBE: Subcommand = Subcommand {
 const CHECK: Subcommand = Subcommand {
     name: "check",
     summary: "looks at every output and input before the show; publishes nothing unasked",
-    usage: "outflow check [FLAGS] WORD...\n       outflow check [FLAGS] --config FILE",
+    usage: "outflow check [FLAGS] WORD...\n       outflow check [FLAGS] --config FILE\n       outflow check --serve [ADDRESS]",
     flags: &[
         flag("config", "FILE", "the configuration of `outflow serve`, instead of words"),
         flag("cost", "", "run the graph for some seconds against receivers on this machine, and tell CPU and memory"),
         flag("uplink", "RATE", "what the line carries upwards, as 10M: the outputs' sum is held against it"),
+        flag("bandwidth", "HOST", "send what all outputs send, at once, to `outflow check --serve` on HOST[:1938]"),
+        flag("for", "DURATION", "how long the bandwidth test takes (default 30s)"),
+        flag("rate", "RATE", "what each output sends whose stream can't be looked at, as 6M"),
+        flag("serve", "[=ADDRESS]", "be the far side of bandwidth tests; prints what to type on the near side"),
+        flag("token-file", "FILE", "the file that holds the token of the bandwidth test; else OUTFLOW_CHECK_TOKEN has it"),
         flag(
             "publish",
             "[=NAME,...]",
@@ -77,7 +84,8 @@ const CHECK: Subcommand = Subcommand {
     more: "Every output: name, every address, TCP, TLS, RTMP handshake and connect. Every input is looked at for some \
            seconds\nand held against the rules of the platforms. What was not tested says so.\n\
            Exit code: 0 nothing fails, 1 something fails, 2 the words are wrong.\n\n\
-           Before the show:   outflow check --uplink=20M -i show.mp4 -o twitch:key=env@TWITCH_KEY -o youtube:key=env@YT_KEY\n",
+           Before the show:   outflow check --uplink=20M -i show.mp4 -o twitch:key=env@TWITCH_KEY -o youtube:key=env@YT_KEY\n\
+           The line itself:   outflow check --serve   on a host outside; it prints what to type here\n",
 };
 
 const TOP: Subcommand = Subcommand {
@@ -204,14 +212,12 @@ fn check(
     registries: &Registries,
 ) -> Result<Command, SpecErrors> {
     let fail = |error: SpecError, flag: &str| SpecErrors::from(error.at(1, format!("{} --{flag}", command.name)));
-    let uplink = match typed.value("uplink").map(|text| value::parse(Type::Rate, text)) {
-        None => None,
-        Some(Ok(Value::Count(rate))) if rate > 0 => Some(rate),
-        Some(Ok(_)) => {
-            return Err(fail(SpecError::new("a line of 0 carries nothing").hint("write --uplink=10M"), "uplink"));
-        }
-        Some(Err(error)) => return Err(fail(error, "uplink")),
-    };
+    if typed.has("serve") {
+        return line::far_side(typed, environment).map_err(SpecErrors::from);
+    }
+    let uplink = line::rate(typed, "uplink")?;
+    let rate = line::rate(typed, "rate")?;
+    let bandwidth = line::bandwidth(typed, environment)?;
     let what = match (typed.value("config"), typed.words.as_slice()) {
         (Some(path), []) => {
             let mut overrides = Overrides::default();
@@ -264,7 +270,8 @@ fn check(
             return Err(fail(error.hint("leave --cost out, or give the words of a graph"), "cost"));
         }
     };
-    let mut check = Check { what, uplink, publish: Vec::new(), cost, json: typed.has("json") };
+    let mut check =
+        Check { what, uplink, rate, bandwidth, publish: Vec::new(), cost, json: typed.has("json") };
     let asks = typed.value("publish") == Some("");
     if let Some(names) = typed.value("publish").filter(|names| !names.is_empty()) {
         let known: Vec<String> = check.pushes().into_iter().map(|(name, _)| name).collect();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use outflow_rtmp::session::Role;
 use tokio::task::JoinSet;
 
+use super::bandwidth::{self, Bandwidth, Sending};
 use super::cost::Words;
 use super::finding::{Finding, Report, Verdict};
 use super::{cost, media, publish, rules, stages};
@@ -29,6 +30,10 @@ pub struct Check {
     pub what: What,
     /// What the line carries upwards, in bits per second.
     pub uplink: Option<u64>,
+    /// What an output sends whose stream can't be looked at, in bits per second.
+    pub rate: Option<u64>,
+    /// The far side, if all outputs are to be sent there at once.
+    pub bandwidth: Option<Bandwidth>,
     /// Names of outputs on which the publish itself is tried.
     pub publish: Vec<String>,
     /// The words, if the graph is to be run to see what it costs.
@@ -72,6 +77,23 @@ impl Output {
 
     fn is_push(&self) -> bool {
         self.kind.name == rtmp_push::KIND.name
+    }
+
+    /// What it sends: as it was seen, else as it was said.
+    fn bps(&self, said: Option<u64>) -> Option<u64> {
+        self.facts.as_ref().map(|facts| facts.bitrate_bps).or(said).filter(|bps| *bps > 0)
+    }
+
+    /// The same as a path of the bandwidth test.
+    fn sending(&self, said: Option<u64>) -> Option<Sending> {
+        let video = self.facts.as_ref().and_then(|facts| facts.video.as_ref());
+        Some(Sending {
+            name: self.name.clone(),
+            bps: self.bps(said)?,
+            fps: video.map(|video| video.fps),
+            key_interval: video.and_then(|video| video.key_interval),
+            options: self.node.options.clone(),
+        })
     }
 }
 
@@ -175,18 +197,41 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
             findings.push(Finding::new(who, "write", Verdict::NotTested, text));
         }
     }
-    let pushes = outputs.iter().map(|(output, _)| output).filter(|output| output.is_push());
-    let (known, unknown): (Vec<_>, Vec<_>) = pushes.partition(|output| output.facts.is_some());
-    if !(known.is_empty() && unknown.is_empty()) {
-        let rate = |output: &&Output| (output.name.clone(), output.facts.as_ref().map_or(0, |facts| facts.bitrate_bps));
-        let known: Vec<(String, u64)> = known.iter().map(rate).collect();
-        findings.push(rules::uplink(&known, unknown.len(), check.uplink));
-    }
+    findings.extend(line(&check, &outputs, &env).await);
     if let Some(words) = &check.cost {
         // After the rest: what is measured should have the machine for itself.
         findings.extend(cost::measure(words).await);
     }
     Report { findings, seconds: begin.elapsed().as_secs_f64() }
+}
+
+/// Whether the line carries all at once: by what they send together, and by sending it.
+async fn line(check: &Check, outputs: &[(Output, Place)], env: &Env) -> Vec<Finding> {
+    let mut lines = Vec::new();
+    let pushes: Vec<&Output> = outputs.iter().map(|(output, _)| output).filter(|output| output.is_push()).collect();
+    let rate = |output: &&Output| Some((output.name.clone(), output.bps(check.rate)?));
+    let known: Vec<(String, u64)> = pushes.iter().filter_map(rate).collect();
+    // What is measured needs no sum.
+    if !pushes.is_empty() && (check.uplink.is_some() || check.bandwidth.is_none()) {
+        lines.push(rules::uplink(&known, pushes.len() - known.len(), check.uplink));
+    }
+    let Some(bandwidth) = &check.bandwidth else { return lines };
+    for (output, _) in outputs.iter().filter(|(output, _)| output.kind.name == rtmp_listen::KIND.name) {
+        let text = "players come when they come: what they take of the line can't be known now";
+        lines.push(Finding::new(&output.name, "bandwidth", Verdict::NotTested, text));
+    }
+    let sending: Vec<Sending> = pushes.iter().filter_map(|output| output.sending(check.rate)).collect();
+    for output in pushes.iter().filter(|output| output.bps(check.rate).is_none()) {
+        let text = "what it sends is not known";
+        let mend = "let the encoder send, or say what each output sends: --rate=6M";
+        lines.push(Finding::new(&output.name, "bandwidth", Verdict::NotTested, text).mend(mend));
+    }
+    if sending.is_empty() {
+        lines.push(Finding::new("uplink", "measured", Verdict::NotTested, "there is nothing to send"));
+    } else {
+        lines.extend(bandwidth::measure(bandwidth, &sending, env).await);
+    }
+    lines
 }
 
 /// The stages of one push, and the publish if it was asked for.
