@@ -16,7 +16,7 @@ use outflow::graph::{Graph, ProgramOptions};
 use outflow::monitor::board::Board;
 use outflow::net::dial::SystemResolver;
 use outflow::preflight::Report;
-use outflow::preflight::bandwidth::far::FarSide;
+use outflow::preflight::bandwidth::far::{self, FarSide};
 use outflow::preflight::check::Check;
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
 use tokio::runtime::Runtime;
@@ -119,12 +119,8 @@ fn start_far_side(far: FarSide) -> ExitCode {
     let program = ProgramOptions { json: far.json, ..ProgramOptions::default() };
     let Some((runtime, console)) = runtime(&Arc::new(Board::default()), &program) else { return ExitCode::FAILURE };
     // With JSON on standard output, for people on the other.
-    if far.json {
-        complain(&far.told());
-    } else {
-        let _ = print(&far.told());
-    }
-    let code = runtime.block_on(outflow::preflight::bandwidth::far::serve(far, Arc::new(SystemResolver), console.events()));
+    let say = if far.json { complain } else { |text: &str| drop(print(text)) };
+    let code = runtime.block_on(far::serve(far, Arc::new(SystemResolver), console.events(), say));
     end(runtime, console, code)
 }
 

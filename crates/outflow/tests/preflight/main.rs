@@ -1,6 +1,7 @@
 //! Looking before going live: `probe` and `check` against servers that are right, and wrong in every way.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bandwidth;
 mod check;
 mod probe;
 mod rig;

@@ -37,8 +37,14 @@ impl Found {
 
 /// The program with these words and `--json`, to its end. None of the secrets may be printed.
 pub(crate) async fn run(words: &[&str], secrets: &[&str]) -> Found {
+    run_with(words, secrets, &[]).await
+}
+
+/// The same with these variables.
+pub(crate) async fn run_with(words: &[&str], secrets: &[&str], variables: &[(&str, &str)]) -> Found {
     let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
     let command = Command::new(env!("CARGO_BIN_EXE_outflow")).args(words).arg("--json").secrets(&secrets);
+    let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
     let mut child = command.start();
     let code = child.wait_exit().await;
     let text = child.text();

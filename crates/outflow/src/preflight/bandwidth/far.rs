@@ -57,7 +57,7 @@ pub struct FarSide {
 
 impl FarSide {
     /// What to type on the other side, for whoever started this.
-    pub fn told(&self) -> String {
+    fn told(&self, port: u16) -> String {
         let host = match self.address.ip {
             Some(ip) if !ip.is_unspecified() => ip.to_string(),
             _ => "THIS-HOST".to_owned(),
@@ -67,7 +67,6 @@ impl FarSide {
             true => format!("OUTFLOW_CHECK_TOKEN={} ", self.token.expose()),
             false => "OUTFLOW_CHECK_TOKEN=... ".to_owned(),
         };
-        let port = self.address.port;
         format!(
             "The far side of a bandwidth test. On the machine that will send:\n\n  \
              {token}outflow check --bandwidth={host}:{port} -i ... -o ...\n\n\
@@ -76,14 +75,20 @@ impl FarSide {
     }
 }
 
-/// Serves until it is told to end, or nobody has used it for long. Gives the exit code.
-pub async fn serve(far: FarSide, resolver: Arc<dyn Resolver>, events: monitor::Sink) -> i32 {
+/// Serves until it is told to end, or nobody has used it for long. Gives the exit code. `say` is given what whoever started
+/// this has to know: it holds the token, if that was made here.
+pub async fn serve(
+    far: FarSide,
+    resolver: Arc<dyn Resolver>,
+    events: monitor::Sink,
+    say: impl FnOnce(&str),
+) -> i32 {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return 1;
     };
     let env = Env::new(resolver, events.clone());
-    let room = Room::new(far.token, events.clone());
+    let room = Room::new(far.token.clone(), events.clone());
     let port = match open(&far.address, &room, &env) {
         Ok(port) => port,
         Err(reason) => {
@@ -91,6 +96,7 @@ pub async fn serve(far: FarSide, resolver: Arc<dyn Resolver>, events: monitor::S
             return 1;
         }
     };
+    say(&far.told(port.address.port()));
     let idle = async {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -202,10 +208,11 @@ impl Room {
             (self.events)(Event::Warning { who: WHO.into(), text });
             return Err("the token is missing or wrong".into());
         }
-        let id = ask.app().split('?').next().and_then(|app| app.strip_prefix(APP)?.strip_prefix('/'));
-        let what = ask.name.expose().split('?').next().unwrap_or_default();
-        match id {
-            Some(id) if id.len() >= 8 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok((id, what)),
+        // However the URL is divided into app and name.
+        let parts = [ask.app(), ask.name.expose()].map(|part| part.split('?').next().unwrap_or_default());
+        let mut words = parts.into_iter().flat_map(|part| part.split('/')).filter(|word| !word.is_empty());
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some(APP), Some(id), Some(what), None) if id.len() >= 8 => Ok((id, what)),
             _ => Err("this is the far side of a bandwidth test and takes nothing else".into()),
         }
     }

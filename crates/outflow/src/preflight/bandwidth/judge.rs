@@ -173,17 +173,19 @@ pub(super) fn unreached(far: &str, port: u16, text: &str, outputs: &[Sending]) -
         Finding::new(&output.name, "bandwidth", Verdict::NotTested, "not reached: there was no test with the far side")
     };
     let mut lines: Vec<Finding> = outputs.iter().map(not).collect();
-    let mend = if text.contains("token") {
-        "give the token that the far side has printed: OUTFLOW_CHECK_TOKEN, or --token-file".to_owned()
+    let (found, mend) = if text.contains("the token is") {
+        let mend = "give the token that the far side has printed: OUTFLOW_CHECK_TOKEN, or --token-file";
+        ("it refuses the token", mend.to_owned())
     } else if text.contains("another test") {
-        "wait until that one is over".to_owned()
+        ("another test is running there", "try again in a minute".to_owned())
     } else {
-        format!(
+        let mend = format!(
             "start `outflow check --serve` there, and let TCP port {port} through the firewall before it; both sides \
              should be of one version"
-        )
+        );
+        (text, mend)
     };
-    lines.push(Finding::new("uplink", "measured", Verdict::Fail, format!("the far side {far}: {text}")).mend(mend));
+    lines.push(Finding::new("uplink", "measured", Verdict::Fail, format!("the far side {far}: {found}")).mend(mend));
     lines
 }
 
@@ -286,7 +288,7 @@ mod tests {
         for (text, mend) in [
             ("connection refused", "outflow check --serve"),
             ("the token is missing or wrong", "OUTFLOW_CHECK_TOKEN"),
-            ("another test is running", "wait"),
+            ("another test is running", "in a minute"),
         ] {
             let lines = unreached("far:1938", 1938, text, std::slice::from_ref(&output));
             assert_eq!(lines[0].verdict, Verdict::NotTested);
