@@ -119,7 +119,14 @@ fn start_far_side(far: FarSide) -> ExitCode {
     let program = ProgramOptions { json: far.json, ..ProgramOptions::default() };
     let Some((runtime, console)) = runtime(&Arc::new(Board::default()), &program) else { return ExitCode::FAILURE };
     // With JSON on standard output, for people on the other.
-    let say = if far.json { complain } else { |text: &str| drop(print(text)) };
+    let json = far.json;
+    let say = |text: &str| {
+        if json {
+            complain(text);
+        } else {
+            print(text);
+        }
+    };
     let code = runtime.block_on(far::serve(far, Arc::new(SystemResolver), console.events(), say));
     end(runtime, console, code)
 }

@@ -17,12 +17,12 @@ use crate::net::http_client::HttpUrl;
 use crate::options::platforms;
 use crate::options::suggest::{did_you_mean, nearest};
 use crate::options::value;
-use crate::preflight::check::{Check, What};
-use crate::preflight::cost::Words;
+use crate::preflight::check::{Check, Cost, What};
+use crate::preflight::cost::{self, Part, Words};
 use crate::preflight::probe::Probe;
 use crate::preflight::{Report, Verdict};
 use crate::secret::Secret;
-use crate::sink::rtmp_push;
+use crate::sink::{rtmp_listen as sink_listen, rtmp_push};
 use crate::source::{rtmp_listen, rtmp_pull};
 use crate::top::Top;
 
@@ -69,7 +69,7 @@ const CHECK: Subcommand = Subcommand {
         flag("cost", "", "run the graph for some seconds against receivers on this machine, and tell CPU and memory"),
         flag("uplink", "RATE", "what the line carries upwards, as 10M: the outputs' sum is held against it"),
         flag("bandwidth", "HOST", "send what all outputs send, at once, to `outflow check --serve` on HOST[:1938]"),
-        flag("for", "DURATION", "how long the bandwidth test takes (default 30s)"),
+        flag("for", "DURATION", "how long the bandwidth test takes (default 30s), and each run of --cost (10s)"),
         flag("rate", "RATE", "what each output sends whose stream can't be looked at, as 6M"),
         flag("serve", "[=ADDRESS]", "be the far side of bandwidth tests; prints what to type on the near side"),
         flag("token-file", "FILE", "the file that holds the token of the bandwidth test; else OUTFLOW_CHECK_TOKEN has it"),
@@ -254,6 +254,7 @@ fn check(
             }
         }
     };
+    let lasts = line::lasts(typed, cost::TIME)?;
     let cost = match (&what, typed.has("cost")) {
         (_, false) => None,
         (What::Graph(graph), true) => {
@@ -263,12 +264,9 @@ fn check(
                     SpecError::new("the cost of these words can't be measured: not every output can be replaced");
                 return Err(fail(error.hint("write them out without -args, or leave --cost out"), "cost"));
             }
-            Some(words)
+            Some((Cost::Words(words), lasts))
         }
-        (What::Config(_), true) => {
-            let error = SpecError::new("the cost of words can be measured, that of a configuration not yet");
-            return Err(fail(error.hint("leave --cost out, or give the words of a graph"), "cost"));
-        }
+        (What::Config(_), true) => Some((Cost::Relay, lasts)),
     };
     let mut check =
         Check { what, uplink, rate, bandwidth, publish: Vec::new(), cost, json: typed.has("json") };
@@ -289,23 +287,45 @@ fn check(
 
 /// The words again, with what of them is to be replaced.
 fn costly(graph: &Graph, words: &[(usize, String)]) -> Words {
-    let push = |entry: &&GraphNode| matches!(entry.role, Role::Sink(kind) if kind.name == rtmp_push::KIND.name);
-    let listens = |entry: &GraphNode| matches!(entry.role, Role::Source(kind) if kind.name == rtmp_listen::KIND.name);
-    Words {
+    let places = graph.nodes.iter().filter_map(|entry| Some((entry.node.index.checked_sub(1)?, part(entry)?)));
+    let publishers = graph.nodes.iter().filter(|entry| part(entry) == Some(Part::Publisher));
+    let mut words = Words {
         words: words.iter().map(|(_, word)| word.clone()).collect(),
-        pushes: graph.nodes.iter().filter(push).filter_map(|entry| entry.node.index.checked_sub(1)).collect(),
-        listens: graph.nodes.iter().any(listens),
+        parts: places.collect(),
+        publishers: publishers.map(|entry| entry.node.name.clone()).collect(),
+    };
+    words.parts.sort_by_key(|(place, _)| *place);
+    words
+}
+
+/// What a node is that can't stay as it is where only the cost is looked at.
+fn part(entry: &GraphNode) -> Option<Part> {
+    match entry.role {
+        Role::Sink(kind) if kind.name == rtmp_push::KIND.name => Some(Part::Push),
+        Role::Sink(kind) if kind.name == sink_listen::KIND.name => Some(Part::Players),
+        Role::Source(kind) if kind.name == rtmp_listen::KIND.name => Some(Part::Publisher),
+        _ => None,
     }
 }
 
-/// Whether these words, with their pushes replaced, are the same graph without any push: only then may they be run.
+/// Whether these words, led elsewhere, are the same graph and lead nowhere else: only then may they be run.
 fn leads_nowhere(words: &Words, graph: &Graph, environment: &dyn Environment, registries: &Registries) -> bool {
-    let args: Vec<OsString> = words.led(|_| None).into_iter().map(OsString::from).collect();
+    const NOWHERE: &str = "rtmp://127.0.0.1:1/nowhere";
+    let elsewhere = |part, number| match part {
+        Part::Publisher => Some(format!("{NOWHERE}{number}:gpac:rtmp_listen=1")),
+        _ => None,
+    };
+    let args: Vec<OsString> = words.led(elsewhere).into_iter().map(OsString::from).collect();
     let Ok(Command::Graph { graph: led, .. }) = parse_with(&args, environment, registries) else { return false };
     let sinks = |graph: &Graph| graph.nodes.iter().filter(|entry| entry.role.is_sink()).count();
-    let pushes =
-        led.nodes.iter().any(|entry| matches!(entry.role, Role::Sink(kind) if kind.name == rtmp_push::KIND.name));
-    !pushes && sinks(&led) == sinks(graph)
+    let stays = |entry: &GraphNode| match part(entry) {
+        None => true,
+        Some(Part::Publisher) => {
+            entry.node.url.as_ref().is_some_and(|url| url.raw.expose().starts_with(NOWHERE))
+        }
+        Some(_) => false,
+    };
+    led.nodes.iter().all(stays) && sinks(&led) == sinks(graph)
 }
 
 fn top(command: &'static Subcommand, typed: &Typed, environment: &dyn Environment) -> Result<Command, SpecErrors> {

@@ -7,7 +7,7 @@
 mod counted;
 pub mod far;
 mod judge;
-mod media;
+pub(super) mod media;
 mod run;
 mod tally;
 

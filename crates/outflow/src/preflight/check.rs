@@ -7,7 +7,8 @@ use outflow_rtmp::session::Role;
 use tokio::task::JoinSet;
 
 use super::bandwidth::{self, Bandwidth, Sending};
-use super::cost::Words;
+use super::bandwidth::media::Shape;
+use super::cost::{Relayed, Words};
 use super::finding::{Finding, Report, Verdict};
 use super::{cost, media, publish, rules, stages};
 use crate::config::{Config, OutputRule, StreamId};
@@ -36,10 +37,19 @@ pub struct Check {
     pub bandwidth: Option<Bandwidth>,
     /// Names of outputs on which the publish itself is tried.
     pub publish: Vec<String>,
-    /// The words, if the graph is to be run to see what it costs.
-    pub cost: Option<Words>,
+    /// Whether all of it is to be run to see what it costs, and for how long each time.
+    pub cost: Option<(Cost, Duration)>,
     /// As JSON.
     pub json: bool,
+}
+
+/// What is run to see what it costs.
+#[derive(Debug)]
+pub enum Cost {
+    /// The graph of these words.
+    Words(Words),
+    /// The relay of the configuration.
+    Relay,
 }
 
 /// What `check` can look at.
@@ -198,11 +208,39 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
         }
     }
     findings.extend(line(&check, &outputs, &env).await);
-    if let Some(words) = &check.cost {
-        // After the rest: what is measured should have the machine for itself.
-        findings.extend(cost::measure(words).await);
+    // After the rest: what is measured should have the machine for itself.
+    match &check.cost {
+        None => {}
+        Some((Cost::Words(words), lasts)) => {
+            let facts = |name: &str| inputs.streams.iter().find(|stream| stream.input == name)?.facts.as_ref();
+            findings.extend(cost::of_words(words, *lasts, |name| shape(facts(name), check.rate)).await);
+        }
+        Some((Cost::Relay, lasts)) => {
+            findings.extend(cost::of_relay(&relayed(&outputs, check.rate), *lasts).await);
+        }
     }
     Report { findings, seconds: begin.elapsed().as_secs_f64() }
+}
+
+/// What media of a stream is like: as it was seen, else of the rate that was said.
+fn shape(facts: Option<&Facts>, said: Option<u64>) -> Option<Shape> {
+    let video = facts.and_then(|facts| facts.video.as_ref());
+    let bps = facts.map(|facts| facts.bitrate_bps).or(said).filter(|bps| *bps > 0)?;
+    Some(Shape::new(bps, video.map(|video| video.fps), video.and_then(|video| video.key_interval)))
+}
+
+/// The streams of a relay with their outputs. Whom a pattern will fit nobody knows.
+fn relayed(outputs: &[(Output, Place)], said: Option<u64>) -> Vec<Relayed> {
+    let mut streams: Vec<Relayed> = Vec::new();
+    for (output, place) in outputs {
+        let Place::Stream(Some(id)) = place else { continue };
+        let name = id.to_string();
+        match streams.iter_mut().find(|stream| stream.name == name) {
+            Some(stream) => stream.outputs += 1,
+            None => streams.push(Relayed { name, shape: shape(output.facts.as_ref(), said), outputs: 1 }),
+        }
+    }
+    streams
 }
 
 /// Whether the line carries all at once: by what they send together, and by sending it.
@@ -298,6 +336,8 @@ struct Inputs {
 
 /// One stream that was looked at.
 struct Stream {
+    /// The name of its input.
+    input: String,
     facts: Option<Facts>,
     sinks: Vec<graph::NodeId>,
     id: Option<StreamId>,
@@ -323,7 +363,7 @@ async fn of_graph(graph: &Graph, env: &Env) -> Inputs {
                 inputs.findings.push(line);
             }
         }
-        inputs.streams.push(Stream { facts, sinks, id: None });
+        inputs.streams.push(Stream { input, facts, sinks, id: None });
     }
     inputs
 }
@@ -365,7 +405,7 @@ async fn of_config(config: &Config, env: &Env) -> Inputs {
             Err(text) => (None, Some(text)),
         };
         inputs.findings.extend(seen(&name, facts.as_ref(), trouble));
-        inputs.streams.push(Stream { facts, sinks: Vec::new(), id: Some(id) });
+        inputs.streams.push(Stream { input: name, facts, sinks: Vec::new(), id: Some(id) });
     }
     inputs
 }

@@ -3,6 +3,7 @@
 
 mod bandwidth;
 mod check;
+mod cost;
 mod probe;
 mod rig;
 mod top;

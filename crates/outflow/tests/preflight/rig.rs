@@ -1,5 +1,7 @@
 //! Runs the program to its end and reads what it found.
 
+use std::time::Duration;
+
 use outflow_testkit::proc::Command;
 use serde_json::Value;
 
@@ -46,7 +48,8 @@ pub(crate) async fn run_with(words: &[&str], secrets: &[&str], variables: &[(&st
     let command = Command::new(env!("CARGO_BIN_EXE_outflow")).args(words).arg("--json").secrets(&secrets);
     let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
     let mut child = command.start();
-    let code = child.wait_exit().await;
+    // The cost is measured by several runs of some seconds, one after the other.
+    let code = child.wait_exit_within(Duration::from_secs(100)).await;
     let text = child.text();
     let stdout = child.output.look(|output| {
         assert!(output.leaks.is_empty(), "secrets in the output: {text}");

@@ -32,14 +32,14 @@ pub(super) fn rate(typed: &Typed, flag: &'static str) -> Result<Option<u64>, Spe
 /// `--bandwidth`, with the flags that belong to it.
 pub(super) fn bandwidth(typed: &Typed, environment: &dyn Environment) -> Result<Option<Bandwidth>, SpecError> {
     let Some(text) = typed.value("bandwidth") else {
-        if typed.has("for") {
+        if typed.has("for") && !typed.has("cost") {
             let error = SpecError::new("it says how long the bandwidth test takes, and there is none");
-            return Err(error.hint("add --bandwidth=HOST, or leave it out").at(1, "check --for"));
+            return Err(error.hint("add --bandwidth=HOST or --cost, or leave it out").at(1, "check --for"));
         }
         return Ok(None);
     };
     let (host, port) = far(text).map_err(|error| error.at(1, "check --bandwidth"))?;
-    let lasts = lasts(typed).map_err(|error| error.at(1, "check --for"))?;
+    let lasts = lasts(typed, TIME)?;
     let hint = format!("the far side prints one: put it into {TOKEN}, or name its file with --token-file");
     let token = token(typed, environment)?
         .ok_or_else(|| SpecError::new("the far side wants a token").hint(hint).at(1, "check --bandwidth"))?;
@@ -73,12 +73,15 @@ fn far(text: &str) -> Result<(String, u16), SpecError> {
     Ok((host, port.ok_or_else(|| wrong("the port is wrong"))?))
 }
 
-fn lasts(typed: &Typed) -> Result<Duration, SpecError> {
-    let Some(text) = typed.value("for") else { return Ok(TIME) };
-    match value::parse(Type::Duration, text)? {
-        Value::Duration(lasts) if (LEAST_TIME..=MOST_TIME).contains(&lasts) => Ok(lasts),
-        _ => Err(SpecError::new("a bandwidth test takes from 3 s to 5 min").hint("write --for=30s")),
+/// `--for`, or what is usual.
+pub(super) fn lasts(typed: &Typed, usual: Duration) -> Result<Duration, SpecError> {
+    let Some(text) = typed.value("for") else { return Ok(usual) };
+    match value::parse(Type::Duration, text) {
+        Ok(Value::Duration(lasts)) if (LEAST_TIME..=MOST_TIME).contains(&lasts) => Ok(lasts),
+        Ok(_) => Err(SpecError::new("a test takes from 3 s to 5 min").hint("write --for=30s")),
+        Err(error) => Err(error),
     }
+    .map_err(|error| error.at(1, "check --for"))
 }
 
 fn token(typed: &Typed, environment: &dyn Environment) -> Result<Option<Secret>, SpecError> {

@@ -16,7 +16,7 @@ const POOL: usize = 1 << 20;
 
 /// What one stream of the test is like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Shape {
+pub(in crate::preflight) struct Shape {
     /// Bits per second.
     pub(super) bps: u64,
     /// Frames per second.
@@ -27,7 +27,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// As what was looked at; with what is usual where it says nothing.
-    pub(super) fn new(bps: u64, fps: Option<f64>, key_interval: Option<f64>) -> Self {
+    pub(in crate::preflight) fn new(bps: u64, fps: Option<f64>, key_interval: Option<f64>) -> Self {
         let fps = fps.filter(|fps| (5.0..=240.0).contains(fps)).unwrap_or(25.0);
         let group = key_interval.filter(|seconds| (0.2..=20.0).contains(seconds)).unwrap_or(2.0) * fps;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 1 to 4800
@@ -35,8 +35,15 @@ impl Shape {
     }
 
     /// When the frame of this number is due.
-    pub(super) fn due(&self, number: u64) -> Duration {
+    pub(in crate::preflight) fn due(&self, number: u64) -> Duration {
         Duration::from_secs_f64(number as f64 / self.fps)
+    }
+
+    /// How many frames it takes to last so long, in whole groups.
+    pub(in crate::preflight) fn whole_groups(&self, seconds: f64) -> u64 {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few groups
+        let groups = (seconds * self.fps / self.group as f64).ceil().max(1.0) as u64;
+        groups * self.group
     }
 
     /// How many bytes that frame has.
@@ -55,13 +62,13 @@ impl Shape {
 }
 
 /// Makes frames.
-pub(super) struct Maker {
+pub(in crate::preflight) struct Maker {
     shape: Shape,
     pool: Vec<u8>,
 }
 
 impl Maker {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(in crate::preflight) fn new(shape: Shape) -> Self {
         let mut pool = vec![0; POOL];
         // Without random bytes it is compressible, which few links would notice.
         let _ = getrandom::fill(&mut pool);
@@ -69,7 +76,7 @@ impl Maker {
     }
 
     /// The body of the frame of this number.
-    pub(super) fn frame(&self, number: u64) -> Bytes {
+    pub(in crate::preflight) fn frame(&self, number: u64) -> Bytes {
         let size = self.shape.size(number);
         let mut body = BytesMut::with_capacity(size);
         // AVC, a key frame or not, one access unit, no composition time (FLV 10.1 E.4.3).
