@@ -22,7 +22,7 @@ use crate::preflight::cost::{self, Part, Words};
 use crate::preflight::probe::Probe;
 use crate::preflight::{Report, Verdict};
 use crate::secret::Secret;
-use crate::sink::{rtmp_listen as sink_listen, rtmp_push};
+use crate::sink::{null, rtmp_listen as sink_listen, rtmp_push};
 use crate::source::{rtmp_listen, rtmp_pull};
 use crate::top::Top;
 
@@ -303,6 +303,7 @@ fn part(entry: &GraphNode) -> Option<Part> {
     match entry.role {
         Role::Sink(kind) if kind.name == rtmp_push::KIND.name => Some(Part::Push),
         Role::Sink(kind) if kind.name == sink_listen::KIND.name => Some(Part::Players),
+        Role::Sink(kind) if kind.name != null::KIND.name => Some(Part::Store),
         Role::Source(kind) if kind.name == rtmp_listen::KIND.name => Some(Part::Publisher),
         _ => None,
     }
@@ -317,7 +318,6 @@ fn leads_nowhere(words: &Words, graph: &Graph, environment: &dyn Environment, re
     };
     let args: Vec<OsString> = words.led(elsewhere).into_iter().map(OsString::from).collect();
     let Ok(Command::Graph { graph: led, .. }) = parse_with(&args, environment, registries) else { return false };
-    let sinks = |graph: &Graph| graph.nodes.iter().filter(|entry| entry.role.is_sink()).count();
     let stays = |entry: &GraphNode| match part(entry) {
         None => true,
         Some(Part::Publisher) => {
@@ -325,7 +325,8 @@ fn leads_nowhere(words: &Words, graph: &Graph, environment: &dyn Environment, re
         }
         Some(_) => false,
     };
-    led.nodes.iter().all(stays) && sinks(&led) == sinks(graph)
+    // Links that are said by names may be lost with the options of a word.
+    led.nodes.iter().all(stays) && led.streams == graph.streams
 }
 
 fn top(command: &'static Subcommand, typed: &Typed, environment: &dyn Environment) -> Result<Command, SpecErrors> {

@@ -23,6 +23,8 @@ pub enum Part {
     Players,
     /// The URL of an input that waits for a publisher.
     Publisher,
+    /// The file of an output that records: it must not be written over.
+    Store,
 }
 
 /// A graph's words, and which of them are to be replaced.

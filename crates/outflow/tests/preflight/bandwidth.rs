@@ -198,3 +198,38 @@ async fn a_cap_of_10_megabits_is_found_over_a_tun_link() {
     let _far = far_side(Command::new(env!("CARGO_BIN_EXE_outflow")), &address.to_string()).await;
     holds(&check(link.far(port), TOKEN, &["--for=12s"], &file, &outputs(&servers)).await);
 }
+
+#[tokio::test]
+async fn words_about_the_line_that_are_wrong_are_told() {
+    let short = [(VARIABLE, "short")];
+    let bad = [(VARIABLE, "a token with spaces in it")];
+    let good = [(VARIABLE, TOKEN)];
+    for (words, variables, told) in [
+        (&["check", "--bandwidth=far.example", "-i", "x.flv"][..], &[][..], "wants a token"),
+        (&["check", "--bandwidth=far.example", "-i", "x.flv"], &bad, "letters, digits"),
+        (&["check", "--bandwidth=rtmps://far.example", "-i", "x.flv"], &good, "plain RTMP"),
+        (&["check", "--bandwidth=rtmp://far.example/live/key", "-i", "x.flv"], &good, "a host and a port"),
+        (&["check", "--bandwidth=far.example", "--for=1s", "-i", "x.flv"], &good, "from 3 s to 5 min"),
+        (&["check", "--for=10s", "-i", "x.flv"], &good, "there is none"),
+        (&["check", "--rate=0", "-i", "x.flv"], &good, "carries nothing"),
+        (&["check", "--serve", "--cost"], &good, "the side that sends"),
+        (&["check", "--serve", ":1938", ":1939"], &good, "on one address"),
+        (&["check", "--serve=:x"], &good, "no address to listen on"),
+        (&["check", "--serve"], &short, "could be guessed"),
+    ] {
+        let found = run_with(words, &["short", TOKEN], variables).await;
+        assert!(found.code == 2 && found.text.contains(told), "{words:?}: {}", found.text);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_one_is_made_and_told_to_whoever_started_it() {
+    let far = Command::new(env!("CARGO_BIN_EXE_outflow")).line("check --serve 127.0.0.1:0").start();
+    let line = far.wait_for_line("OUTFLOW_CHECK_TOKEN=").await;
+    let token = line.split("OUTFLOW_CHECK_TOKEN=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let at = line.split("--bandwidth=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert_eq!(token.len(), 24, "{line}");
+    // What was printed is what works.
+    let url = format!("rtmp://{at}/check/abcdefgh1/results?token={token}&paths=1&seconds=3&bps=1000");
+    Player::connect(&url).await.unwrap().wait_for_media(1).await;
+}

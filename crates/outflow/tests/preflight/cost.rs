@@ -34,7 +34,9 @@ async fn the_cost_is_measured_without_the_destinations() {
     let input = format!("{}:loop", file.display());
     let servers = [Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await];
     let outputs = [servers[0].url("live/k3y0ofcost"), format!("dst={}", servers[1].url("live/k3y1ofcost"))];
-    let words = ["check", "--cost", "--for=3s", "-i", &input, "-o", &outputs[0], &outputs[1]];
+    let recording = folder.path().join("recorded.flv");
+    let words =
+        ["check", "--cost", "--for=3s", "-i", &input, "-o", &outputs[0], &outputs[1], "-o", recording.to_str().unwrap()];
     let found = run(&words, &["k3y0ofcost", "k3y1ofcost"]).await;
     assert_eq!(found.code, 0, "{}", found.text);
     found.is("cost", "machine", "pass", "this graph with 2 outputs", "");
@@ -44,6 +46,7 @@ async fn the_cost_is_measured_without_the_destinations() {
     let ((cpu, memory), (_, apart)) = (figures(&found, "machine"), figures(&found, "apart"));
     assert!(cpu > 0.0 && memory > 1 << 20 && apart > memory * 3 / 2, "{}", found.text);
     assert_eq!(published(&servers), 0);
+    assert!(!recording.exists(), "a recording was begun");
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ const WARM: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long outputs and the far side are given to end.
 const STOP: Duration = Duration::from_secs(2);
+/// A far side tells four times a second. One that tells more often is not believed for ever.
+const MOST_SAMPLES: usize = 5_000;
 /// What an output keeps of its word: how it sends. Where it would send, and its keys, stay here.
 const KEPT: [&str; 5] = ["max_lag", "latency", "chunk_size", "tcp_nodelay", "bind"];
 
@@ -57,8 +59,11 @@ impl Intake for Results {
     fn push(&self, packet: Packet) {
         let Some(tally) = Tally::read(&packet.body) else { return };
         let published = self.published.iter().map(|bytes| bytes.load(Ordering::Relaxed)).collect();
-        self.samples.lock().push(Sample { came: packet.arrival, tally, published });
-        self.came.notify_one();
+        let mut samples = self.samples.lock();
+        if samples.len() < MOST_SAMPLES && tally.paths.len() == self.published.len() {
+            samples.push(Sample { came: packet.arrival, tally, published });
+            self.came.notify_one();
+        }
     }
 
     fn end(&self, _clean: bool) {}
@@ -266,7 +271,8 @@ fn told(
     let first = samples.iter().find(|sample| sample.came >= from)?;
     let last = samples.last()?;
     let millis = last.tally.at_ms.checked_sub(first.tally.at_ms).filter(|millis| *millis > 0)?;
-    let rate = |bytes: u64| bytes * 8_000 / millis;
+    // Whatever a far side says, sums of it are numbers.
+    let rate = |bytes: u64| bytes.min(1 << 48) * 8_000 / millis;
     let path = |(number, (output, running)): (usize, (&Sending, &Running))| {
         let (before, after) = (first.tally.paths.get(number)?, last.tally.paths.get(number)?);
         let published = last.published.get(number)?.saturating_sub(*first.published.get(number)?);
@@ -276,11 +282,11 @@ fn told(
             wanted: output.bps,
             published: rate(published),
             arrived: rate(after.bytes.saturating_sub(before.bytes)),
-            missing: after.missing,
+            missing: after.missing.min(1 << 48),
             skips: OutputStats::get(&stats.skips),
             skipped_frames: OutputStats::get(&stats.skipped_frames),
             connections: after.connections,
-            worst_lag: Duration::from_millis(after.worst_ms.max(running.worst_lag)),
+            worst_lag: Duration::from_millis(after.worst_ms.min(1 << 40).max(running.worst_lag)),
             max_lag: output.options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
             rtt: stats.rtt(),
             retransmits: OutputStats::get(&stats.retransmits),

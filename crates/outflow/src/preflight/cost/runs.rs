@@ -121,6 +121,7 @@ impl Measured<'_> {
         match self {
             Measured::Words { words, .. } => {
                 command.args(words.led(|part, number| match part {
+                    Part::Store => None,
                     Part::Push => {
                         let (_, port) = to.iter().find(|(output, _)| *output == number)?;
                         Some(format!("rtmp://127.0.0.1:{port}/cost:gpac:name=cost{number}"))
