@@ -33,7 +33,8 @@ impl ShapedLink {
     fn make(&mut self, rate: &str) -> Result<(), String> {
         let taken = run("ip", "-o address show")?;
         let start = (std::process::id() % 250) as u8;
-        let third = (0..250).map(|step| (start + step) % 250).find(|third| !taken.contains(&format!(" 10.198.{third}.")));
+        let third =
+            (0..250).map(|step| (start + step) % 250).find(|third| !taken.contains(&format!(" 10.198.{third}.")));
         self.network[2] = third.ok_or("all of 10.198.0.0/16 is taken")?;
         let (ns, near, far) = (&self.name, self.device(0), self.device(1));
         run("ip", &format!("netns add {ns}"))?;
@@ -73,7 +74,8 @@ impl Drop for ShapedLink {
 }
 
 fn run(program: &str, words: &str) -> Result<String, String> {
-    let output = Command::new(program).args(words.split(' ')).output().map_err(|error| format!("{program}: {error}"))?;
+    let output =
+        Command::new(program).args(words.split(' ')).output().map_err(|error| format!("{program}: {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match output.status.success() {
         true => Ok(text(&output.stdout)),

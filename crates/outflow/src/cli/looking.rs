@@ -72,7 +72,11 @@ const CHECK: Subcommand = Subcommand {
         flag("for", "DURATION", "how long the bandwidth test takes (default 30s), and each run of --cost (10s)"),
         flag("rate", "RATE", "what each output sends whose stream can't be looked at, as 6M"),
         flag("serve", "[=ADDRESS]", "be the far side of bandwidth tests; prints what to type on the near side"),
-        flag("token-file", "FILE", "the file that holds the token of the bandwidth test; else OUTFLOW_CHECK_TOKEN has it"),
+        flag(
+            "token-file",
+            "FILE",
+            "the file that holds the token of the bandwidth test; else OUTFLOW_CHECK_TOKEN has it",
+        ),
         flag(
             "publish",
             "[=NAME,...]",
@@ -268,8 +272,7 @@ fn check(
         }
         (What::Config(_), true) => Some((Cost::Relay, lasts)),
     };
-    let mut check =
-        Check { what, uplink, rate, bandwidth, publish: Vec::new(), cost, json: typed.has("json") };
+    let mut check = Check { what, uplink, rate, bandwidth, publish: Vec::new(), cost, json: typed.has("json") };
     let asks = typed.value("publish") == Some("");
     if let Some(names) = typed.value("publish").filter(|names| !names.is_empty()) {
         let known: Vec<String> = check.pushes().into_iter().map(|(name, _)| name).collect();
@@ -320,9 +323,7 @@ fn leads_nowhere(words: &Words, graph: &Graph, environment: &dyn Environment, re
     let Ok(Command::Graph { graph: led, .. }) = parse_with(&args, environment, registries) else { return false };
     let stays = |entry: &GraphNode| match part(entry) {
         None => true,
-        Some(Part::Publisher) => {
-            entry.node.url.as_ref().is_some_and(|url| url.raw.expose().starts_with(NOWHERE))
-        }
+        Some(Part::Publisher) => entry.node.url.as_ref().is_some_and(|url| url.raw.expose().starts_with(NOWHERE)),
         Some(_) => false,
     };
     // Links that are said by names may be lost with the options of a word.

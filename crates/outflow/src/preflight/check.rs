@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use outflow_rtmp::session::Role;
 use tokio::task::JoinSet;
 
-use super::bandwidth::{self, Bandwidth, Sending};
 use super::bandwidth::media::Shape;
+use super::bandwidth::{self, Bandwidth, Sending};
 use super::cost::{Relayed, Words};
 use super::finding::{Finding, Report, Verdict};
 use super::{cost, media, publish, rules, stages};

@@ -88,11 +88,7 @@ const SAY: &str = "let the encoder send, or say what it sends: --rate=6M";
 
 /// Runs a graph with all outputs, with one, as one process per output, and with players; tells what each costs. `shape` tells
 /// what an input that waits for a publisher brings, by its name.
-pub(super) async fn of_words(
-    words: &Words,
-    lasts: Duration,
-    shape: impl Fn(&str) -> Option<Shape>,
-) -> Vec<Finding> {
+pub(super) async fn of_words(words: &Words, lasts: Duration, shape: impl Fn(&str) -> Option<Shape>) -> Vec<Finding> {
     let not = |text: String| Finding::new(WHO, "machine", Verdict::NotTested, text);
     let mut feeds = Vec::new();
     for name in &words.publishers {
@@ -146,8 +142,7 @@ async fn told(shown: &str, pushes: usize, serving: usize, plan: &Measured<'_>, l
             if pushes <= MOST {
                 let each: Vec<_> = (0..pushes).map(|place| vec![place]).collect();
                 let apart = run(plan, &each, 0, lasts).await?;
-                let text =
-                    format!("one process for each of the {pushes} outputs would take {}", text_of(apart));
+                let text = format!("one process for each of the {pushes} outputs would take {}", text_of(apart));
                 lines.push(Finding::new(WHO, "apart", Verdict::Pass, text).details(details(apart)));
             }
         }
@@ -207,7 +202,15 @@ mod tests {
     use super::*;
 
     fn words() -> Words {
-        let words = ["-i", "rtmp://:1935/live:gpac:rtmp_listen=1", "-o", "rtmp://a/live/k", "dst=rtmp://b/live/k", "-o", "rtmp://:1936/live"];
+        let words = [
+            "-i",
+            "rtmp://:1935/live:gpac:rtmp_listen=1",
+            "-o",
+            "rtmp://a/live/k",
+            "dst=rtmp://b/live/k",
+            "-o",
+            "rtmp://:1936/live",
+        ];
         Words {
             words: words.map(str::to_owned).into(),
             parts: vec![(1, Part::Publisher), (3, Part::Push), (4, Part::Push), (6, Part::Players)],

@@ -1,5 +1,6 @@
 //! What it costs: CPU and memory of the issue-3043 command with both outputs played, and four copies of a 20 Mb/s file
 //! against `ffmpeg -f tee` in the same run. The figures are printed; they mean most in a release build.
+#![allow(clippy::print_stdout)] // figures are what these tests are for
 
 use std::time::Duration;
 

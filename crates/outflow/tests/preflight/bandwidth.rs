@@ -1,4 +1,5 @@
 //! The bandwidth test: what `check --bandwidth` finds of a line, and what `check --serve` lets in.
+#![allow(clippy::print_stdout)] // what was found of a cap is told
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -122,11 +123,9 @@ async fn the_far_side_takes_one_test_at_a_time_and_nothing_else() {
     let (far, port) = far_here().await;
     let at = |name: &str| format!("rtmp://127.0.0.1:{port}/{name}");
     let asks = format!("token={TOKEN}&paths=1&seconds=20&bps=1000000");
-    for wrong in [
-        format!("live/show?token={TOKEN}"),
-        format!("check/abcdefgh1/0?token={TOKEN}"),
-        "check/abcdefgh1/0".to_owned(),
-    ] {
+    for wrong in
+        [format!("live/show?token={TOKEN}"), format!("check/abcdefgh1/0?token={TOKEN}"), "check/abcdefgh1/0".to_owned()]
+    {
         let refused = Publisher::connect(&at(&wrong)).await.err().map(|error| error.to_string());
         assert!(refused.is_some_and(|text| text.contains("Denied")), "{wrong} was let in");
     }

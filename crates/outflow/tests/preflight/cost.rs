@@ -35,8 +35,18 @@ async fn the_cost_is_measured_without_the_destinations() {
     let servers = [Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await];
     let outputs = [servers[0].url("live/k3y0ofcost"), format!("dst={}", servers[1].url("live/k3y1ofcost"))];
     let recording = folder.path().join("recorded.flv");
-    let words =
-        ["check", "--cost", "--for=3s", "-i", &input, "-o", &outputs[0], &outputs[1], "-o", recording.to_str().unwrap()];
+    let words = [
+        "check",
+        "--cost",
+        "--for=3s",
+        "-i",
+        &input,
+        "-o",
+        &outputs[0],
+        &outputs[1],
+        "-o",
+        recording.to_str().unwrap(),
+    ];
     let found = run(&words, &["k3y0ofcost", "k3y1ofcost"]).await;
     assert_eq!(found.code, 0, "{}", found.text);
     found.is("cost", "machine", "pass", "this graph with 2 outputs", "");
@@ -85,7 +95,8 @@ async fn the_cost_of_a_relay_is_that_of_serve_with_its_streams() {
     std::fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
     let found =
-        run(&["check", "--cost", "--for=3s", "--rate=3M", "--config", config], &["k3ypublish", "k3yofa", "k3yofb"]).await;
+        run(&["check", "--cost", "--for=3s", "--rate=3M", "--config", config], &["k3ypublish", "k3yofa", "k3yofb"])
+            .await;
     assert_eq!(found.code, 0, "{}", found.text);
     found.is("cost", "machine", "pass", "this relay with 2 outputs and no player", "");
     found.is("cost", "apart", "pass", "one process for each of the 2 outputs", "");

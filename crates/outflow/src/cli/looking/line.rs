@@ -48,7 +48,8 @@ pub(super) fn bandwidth(typed: &Typed, environment: &dyn Environment) -> Result<
 
 /// Host and port of `HOST[:PORT]` or `rtmp://HOST[:PORT]`.
 fn far(text: &str) -> Result<(String, u16), SpecError> {
-    let wrong = |problem: &str| SpecError::new(problem).hint(format!("write HOST, HOST:PORT or [IPV6]:PORT ({PORT} is usual)"));
+    let wrong =
+        |problem: &str| SpecError::new(problem).hint(format!("write HOST, HOST:PORT or [IPV6]:PORT ({PORT} is usual)"));
     let bare = match text.split_once("://") {
         None => text,
         Some(("rtmp", rest)) => rest,

@@ -77,12 +77,7 @@ impl FarSide {
 
 /// Serves until it is told to end, or nobody has used it for long. Gives the exit code. `say` is given what whoever started
 /// this has to know: it holds the token, if that was made here.
-pub async fn serve(
-    far: FarSide,
-    resolver: Arc<dyn Resolver>,
-    events: monitor::Sink,
-    say: impl FnOnce(&str),
-) -> i32 {
+pub async fn serve(far: FarSide, resolver: Arc<dyn Resolver>, events: monitor::Sink, say: impl FnOnce(&str)) -> i32 {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return 1;

@@ -278,13 +278,7 @@ mod tests {
 
     #[test]
     fn without_a_far_side_nothing_passes() {
-        let output = Sending {
-            name: "a".into(),
-            bps: 1,
-            fps: None,
-            key_interval: None,
-            options: Default::default(),
-        };
+        let output = Sending { name: "a".into(), bps: 1, fps: None, key_interval: None, options: Default::default() };
         for (text, mend) in [
             ("connection refused", "outflow check --serve"),
             ("the token is missing or wrong", "OUTFLOW_CHECK_TOKEN"),

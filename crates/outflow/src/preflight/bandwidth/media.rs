@@ -151,7 +151,9 @@ mod tests {
             let packet = classify::packet(Kind::Video, 0, body, Instant::now());
             assert_eq!((packet.flags.keyframe, packet.flags.header), (number % 50 == 0, false));
         }
-        for body in [&b""[..], b"\x17\x01", b"\x17\x01\x00\x00\x00\x00\x00\x01\x00\x65 a picture of something", &[0; 64]] {
+        for body in
+            [&b""[..], b"\x17\x01", b"\x17\x01\x00\x00\x00\x00\x00\x01\x00\x65 a picture of something", &[0; 64]]
+        {
             assert_eq!(read(body), None);
         }
     }

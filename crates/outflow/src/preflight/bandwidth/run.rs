@@ -260,13 +260,7 @@ fn send(
 }
 
 /// What was sent and what arrived between the first sample that counts and the last. `None` where there are too few.
-fn told(
-    outputs: &[Sending],
-    running: &[Running],
-    samples: &[Sample],
-    begin: Instant,
-    lasts: Duration,
-) -> Option<Sent> {
+fn told(outputs: &[Sending], running: &[Running], samples: &[Sample], begin: Instant, lasts: Duration) -> Option<Sent> {
     let from = begin + WARM.min(lasts / 4);
     let first = samples.iter().find(|sample| sample.came >= from)?;
     let last = samples.last()?;

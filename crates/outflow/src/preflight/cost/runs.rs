@@ -82,7 +82,9 @@ pub(super) async fn run(
     }
     tokio::time::sleep(WARM).await;
     let ids: Vec<u32> = measured.iter().filter_map(Child::id).collect();
-    measure(&ids, lasts).await.ok_or_else(|| "the run ended before it could be measured: is the input too short?".to_owned())
+    measure(&ids, lasts)
+        .await
+        .ok_or_else(|| "the run ended before it could be measured: is the input too short?".to_owned())
 }
 
 /// The CPU over the time, and the middle of what the memory was.
@@ -154,7 +156,8 @@ impl Measured<'_> {
                 std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
                 command.arg("serve").arg(format!("--config={}", path.display()));
                 // Whatever this machine's own relay is told by its environment.
-                for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OUTFLOW_")) {
+                for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OUTFLOW_"))
+                {
                     command.env_remove(name);
                 }
             }
@@ -183,7 +186,8 @@ impl Measured<'_> {
             }
             let file = feed::write(folder, number, *shape)?;
             words.extend(["-i".to_owned(), format!("{}:loop", file.display())]);
-            words.extend(targets.into_iter().flat_map(|target| ["-o".to_owned(), format!("{target}:gpac:retry=100ms")]));
+            words
+                .extend(targets.into_iter().flat_map(|target| ["-o".to_owned(), format!("{target}:gpac:retry=100ms")]));
         }
         Ok(words)
     }
