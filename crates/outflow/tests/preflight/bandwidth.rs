@@ -200,7 +200,7 @@ async fn a_cap_of_10_megabits_is_found_over_a_tun_link() {
 
 #[tokio::test]
 async fn words_about_the_line_that_are_wrong_are_told() {
-    let short = [(VARIABLE, "short")];
+    let short = [(VARIABLE, "tiny")];
     let bad = [(VARIABLE, "a token with spaces in it")];
     let good = [(VARIABLE, TOKEN)];
     for (words, variables, told) in [
@@ -216,7 +216,7 @@ async fn words_about_the_line_that_are_wrong_are_told() {
         (&["check", "--serve=:x"], &good, "no address to listen on"),
         (&["check", "--serve"], &short, "could be guessed"),
     ] {
-        let found = run_with(words, &["short", TOKEN], variables).await;
+        let found = run_with(words, &["tiny", TOKEN], variables).await;
         assert!(found.code == 2 && found.text.contains(told), "{words:?}: {}", found.text);
     }
 }
