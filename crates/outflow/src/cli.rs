@@ -33,6 +33,7 @@ use crate::graph::program::Report;
 use crate::graph::{Graph, ProgramOptions, link};
 use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, known};
+use crate::preflight::bandwidth::far::FarSide;
 use crate::preflight::check::Check;
 use crate::preflight::probe::Probe;
 use crate::sink::SinkKind;
@@ -117,6 +118,8 @@ pub enum Command {
         /// Ask on the terminal where to publish.
         asks: bool,
     },
+    /// Be the far side of a bandwidth test.
+    FarSide(Box<FarSide>),
     /// Show a running relay.
     Top(Box<Top>),
     /// Print this text: help, completions or the man page.

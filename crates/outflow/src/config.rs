@@ -183,6 +183,13 @@ impl std::fmt::Display for Address {
 }
 
 impl Address {
+    /// Reads an address to listen on: `127.0.0.1:1935`, `[::1]`, `localhost`, `:1935` and `*` for every address. The error
+    /// is problem and mend.
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, (String, String)> {
+        let none = || ("a port is needed".to_owned(), format!("write :{default_port}, or leave it out"));
+        values::address_at(text, default_port)?.ok_or_else(none)
+    }
+
     /// True if only this machine can reach it.
     pub fn is_loopback(&self) -> bool {
         self.ip.is_some_and(|ip| ip.to_canonical().is_loopback())

@@ -17,6 +17,7 @@ use outflow::monitor::board::Board;
 use outflow::monitor::{self, Event};
 use outflow::net::dial::SystemResolver;
 use outflow::preflight::Report;
+use outflow::preflight::bandwidth::far::{self, FarSide};
 use outflow::preflight::check::Check;
 use outflow::serve::words::{self, Page};
 use outflow::source::ffmpeg::{GUARD_WORD, exec_guard};
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
             }
             look(check.json, move || outflow::preflight::check::check(*check, Arc::new(SystemResolver)))
         }
+        Ok(Command::FarSide(far)) => start_far_side(*far),
         Ok(Command::Serve(serve)) => {
             complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
             start_serve(*serve)
@@ -134,6 +136,22 @@ fn start_serve(serve: cli::serve::Serve) -> ExitCode {
     let around = outflow::serve::Surroundings { board, events: console.events(), resolver: Arc::new(SystemResolver) };
     let code =
         runtime.block_on(outflow::serve::run(outflow::serve::Serve { config: serve.config, load, look }, around));
+    end(runtime, console, code)
+}
+
+fn start_far_side(far: FarSide) -> ExitCode {
+    let program = ProgramOptions { json: far.json, ..ProgramOptions::default() };
+    let Some((runtime, console)) = runtime(&Arc::new(Board::default()), &program) else { return ExitCode::FAILURE };
+    // With JSON on standard output, for people on the other.
+    let json = far.json;
+    let say = |text: &str| {
+        if json {
+            complain(text);
+        } else {
+            print(text);
+        }
+    };
+    let code = runtime.block_on(far::serve(far, Arc::new(SystemResolver), console.events(), say));
     end(runtime, console, code)
 }
 

@@ -1,5 +1,6 @@
 //! Looking before going live: at one URL stage by stage (`probe`), and at everything of a graph or file (`check`).
 
+pub mod bandwidth;
 pub mod check;
 pub mod cost;
 pub mod finding;

@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod publisher;
 pub mod random;
 pub mod resolver;
+pub mod shaped;
 pub mod starved;
 pub mod terminal;
 pub mod tls;

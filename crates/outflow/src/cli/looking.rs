@@ -1,5 +1,7 @@
 //! `outflow probe`, `outflow check` and `outflow top`: their flags, and what the rest of their words means.
 
+mod line;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
@@ -14,13 +16,13 @@ use crate::graph::{Graph, GraphNode, Role};
 use crate::net::http_client::HttpUrl;
 use crate::options::platforms;
 use crate::options::suggest::{did_you_mean, nearest};
-use crate::options::{Type, Value, value};
-use crate::preflight::check::{Check, What};
-use crate::preflight::cost::Words;
+use crate::options::value;
+use crate::preflight::check::{Check, Cost, What};
+use crate::preflight::cost::{self, Part, Words};
 use crate::preflight::probe::Probe;
 use crate::preflight::{Report, Verdict};
 use crate::secret::Secret;
-use crate::sink::rtmp_push;
+use crate::sink::{null, rtmp_listen as sink_listen, rtmp_push};
 use crate::source::{rtmp_listen, rtmp_pull};
 use crate::top::Top;
 
@@ -61,11 +63,20 @@ const PROBE: Subcommand = Subcommand {
 const CHECK: Subcommand = Subcommand {
     name: "check",
     summary: "looks at every output and input before the show; publishes nothing unasked",
-    usage: "outflow check [FLAGS] WORD...\n       outflow check [FLAGS] --config FILE",
+    usage: "outflow check [FLAGS] WORD...\n       outflow check [FLAGS] --config FILE\n       outflow check --serve [ADDRESS]",
     flags: &[
         flag("config", "FILE", "the configuration of `outflow serve`, instead of words"),
         flag("cost", "", "run the graph for some seconds against receivers on this machine, and tell CPU and memory"),
         flag("uplink", "RATE", "what the line carries upwards, as 10M: the outputs' sum is held against it"),
+        flag("bandwidth", "HOST", "send what all outputs send, at once, to `outflow check --serve` on HOST[:1938]"),
+        flag("for", "DURATION", "how long the bandwidth test takes (default 30s), and each run of --cost (10s)"),
+        flag("rate", "RATE", "what each output sends whose stream can't be looked at, as 6M"),
+        flag("serve", "[=ADDRESS]", "be the far side of bandwidth tests; prints what to type on the near side"),
+        flag(
+            "token-file",
+            "FILE",
+            "the file that holds the token of the bandwidth test; else OUTFLOW_CHECK_TOKEN has it",
+        ),
         flag(
             "publish",
             "[=NAME,...]",
@@ -77,7 +88,8 @@ const CHECK: Subcommand = Subcommand {
     more: "Every output: name, every address, TCP, TLS, RTMP handshake and connect. Every input is looked at for some \
            seconds\nand held against the rules of the platforms. What was not tested says so.\n\
            Exit code: 0 nothing fails, 1 something fails, 2 the words are wrong.\n\n\
-           Before the show:   outflow check --uplink=20M -i show.mp4 -o twitch:key=env@TWITCH_KEY -o youtube:key=env@YT_KEY\n",
+           Before the show:   outflow check --uplink=20M -i show.mp4 -o twitch:key=env@TWITCH_KEY -o youtube:key=env@YT_KEY\n\
+           The line itself:   outflow check --serve   on a host outside; it prints what to type here\n",
 };
 
 const TOP: Subcommand = Subcommand {
@@ -204,14 +216,12 @@ fn check(
     registries: &Registries,
 ) -> Result<Command, SpecErrors> {
     let fail = |error: SpecError, flag: &str| SpecErrors::from(error.at(1, format!("{} --{flag}", command.name)));
-    let uplink = match typed.value("uplink").map(|text| value::parse(Type::Rate, text)) {
-        None => None,
-        Some(Ok(Value::Count(rate))) if rate > 0 => Some(rate),
-        Some(Ok(_)) => {
-            return Err(fail(SpecError::new("a line of 0 carries nothing").hint("write --uplink=10M"), "uplink"));
-        }
-        Some(Err(error)) => return Err(fail(error, "uplink")),
-    };
+    if typed.has("serve") {
+        return line::far_side(typed, environment).map_err(SpecErrors::from);
+    }
+    let uplink = line::rate(typed, "uplink")?;
+    let rate = line::rate(typed, "rate")?;
+    let bandwidth = line::bandwidth(typed, environment)?;
     let what = match (typed.value("config"), typed.words.as_slice()) {
         (Some(path), []) => {
             let mut overrides = Overrides::default();
@@ -248,6 +258,7 @@ fn check(
             }
         }
     };
+    let lasts = line::lasts(typed, cost::TIME)?;
     let cost = match (&what, typed.has("cost")) {
         (_, false) => None,
         (What::Graph(graph), true) => {
@@ -257,14 +268,11 @@ fn check(
                     SpecError::new("the cost of these words can't be measured: not every output can be replaced");
                 return Err(fail(error.hint("write them out without -args, or leave --cost out"), "cost"));
             }
-            Some(words)
+            Some((Cost::Words(words), lasts))
         }
-        (What::Config(_), true) => {
-            let error = SpecError::new("the cost of words can be measured, that of a configuration not yet");
-            return Err(fail(error.hint("leave --cost out, or give the words of a graph"), "cost"));
-        }
+        (What::Config(_), true) => Some((Cost::Relay, lasts)),
     };
-    let mut check = Check { what, uplink, publish: Vec::new(), cost, json: typed.has("json") };
+    let mut check = Check { what, uplink, rate, bandwidth, publish: Vec::new(), cost, json: typed.has("json") };
     let asks = typed.value("publish") == Some("");
     if let Some(names) = typed.value("publish").filter(|names| !names.is_empty()) {
         let known: Vec<String> = check.pushes().into_iter().map(|(name, _)| name).collect();
@@ -282,23 +290,44 @@ fn check(
 
 /// The words again, with what of them is to be replaced.
 fn costly(graph: &Graph, words: &[(usize, String)]) -> Words {
-    let push = |entry: &&GraphNode| matches!(entry.role, Role::Sink(kind) if kind.name == rtmp_push::KIND.name);
-    let listens = |entry: &GraphNode| matches!(entry.role, Role::Source(kind) if kind.name == rtmp_listen::KIND.name);
-    Words {
+    let places = graph.nodes.iter().filter_map(|entry| Some((entry.node.index.checked_sub(1)?, part(entry)?)));
+    let publishers = graph.nodes.iter().filter(|entry| part(entry) == Some(Part::Publisher));
+    let mut words = Words {
         words: words.iter().map(|(_, word)| word.clone()).collect(),
-        pushes: graph.nodes.iter().filter(push).filter_map(|entry| entry.node.index.checked_sub(1)).collect(),
-        listens: graph.nodes.iter().any(listens),
+        parts: places.collect(),
+        publishers: publishers.map(|entry| entry.node.name.clone()).collect(),
+    };
+    words.parts.sort_by_key(|(place, _)| *place);
+    words
+}
+
+/// What a node is that can't stay as it is where only the cost is looked at.
+fn part(entry: &GraphNode) -> Option<Part> {
+    match entry.role {
+        Role::Sink(kind) if kind.name == rtmp_push::KIND.name => Some(Part::Push),
+        Role::Sink(kind) if kind.name == sink_listen::KIND.name => Some(Part::Players),
+        Role::Sink(kind) if kind.name != null::KIND.name => Some(Part::Store),
+        Role::Source(kind) if kind.name == rtmp_listen::KIND.name => Some(Part::Publisher),
+        _ => None,
     }
 }
 
-/// Whether these words, with their pushes replaced, are the same graph without any push: only then may they be run.
+/// Whether these words, led elsewhere, are the same graph and lead nowhere else: only then may they be run.
 fn leads_nowhere(words: &Words, graph: &Graph, environment: &dyn Environment, registries: &Registries) -> bool {
-    let args: Vec<OsString> = words.led(|_| None).into_iter().map(OsString::from).collect();
+    const NOWHERE: &str = "rtmp://127.0.0.1:1/nowhere";
+    let elsewhere = |part, number| match part {
+        Part::Publisher => Some(format!("{NOWHERE}{number}:gpac:rtmp_listen=1")),
+        _ => None,
+    };
+    let args: Vec<OsString> = words.led(elsewhere).into_iter().map(OsString::from).collect();
     let Ok(Command::Graph { graph: led, .. }) = parse_with(&args, environment, registries) else { return false };
-    let sinks = |graph: &Graph| graph.nodes.iter().filter(|entry| entry.role.is_sink()).count();
-    let pushes =
-        led.nodes.iter().any(|entry| matches!(entry.role, Role::Sink(kind) if kind.name == rtmp_push::KIND.name));
-    !pushes && sinks(&led) == sinks(graph)
+    let stays = |entry: &GraphNode| match part(entry) {
+        None => true,
+        Some(Part::Publisher) => entry.node.url.as_ref().is_some_and(|url| url.raw.expose().starts_with(NOWHERE)),
+        Some(_) => false,
+    };
+    // Links that are said by names may be lost with the options of a word.
+    led.nodes.iter().all(stays) && led.streams == graph.streams
 }
 
 fn top(command: &'static Subcommand, typed: &Typed, environment: &dyn Environment) -> Result<Command, SpecErrors> {

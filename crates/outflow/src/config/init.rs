@@ -97,7 +97,8 @@ Put your platforms below [[output]] in {path}, then:
     Ok(Starter { text: Secret::new(text), say: Secret::new(say) })
 }
 
-fn random() -> Result<String, String> {
+/// A key that nobody guesses, of letters that nobody confuses.
+pub(crate) fn random() -> Result<String, String> {
     let mut key = String::with_capacity(KEY_LETTERS);
     while key.len() < KEY_LETTERS {
         let mut bytes = [0; 2 * KEY_LETTERS];

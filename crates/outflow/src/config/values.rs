@@ -29,7 +29,11 @@ impl DefaultPort {
 /// Reads an address to listen on: `127.0.0.1:1935`, `[::1]:1935`, `localhost`, `:1935` and `*` for every address,
 /// `none` for no port. The error is problem and mend.
 pub(super) fn address(text: &str, default: DefaultPort) -> Result<Option<Address>, (String, String)> {
-    let port = default.number();
+    address_at(text, default.number())
+}
+
+/// The same with this port where the address names none.
+pub(super) fn address_at(text: &str, port: u16) -> Result<Option<Address>, (String, String)> {
     let mend = || format!("write 127.0.0.1:{port}, [::1]:{port}, or :{port} for every address");
     let wrong = || (format!("`{}` is no address to listen on", printable(text)), mend());
     if text == "none" {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use outflow_rtmp::session::Role;
 use tokio::task::JoinSet;
 
-use super::cost::Words;
+use super::bandwidth::media::Shape;
+use super::bandwidth::{self, Bandwidth, Sending};
+use super::cost::{Relayed, Words};
 use super::finding::{Finding, Report, Verdict};
 use super::{cost, media, publish, rules, stages};
 use crate::config::{Config, OutputRule, StreamId};
@@ -29,12 +31,25 @@ pub struct Check {
     pub what: What,
     /// What the line carries upwards, in bits per second.
     pub uplink: Option<u64>,
+    /// What an output sends whose stream can't be looked at, in bits per second.
+    pub rate: Option<u64>,
+    /// The far side, if all outputs are to be sent there at once.
+    pub bandwidth: Option<Bandwidth>,
     /// Names of outputs on which the publish itself is tried.
     pub publish: Vec<String>,
-    /// The words, if the graph is to be run to see what it costs.
-    pub cost: Option<Words>,
+    /// Whether all of it is to be run to see what it costs, and for how long each time.
+    pub cost: Option<(Cost, Duration)>,
     /// As JSON.
     pub json: bool,
+}
+
+/// What is run to see what it costs.
+#[derive(Debug)]
+pub enum Cost {
+    /// The graph of these words.
+    Words(Words),
+    /// The relay of the configuration.
+    Relay,
 }
 
 /// What `check` can look at.
@@ -70,6 +85,23 @@ impl Output {
 
     fn is_push(&self) -> bool {
         self.kind.name == rtmp_push::KIND.name
+    }
+
+    /// What it sends: as it was seen, else as it was said.
+    fn bps(&self, said: Option<u64>) -> Option<u64> {
+        self.facts.as_ref().map(|facts| facts.bitrate_bps).or(said).filter(|bps| *bps > 0)
+    }
+
+    /// The same as a path of the bandwidth test.
+    fn sending(&self, said: Option<u64>) -> Option<Sending> {
+        let video = self.facts.as_ref().and_then(|facts| facts.video.as_ref());
+        Some(Sending {
+            name: self.name.clone(),
+            bps: self.bps(said)?,
+            fps: video.map(|video| video.fps),
+            key_interval: video.and_then(|video| video.key_interval),
+            options: self.node.options.clone(),
+        })
     }
 }
 
@@ -173,18 +205,69 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
             findings.push(Finding::new(who, "write", Verdict::NotTested, text));
         }
     }
-    let pushes = outputs.iter().map(|(output, _)| output).filter(|output| output.is_push());
-    let (known, unknown): (Vec<_>, Vec<_>) = pushes.partition(|output| output.facts.is_some());
-    if !(known.is_empty() && unknown.is_empty()) {
-        let rate = |output: &&Output| (output.name.clone(), output.facts.as_ref().map_or(0, |facts| facts.bitrate_bps));
-        let known: Vec<(String, u64)> = known.iter().map(rate).collect();
-        findings.push(rules::uplink(&known, unknown.len(), check.uplink));
-    }
-    if let Some(words) = &check.cost {
-        // After the rest: what is measured should have the machine for itself.
-        findings.extend(cost::measure(words).await);
+    findings.extend(line(&check, &outputs, &env).await);
+    // After the rest: what is measured should have the machine for itself.
+    match &check.cost {
+        None => {}
+        Some((Cost::Words(words), lasts)) => {
+            let facts = |name: &str| inputs.streams.iter().find(|stream| stream.input == name)?.facts.as_ref();
+            findings.extend(cost::of_words(words, *lasts, |name| shape(facts(name), check.rate)).await);
+        }
+        Some((Cost::Relay, lasts)) => {
+            findings.extend(cost::of_relay(&relayed(&outputs, check.rate), *lasts).await);
+        }
     }
     Report { findings, seconds: begin.elapsed().as_secs_f64() }
+}
+
+/// What media of a stream is like: as it was seen, else of the rate that was said.
+fn shape(facts: Option<&Facts>, said: Option<u64>) -> Option<Shape> {
+    let video = facts.and_then(|facts| facts.video.as_ref());
+    let bps = facts.map(|facts| facts.bitrate_bps).or(said).filter(|bps| *bps > 0)?;
+    Some(Shape::new(bps, video.map(|video| video.fps), video.and_then(|video| video.key_interval)))
+}
+
+/// The streams of a relay with their outputs. Whom a pattern will fit nobody knows.
+fn relayed(outputs: &[(Output, Place)], said: Option<u64>) -> Vec<Relayed> {
+    let mut streams: Vec<Relayed> = Vec::new();
+    for (output, place) in outputs {
+        let Place::Stream(Some(id)) = place else { continue };
+        let name = id.to_string();
+        match streams.iter_mut().find(|stream| stream.name == name) {
+            Some(stream) => stream.outputs += 1,
+            None => streams.push(Relayed { name, shape: shape(output.facts.as_ref(), said), outputs: 1 }),
+        }
+    }
+    streams
+}
+
+/// Whether the line carries all at once: by what they send together, and by sending it.
+async fn line(check: &Check, outputs: &[(Output, Place)], env: &Env) -> Vec<Finding> {
+    let mut lines = Vec::new();
+    let pushes: Vec<&Output> = outputs.iter().map(|(output, _)| output).filter(|output| output.is_push()).collect();
+    let rate = |output: &&Output| Some((output.name.clone(), output.bps(check.rate)?));
+    let known: Vec<(String, u64)> = pushes.iter().filter_map(rate).collect();
+    // What is measured needs no sum.
+    if !pushes.is_empty() && (check.uplink.is_some() || check.bandwidth.is_none()) {
+        lines.push(rules::uplink(&known, pushes.len() - known.len(), check.uplink));
+    }
+    let Some(bandwidth) = &check.bandwidth else { return lines };
+    for (output, _) in outputs.iter().filter(|(output, _)| output.kind.name == rtmp_listen::KIND.name) {
+        let text = "players come when they come: what they take of the line can't be known now";
+        lines.push(Finding::new(&output.name, "bandwidth", Verdict::NotTested, text));
+    }
+    let sending: Vec<Sending> = pushes.iter().filter_map(|output| output.sending(check.rate)).collect();
+    for output in pushes.iter().filter(|output| output.bps(check.rate).is_none()) {
+        let text = "what it sends is not known";
+        let mend = "let the encoder send, or say what each output sends: --rate=6M";
+        lines.push(Finding::new(&output.name, "bandwidth", Verdict::NotTested, text).mend(mend));
+    }
+    if sending.is_empty() {
+        lines.push(Finding::new("uplink", "measured", Verdict::NotTested, "there is nothing to send"));
+    } else {
+        lines.extend(bandwidth::measure(bandwidth, &sending, env).await);
+    }
+    lines
 }
 
 /// The stages of one push, and the publish if it was asked for.
@@ -251,6 +334,8 @@ struct Inputs {
 
 /// One stream that was looked at.
 struct Stream {
+    /// The name of its input.
+    input: String,
     facts: Option<Facts>,
     sinks: Vec<graph::NodeId>,
     id: Option<StreamId>,
@@ -276,7 +361,7 @@ async fn of_graph(graph: &Graph, env: &Env) -> Inputs {
                 inputs.findings.push(line);
             }
         }
-        inputs.streams.push(Stream { facts, sinks, id: None });
+        inputs.streams.push(Stream { input, facts, sinks, id: None });
     }
     inputs
 }
@@ -318,7 +403,7 @@ async fn of_config(config: &Config, env: &Env) -> Inputs {
             Err(text) => (None, Some(text)),
         };
         inputs.findings.extend(seen(&name, facts.as_ref(), trouble));
-        inputs.streams.push(Stream { facts, sinks: Vec::new(), id: Some(id) });
+        inputs.streams.push(Stream { input: name, facts, sinks: Vec::new(), id: Some(id) });
     }
     inputs
 }

@@ -1,94 +1,173 @@
-//! What a graph costs on this machine: by really running it for some seconds, its outputs led to receivers of our own.
+//! What a graph or a relay costs on this machine: by really running it for some seconds, its outputs led to receivers of our
+//! own, and what would come from an encoder replaced by media of the same rate.
 
-use std::process::Stdio;
+mod feed;
+mod runs;
+mod used;
+
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::process::{Child, Command};
 
+use super::bandwidth::media::Shape;
 use super::finding::{Finding, Verdict};
+use runs::{Measured, run};
+use used::Used;
 
-/// A graph's words, and which of them are outputs that push.
+/// What of a graph's words is replaced when it is run to see what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The URL of an output that dials.
+    Push,
+    /// The URL of an output that waits for players.
+    Players,
+    /// The URL of an input that waits for a publisher.
+    Publisher,
+    /// The file of an output that records: it must not be written over.
+    Store,
+}
+
+/// A graph's words, and which of them are to be replaced.
 #[derive(Clone, Default)]
 pub struct Words {
     /// As typed.
     pub words: Vec<String>,
-    /// Places in it, from 0, of the URLs of pushes.
-    pub pushes: Vec<usize>,
-    /// An input that others connect to: two of them can't run at once, and nobody connects now.
-    pub listens: bool,
+    /// Places in it, from 0, in their order.
+    pub parts: Vec<(usize, Part)>,
+    /// The names of the inputs that wait for a publisher, in their order.
+    pub publishers: Vec<String>,
 }
 
 impl std::fmt::Debug for Words {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // They may hold keys.
-        write!(f, "Words({} words, {} pushes)", self.words.len(), self.pushes.len())
+        write!(f, "Words({} words, {} replaced)", self.words.len(), self.parts.len())
     }
 }
 
 impl Words {
-    /// The words with every push led elsewhere: to the URL that is given for it by its number, or to nothing. Whoever runs
-    /// them has to know that these are all pushes: see where they are made.
-    pub fn led(&self, mut whither: impl FnMut(usize) -> Option<String>) -> Vec<String> {
-        let led = |(place, word): (usize, &String)| match self.pushes.iter().position(|push| *push == place) {
-            Some(push) => {
-                let url = whither(push).unwrap_or_else(|| "null".to_owned());
-                if word.starts_with("dst=") { format!("dst={url}") } else { url }
-            }
-            None => word.clone(),
+    /// The words with every such part led elsewhere: to the URL that is given for it by its number among its like, or to
+    /// nothing. Whoever runs them has to know that these are all: see where they are made.
+    pub fn led(&self, mut whither: impl FnMut(Part, usize) -> Option<String>) -> Vec<String> {
+        let led = |(place, word): (usize, &String)| {
+            let Some(number) = self.parts.iter().position(|(of, _)| *of == place) else { return word.clone() };
+            let Some((_, part)) = self.parts.get(number) else { return word.clone() };
+            let like = self.parts.iter().take(number).filter(|(_, other)| other == part).count();
+            let url = whither(*part, like).unwrap_or_else(|| "null".to_owned());
+            let how = ["dst=", "src="].into_iter().find(|how| word.starts_with(how)).unwrap_or_default();
+            format!("{how}{url}")
         };
         self.words.iter().enumerate().map(led).collect()
     }
+
+    /// How many there are of this part.
+    pub fn count(&self, part: Part) -> usize {
+        self.parts.iter().filter(|(_, other)| *other == part).count()
+    }
 }
 
-/// How long a run is left alone before it is measured, and how long it is measured.
-const WARM: Duration = Duration::from_secs(2);
-const MEASURE: Duration = Duration::from_secs(5);
+/// One stream of a relay, with its outputs.
+pub(super) struct Relayed {
+    /// Its name.
+    pub(super) name: String,
+    /// What it is like, if that is known.
+    pub(super) shape: Option<Shape>,
+    /// How many outputs it has.
+    pub(super) outputs: usize,
+}
+
+/// How long each run is measured if nothing is said: processes use more at some seconds than at others.
+pub const TIME: Duration = Duration::from_secs(10);
 /// More processes than this, one for each output, are not started.
 const MOST: usize = 16;
+/// Players of each output that waits for them, to see what one costs.
+const PLAYERS: usize = 8;
+const WHO: &str = "cost";
+const UNKNOWN: &str = "nothing came from its encoder, and so its rate is not known";
+const SAY: &str = "let the encoder send, or say what it sends: --rate=6M";
 
-/// CPU, as parts of one core, and resident memory in bytes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cost {
-    cpu: f64,
-    memory: u64,
+/// Runs a graph with all outputs, with one, as one process per output, and with players; tells what each costs. `shape` tells
+/// what an input that waits for a publisher brings, by its name.
+pub(super) async fn of_words(words: &Words, lasts: Duration, shape: impl Fn(&str) -> Option<Shape>) -> Vec<Finding> {
+    let not = |text: String| Finding::new(WHO, "machine", Verdict::NotTested, text);
+    let mut feeds = Vec::new();
+    for name in &words.publishers {
+        match shape(name) {
+            Some(shape) => feeds.push(shape),
+            None => return vec![not(format!("{name}: {UNKNOWN}")).mend(SAY)],
+        }
+    }
+    let (pushes, serving) = (words.count(Part::Push), words.count(Part::Players));
+    if pushes + serving == 0 {
+        return vec![not("no output of it sends to others".to_owned())];
+    }
+    told("this graph", pushes, serving, &Measured::Words { words, feeds: &feeds }, lasts).await
 }
 
-/// Runs the graph with all outputs, with one, and as one process per output; tells what each costs.
-pub(super) async fn measure(words: &Words) -> Vec<Finding> {
-    let who = "cost";
-    let not = |text: &str| vec![Finding::new(who, "machine", Verdict::NotTested, text)];
-    let count = words.pushes.len();
-    if words.listens {
-        return not("the input is one that an encoder connects to: its cost shows while it runs");
+/// The same of a relay: `outflow serve` with these streams.
+pub(super) async fn of_relay(streams: &[Relayed], lasts: Duration) -> Vec<Finding> {
+    let mut lines: Vec<Finding> = Vec::new();
+    let mut feeds = Vec::new();
+    let mut outputs = Vec::new();
+    for stream in streams {
+        match stream.shape {
+            Some(shape) => {
+                outputs.extend(std::iter::repeat_n(feeds.len(), stream.outputs));
+                feeds.push(shape);
+            }
+            None => {
+                let text = format!("{}: {UNKNOWN}", stream.name);
+                lines.push(Finding::new(WHO, "stream", Verdict::NotTested, text).mend(SAY));
+            }
+        }
     }
-    if count == 0 {
-        return not("no output pushes");
+    if outputs.is_empty() {
+        let text = "no stream of which the name and the rate are known has an output";
+        lines.push(Finding::new(WHO, "machine", Verdict::NotTested, text));
+        return lines;
     }
-    match runs(words, count).await {
-        Ok((whole, single, apart)) => told(who, count, whole, single, apart),
-        Err(text) => not(&text),
-    }
+    let measured = Measured::Relay { outputs: &outputs, feeds: &feeds };
+    lines.extend(told("this relay", outputs.len(), 1, &measured, lasts).await);
+    lines
 }
 
-type Runs = (Cost, Option<Cost>, Option<Cost>);
-
-async fn runs(words: &Words, count: usize) -> Result<Runs, String> {
-    let whole = run(words, &[(0..count).collect()]).await?;
-    if count == 1 {
-        return Ok((whole, None, None));
-    }
-    let single = run(words, &[vec![0]]).await?;
-    let apart = match count {
-        2..=MOST => Some(run(words, &(0..count).map(|place| vec![place]).collect::<Vec<_>>()).await?),
-        _ => None,
+async fn told(shown: &str, pushes: usize, serving: usize, plan: &Measured<'_>, lasts: Duration) -> Vec<Finding> {
+    let all: Vec<Vec<usize>> = vec![(0..pushes).collect()];
+    let runs = async {
+        let whole = run(plan, &all, 0, lasts).await?;
+        let mut lines = vec![machine(shown, pushes, serving, whole)];
+        if pushes > 1 {
+            let single = run(plan, &[vec![0]], 0, lasts).await?;
+            lines.push(more("per output", "each output more", whole, single, pushes - 1));
+            if pushes <= MOST {
+                let each: Vec<_> = (0..pushes).map(|place| vec![place]).collect();
+                let apart = run(plan, &each, 0, lasts).await?;
+                let text = format!("one process for each of the {pushes} outputs would take {}", text_of(apart));
+                lines.push(Finding::new(WHO, "apart", Verdict::Pass, text).details(details(apart)));
+            }
+        }
+        if serving > 0 {
+            let played = run(plan, &all, PLAYERS, lasts).await?;
+            lines.push(more("per player", "each player", played, whole, PLAYERS * serving));
+        }
+        Ok::<_, String>(lines)
     };
-    Ok((whole, Some(single), apart))
+    match runs.await {
+        Ok(lines) => lines,
+        Err(text) => vec![Finding::new(WHO, "machine", Verdict::NotTested, text)],
+    }
 }
 
-fn told(who: &str, count: usize, whole: Cost, single: Option<Cost>, apart: Option<Cost>) -> Vec<Finding> {
-    let shown = |cost: Cost| format!("{:.1} % of a core, {} MB", cost.cpu * 100.0, cost.memory >> 20);
-    let details = |cost: Cost| json!({ "cpu_cores": cost.cpu, "memory_bytes": cost.memory });
+fn text_of(used: Used) -> String {
+    format!("{:.1} % of a core, {} MB", used.cpu * 100.0, used.memory >> 20)
+}
+
+fn details(used: Used) -> serde_json::Value {
+    json!({ "cpu_cores": used.cpu, "memory_bytes": used.memory })
+}
+
+/// What all of it takes, against what there is.
+fn machine(shown: &str, pushes: usize, serving: usize, whole: Used) -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = whole.cpu / cores as f64;
     let verdict = match share {
@@ -96,102 +175,76 @@ fn told(who: &str, count: usize, whole: Cost, single: Option<Cost>, apart: Optio
         share if share > 0.5 => Verdict::Warn,
         _ => Verdict::Pass,
     };
-    let text = format!("this graph with {count} outputs: {} (of {cores} cores)", shown(whole));
-    let mut line = Finding::new(who, "machine", verdict, text).details(details(whole));
-    if verdict != Verdict::Pass {
-        line = line.mend("encode less (smaller size, lower rate), or run it on a machine with more cores");
+    let outputs = match pushes {
+        1 => "1 output".to_owned(),
+        count => format!("{count} outputs"),
+    };
+    let players = if serving > 0 { " and no player" } else { "" };
+    let text = format!("{shown} with {outputs}{players}: {} (of {cores} cores)", text_of(whole));
+    let line = Finding::new(WHO, "machine", verdict, text).details(details(whole));
+    match verdict {
+        Verdict::Pass => line,
+        _ => line.mend("encode less (smaller size, lower rate), or run it on a machine with more cores"),
     }
-    let mut lines = vec![line];
-    if let Some(single) = single {
-        let more = count.saturating_sub(1).max(1);
-        let cpu = ((whole.cpu - single.cpu) / more as f64).max(0.0);
-        let each = Cost { cpu, memory: whole.memory.saturating_sub(single.memory) / more as u64 };
-        let text =
-            format!("each output more: {:.2} % of a core, {:.1} MB", each.cpu * 100.0, each.memory as f64 / 1048576.0);
-        lines.push(Finding::new(who, "per output", Verdict::Pass, text).details(details(each)));
+}
+
+/// What each of `count` more takes.
+fn more(what: &'static str, shown: &str, with: Used, without: Used, count: usize) -> Finding {
+    let count = count.max(1);
+    let cpu = ((with.cpu - without.cpu) / count as f64).max(0.0);
+    let each = Used { cpu, memory: with.memory.saturating_sub(without.memory) / count as u64 };
+    let text = format!("{shown}: {:.2} % of a core, {:.1} MB", each.cpu * 100.0, each.memory as f64 / 1_048_576.0);
+    Finding::new(WHO, what, Verdict::Pass, text).details(details(each))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> Words {
+        let words = [
+            "-i",
+            "rtmp://:1935/live:gpac:rtmp_listen=1",
+            "-o",
+            "rtmp://a/live/k",
+            "dst=rtmp://b/live/k",
+            "-o",
+            "rtmp://:1936/live",
+        ];
+        Words {
+            words: words.map(str::to_owned).into(),
+            parts: vec![(1, Part::Publisher), (3, Part::Push), (4, Part::Push), (6, Part::Players)],
+            publishers: vec!["in".into()],
+        }
     }
-    if let Some(apart) = apart {
-        let text = format!("one process for each of the {count} outputs would take {}", shown(apart));
-        lines.push(Finding::new(who, "apart", Verdict::Pass, text).details(details(apart)));
+
+    #[test]
+    fn every_part_is_led_elsewhere_by_its_number_among_its_like() {
+        let led = words().led(|part, number| Some(format!("{part:?}{number}")));
+        assert_eq!(led, ["-i", "Publisher0", "-o", "Push0", "dst=Push1", "-o", "Players0"]);
+        assert_eq!(words().led(|_, _| None)[3..5], ["null", "dst=null"]);
+        assert_eq!((words().count(Part::Push), words().count(Part::Players)), (2, 1));
+        assert!(!format!("{:?}", words()).contains("live"));
     }
-    lines
-}
 
-/// Runs these groups of outputs at once, each in a process of its own, and measures all of them together.
-async fn run(words: &Words, groups: &[Vec<usize>]) -> Result<Cost, String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program can't find itself: {error}"))?;
-    let ports = groups.iter().flatten().map(|_| free_port()).collect::<Result<Vec<_>, _>>()?;
-    // The receivers are one process, which is not measured.
-    let mut receiver = Command::new(&program);
-    for (number, port) in ports.iter().enumerate() {
-        receiver.arg("-i").arg(format!("rtmp://127.0.0.1:{port}/cost:gpac:rtmp_listen=1:name=cost{number}"));
-        receiver.args(["-o", "null"]);
+    #[test]
+    fn what_one_more_takes_is_the_difference_and_never_less_than_nothing() {
+        let with = Used { cpu: 0.12, memory: 30 << 20 };
+        let without = Used { cpu: 0.02, memory: 20 << 20 };
+        let line = more("per output", "each output more", with, without, 5);
+        assert_eq!(line.found, "each output more: 2.00 % of a core, 2.0 MB");
+        assert_eq!(more("per output", "each", without, with, 5).found, "each: 0.00 % of a core, 0.0 MB");
     }
-    let _receiver = start(receiver)?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut children = Vec::new();
-    let mut port = ports.iter();
-    for group in groups {
-        let mut command = Command::new(&program);
-        command.args(words.led(|push| {
-            let port = group.contains(&push).then(|| port.next()).flatten()?;
-            Some(format!("rtmp://127.0.0.1:{port}/cost:gpac:name=cost{push}"))
-        }));
-        children.push(start(command)?);
+
+    #[test]
+    fn a_machine_that_is_too_small_is_told() {
+        let of = |share: f64| {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            machine("this graph", 2, 1, Used { cpu: share * cores as f64, memory: 1 << 20 })
+        };
+        assert_eq!(of(0.1).verdict, Verdict::Pass);
+        assert_eq!(of(0.6).verdict, Verdict::Warn);
+        assert!(of(0.9).verdict == Verdict::Fail && of(0.9).mend.is_some());
+        assert!(of(0.1).found.starts_with("this graph with 2 outputs and no player: "), "{:?}", of(0.1));
     }
-    tokio::time::sleep(WARM).await;
-    let before = cpu(&children)?;
-    tokio::time::sleep(MEASURE).await;
-    let used = cpu(&children)?.saturating_sub(before);
-    let memory = children.iter().filter_map(Child::id).filter_map(resident).sum();
-    Ok(Cost { cpu: used.as_secs_f64() / MEASURE.as_secs_f64(), memory })
-}
-
-fn start(mut command: Command) -> Result<Child, String> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    command.spawn().map_err(|error| format!("a run can't be started: {error}"))
-}
-
-fn free_port() -> Result<u16, String> {
-    let bound = crate::net::bind::bind(([127, 0, 0, 1], 0).into()).and_then(|listener| listener.local_addr());
-    bound.map(|address| address.port()).map_err(|error| format!("no port is free: {error}"))
-}
-
-/// CPU time of all of them so far. One that has ended is an error: it is not what was asked for.
-fn cpu(children: &[Child]) -> Result<Duration, String> {
-    let mut sum = Duration::ZERO;
-    for child in children {
-        let of = child.id().and_then(ticks);
-        sum += of.ok_or("the run ended before it could be measured: is the input too short?")?;
-    }
-    Ok(sum)
-}
-
-#[cfg(target_os = "linux")]
-fn ticks(id: u32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // After the name, which may hold anything, in parentheses: state is the third field, utime and stime 14 and 15.
-    let (_, rest) = text.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let state = fields.first()?;
-    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    let hertz = rustix::param::clock_ticks_per_second().max(1);
-    (*state != "Z").then(|| Duration::from_secs_f64(ticks as f64 / hertz as f64))
-}
-
-#[cfg(target_os = "linux")]
-fn resident(id: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{id}/statm")).ok()?;
-    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ticks(_id: u32) -> Option<Duration> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn resident(_id: u32) -> Option<u64> {
-    None
 }

@@ -107,12 +107,14 @@ async fn every_figure_is_there_and_goes_with_its_output() {
     let given = families(&text);
     let missing: Vec<_> = given.difference(&told).collect();
     assert!(missing.is_empty(), "http::families lacks {missing:?}");
-    let unknown: Vec<_> = told.difference(&given).collect();
+    // This server sends no acknowledgements of RTMP's; that figure has real servers in `isolation/acks.rs`.
+    let seldom = BTreeSet::from(["outflow_output_rtmp_unacknowledged_bytes"]);
+    let unknown: Vec<_> = told.difference(&given).filter(|name| !seldom.contains(*name)).collect();
     assert!(unknown.is_empty(), "http::families has {unknown:?}, which nobody gives");
     for family in outflow::http::families() {
         let begin = format!("{}{{", family.name);
         let Some(line) = text.lines().find(|line| line.starts_with(&begin)) else {
-            assert!(family.labels.is_empty(), "{} has no labels", family.name);
+            assert!(family.labels.is_empty() || seldom.contains(family.name), "{} has no labels", family.name);
             continue;
         };
         let labels: Vec<&str> = line.split("=\"").filter_map(|part| part.rsplit(['{', ',', ' ']).next()).collect();

@@ -164,34 +164,3 @@ async fn many_outputs_are_looked_at_at_once() {
     assert_eq!((found.code, &found.json["fail"]), (1, &30.into()), "{}", found.text);
     found.is("o29", "rtmp", "fail", "has not answered `connect`", "an RTMP port");
 }
-
-#[tokio::test]
-async fn the_cost_is_measured_without_the_destinations() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = file(&folder, 400, 50, 12_000);
-    let input = format!("{}:loop", file.display());
-    let servers = [Ingest::start(Behaviour::Good).await, Ingest::start(Behaviour::Good).await];
-    let outputs = [servers[0].url("live/k3y0ofcost"), format!("dst={}", servers[1].url("live/k3y1ofcost"))];
-    let words = ["check", "--cost", "-i", &input, "-o", &outputs[0], &outputs[1]];
-    let found = run(&words, &["k3y0ofcost", "k3y1ofcost"]).await;
-    assert_eq!(found.code, 0, "{}", found.text);
-    found.is("cost", "machine", "pass", "this graph with 2 outputs", "");
-    found.is("cost", "per output", "pass", "each output more", "");
-    found.is("cost", "apart", "pass", "one process for each of the 2 outputs", "");
-    let servers: Vec<&Ingest> = servers.iter().collect();
-    assert_eq!(published(&servers), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn words_whose_outputs_can_not_be_replaced_are_not_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = file(&folder, 100, 50, 1500);
-    let server = Ingest::start(Behaviour::Good).await;
-    let more = folder.path().join("more");
-    std::fs::write(&more, format!("-o\n{}\n", server.url("live/k3yofargs"))).unwrap();
-    let args = format!("-args={}", more.display());
-    let found = run(&["check", "--cost", "-i", file.to_str().unwrap(), &args, "-o", "null"], &["k3yofargs"]).await;
-    assert_eq!(found.code, 2, "{}", found.text);
-    assert!(found.text.contains("can't be measured"), "{}", found.text);
-    assert_eq!(published(&[&server]), Vec::<String>::new());
-}

@@ -1,5 +1,7 @@
 //! Runs the program to its end and reads what it found.
 
+use std::time::Duration;
+
 use outflow_testkit::proc::Command;
 use serde_json::Value;
 
@@ -37,10 +39,17 @@ impl Found {
 
 /// The program with these words and `--json`, to its end. None of the secrets may be printed.
 pub(crate) async fn run(words: &[&str], secrets: &[&str]) -> Found {
+    run_with(words, secrets, &[]).await
+}
+
+/// The same with these variables.
+pub(crate) async fn run_with(words: &[&str], secrets: &[&str], variables: &[(&str, &str)]) -> Found {
     let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
     let command = Command::new(env!("CARGO_BIN_EXE_outflow")).args(words).arg("--json").secrets(&secrets);
+    let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
     let mut child = command.start();
-    let code = child.wait_exit().await;
+    // The cost is measured by several runs of some seconds, one after the other.
+    let code = child.wait_exit_within(Duration::from_secs(100)).await;
     let text = child.text();
     let stdout = child.output.look(|output| {
         assert!(output.leaks.is_empty(), "secrets in the output: {text}");
