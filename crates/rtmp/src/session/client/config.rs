@@ -52,6 +52,8 @@ pub struct ClientConfig {
     pub fourcc_list: Vec<String>,
     /// Enhanced RTMP v2 `capsEx`: 1 reconnect, 2 multitrack, 4 ModEx, 8 nanosecond offsets.
     pub caps_ex: u32,
+    /// What a login appends to `app` and `tcUrl`, with its `?`: see [`auth`](crate::auth::Login::query).
+    pub auth: Option<Secret>,
     /// Marks of the relays that the stream has come through, the oldest first: see [`hops`](crate::session::hops).
     pub hops: Vec<String>,
 }
@@ -82,6 +84,7 @@ impl ClientConfig {
             digest: false,
             fourcc_list: Vec::new(),
             caps_ex: 0,
+            auth: None,
             hops: Vec::new(),
         }
     }

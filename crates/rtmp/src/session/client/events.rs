@@ -1,5 +1,6 @@
 //! What a server did, as a client sees it.
 use crate::amf0::Value;
+use crate::auth::Demand;
 use crate::error::{Error, ErrorKind};
 use crate::message::Message;
 use crate::secret::Secret;
@@ -106,6 +107,8 @@ pub struct Refusal {
     pub description: String,
     /// Where the server wants the client to go instead.
     pub redirect: Option<Redirect>,
+    /// The server wants a user and password: give it to a [`Login`](crate::auth::Login), and connect again.
+    pub auth: Option<Demand>,
 }
 
 impl From<Refusal> for Error {

@@ -1,6 +1,7 @@
 //! The dialogue of a client: what it asks, in which order, and what it makes of the answers.
 use super::{ClientEvent, ClientSession, Connected, Redirect, Refusal, Role, Stage, transaction};
 use crate::amf0::Value;
+use crate::auth::Demand;
 use crate::command::Command;
 use crate::message::{Control, UserControl};
 use crate::secret::Secret;
@@ -34,7 +35,11 @@ const ENDS: [&str; 6] = [
 impl ClientSession {
     pub(super) fn send_connect(&mut self) {
         let config = &self.config;
-        let mut object = vec![("app", Value::from(config.app.expose()))];
+        // A login stands behind what the URL says, even behind a query there.
+        let login = config.auth.as_ref().map(Secret::expose).unwrap_or_default();
+        let with_login = |text: &Secret| format!("{}{login}", text.expose());
+        let (app, tc_url) = (with_login(&config.app), with_login(&config.tc_url));
+        let mut object = vec![("app", Value::from(app))];
         if !config.fourcc_list.is_empty() {
             let list = config.fourcc_list.iter().map(|fourcc| Value::from(fourcc.as_str())).collect();
             object.push(("fourCcList", Value::StrictArray(list)));
@@ -48,7 +53,7 @@ impl ClientSession {
         let texts = [
             ("flashVer", config.flash_ver.as_str()),
             ("swfUrl", config.swf_url.as_str()),
-            ("tcUrl", config.tc_url.expose()),
+            ("tcUrl", tc_url.as_str()),
             ("pageUrl", config.page_url.as_str()),
         ];
         object.extend(texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, text.into())));
@@ -201,7 +206,9 @@ impl ClientSession {
         let text = |name| self.clean(info.get_str(name).unwrap_or_default());
         let ex = info.get("ex");
         let url = |name| ex?.get_str(name).filter(|url| !url.is_empty()).map(Secret::from);
+        let auth = info.get_str("description").and_then(Demand::read);
         let refusal = Refusal {
+            auth,
             stage: self.stage,
             level: text("level"),
             code: text("code"),
@@ -219,6 +226,7 @@ impl ClientSession {
     }
 
     fn clean(&self, text: &str) -> String {
-        clean(text, &[self.config.name.expose()])
+        let login = self.config.auth.as_ref().map(Secret::expose).unwrap_or_default();
+        clean(text, &[self.config.name.expose(), login])
     }
 }
