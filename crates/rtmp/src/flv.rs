@@ -4,12 +4,18 @@ pub mod aac;
 pub mod audio;
 pub mod avc;
 mod bits;
+pub mod color;
+pub mod compose;
 mod enhanced;
+mod fourcc;
+pub mod multichannel;
 mod reader;
 mod sniff;
+pub mod tracks;
 pub mod video;
 
-pub use enhanced::{FourCc, MultitrackType};
+pub use enhanced::MultitrackType;
+pub use fourcc::FourCc;
 pub use reader::TagReader;
 
 use crate::error::{ErrorKind, Result};

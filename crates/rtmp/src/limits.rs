@@ -34,6 +34,12 @@ pub struct Limits {
     pub tc_url: usize,
     /// Message streams (createStream) on one connection.
     pub streams: usize,
+    /// Messages taken from one aggregate; real ones hold some tens.
+    pub aggregate_parts: u32,
+    /// Bytes kept of a client that goes on before its connect is answered.
+    pub held: usize,
+    /// Bytes of answers kept for a peer that asks and does not read; more is an error.
+    pub unsent: usize,
     /// Smallest acknowledgement window obeyed, in bytes; a smaller one is taken as this, so that acknowledgements do
     /// not outweigh the media.
     pub window_ack_min: u32,
@@ -58,6 +64,9 @@ impl Default for Limits {
             name: 1024,
             tc_url: 4096,
             streams: 8,
+            aggregate_parts: 10_000,
+            held: 256 * KIB,
+            unsent: 64 * KIB,
             window_ack_min: 4096,
         }
     }

@@ -1,5 +1,6 @@
 //! RTMP URLs, kept byte for byte: nothing is decoded, lower-cased or put in order, since a key or a token that is
 //! changed by one byte is refused. Printing one never shows a secret.
+mod reference;
 mod stream_path;
 mod target;
 #[cfg(test)]

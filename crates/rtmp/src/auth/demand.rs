@@ -66,11 +66,13 @@ impl Demand {
             _ => return None,
         };
         let query = text.split_once("?reason=").map(|(_, query)| query);
-        let (reason, values) = query.map_or((None, ""), |query| match query.split_once('&') {
-            Some((reason, values)) => (Some(reason), values),
-            None => (Some(query), ""),
+        // A blank or the next value ends the reason.
+        let (reason, values) = query.map_or((None, ""), |query| {
+            let end = query.find(|c: char| c == '&' || c.is_whitespace()).unwrap_or(query.len());
+            let (reason, values) = query.split_at(end);
+            (Some(reason), values)
         });
-        let step = match reason.map(str::trim_end) {
+        let step = match reason {
             Some("authfailed") => Step::Failed,
             Some("nosuchuser") => Step::NoSuchUser,
             Some("needauth") => proof(values),

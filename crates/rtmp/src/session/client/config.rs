@@ -2,6 +2,7 @@
 use crate::amf0::Value;
 use crate::limits::Limits;
 use crate::secret::Secret;
+use crate::session::Capabilities;
 
 /// What a client does with its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +49,8 @@ pub struct ClientConfig {
     pub random: [u8; 1528],
     /// The handshake with digests instead of the plain one, for servers that ask for it.
     pub digest: bool,
-    /// Enhanced RTMP: the FourCCs that we understand.
-    pub fourcc_list: Vec<String>,
-    /// Enhanced RTMP v2 `capsEx`: 1 reconnect, 2 multitrack, 4 ModEx, 8 nanosecond offsets.
-    pub caps_ex: u32,
+    /// Enhanced RTMP: what we can do. Nothing is announced unless something is said here.
+    pub capabilities: Capabilities,
     /// What a login appends to `app` and `tcUrl`, with its `?`: see [`auth`](crate::auth::Login::query).
     pub auth: Option<Secret>,
     /// Marks of the relays that the stream has come through, the oldest first: see [`hops`](crate::session::hops).
@@ -82,8 +81,7 @@ impl ClientConfig {
             limits: Limits::default(),
             random,
             digest: false,
-            fourcc_list: Vec::new(),
-            caps_ex: 0,
+            capabilities: Capabilities::default(),
             auth: None,
             hops: Vec::new(),
         }

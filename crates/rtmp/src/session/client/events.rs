@@ -4,6 +4,7 @@ use crate::auth::Demand;
 use crate::error::{Error, ErrorKind};
 use crate::message::Message;
 use crate::secret::Secret;
+use crate::session::Capabilities;
 
 /// How far a client session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,10 +88,10 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Enhanced RTMP v2 `capsEx` of the server; 0 if it said nothing sensible.
-    pub fn caps_ex(&self) -> u32 {
-        let number = self.properties.get_f64("capsEx").or_else(|| self.info.get_f64("capsEx"));
-        number.filter(|number| (0.0..4_294_967_296.0).contains(number)).map_or(0, |number| number as u32)
+    /// What the server announced of Enhanced RTMP: among its properties, or in the status object.
+    pub fn capabilities(&self) -> Capabilities {
+        let properties = Capabilities::read(&self.properties);
+        if properties.is_empty() { Capabilities::read(&self.info) } else { properties }
     }
 }
 

@@ -40,13 +40,7 @@ impl ClientSession {
         let with_login = |text: &Secret| format!("{}{login}", text.expose());
         let (app, tc_url) = (with_login(&config.app), with_login(&config.tc_url));
         let mut object = vec![("app", Value::from(app))];
-        if !config.fourcc_list.is_empty() {
-            let list = config.fourcc_list.iter().map(|fourcc| Value::from(fourcc.as_str())).collect();
-            object.push(("fourCcList", Value::StrictArray(list)));
-        }
-        if config.caps_ex != 0 {
-            object.push(("capsEx", Value::Number(f64::from(config.caps_ex))));
-        }
+        object.extend(config.capabilities.write());
         if config.role == Role::Publish {
             object.push(("type", "nonprivate".into()));
         }
@@ -157,6 +151,7 @@ impl ClientSession {
                 return self.refuse(info);
             }
             let connected = Connected { properties: command.object.clone(), info: info.clone() };
+            self.server = connected.capabilities();
             self.events.push_back(ClientEvent::Connected(connected));
             self.send_create_stream();
         } else if self.stage == Stage::CreateStream && answered == self.create_transaction() {

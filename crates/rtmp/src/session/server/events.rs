@@ -4,6 +4,7 @@ use super::ServerSession;
 use super::{ConnectRequest, PlayRequest, PublishRequest};
 use crate::limits::Limits;
 use crate::message::Message;
+use crate::session::Capabilities;
 
 /// How a server session behaves.
 #[derive(Clone)]
@@ -18,9 +19,8 @@ pub struct ServerConfig {
     pub window_ack_size: u32,
     /// Value of Set Peer Bandwidth, in bytes.
     pub peer_bandwidth: u32,
-    /// Enhanced RTMP v2 `capsEx` told to clients that speak of theirs: 1 reconnect, 2 multitrack, 4 ModEx, 8
-    /// nanosecond offsets.
-    pub caps_ex: u32,
+    /// Enhanced RTMP: what is told to clients that announce anything themselves.
+    pub capabilities: Capabilities,
 }
 
 impl ServerConfig {
@@ -32,7 +32,7 @@ impl ServerConfig {
             chunk_size: 4096,
             window_ack_size: 5_000_000,
             peer_bandwidth: 5_000_000,
-            caps_ex: 15,
+            capabilities: Capabilities::relay(),
         }
     }
 }
