@@ -9,6 +9,7 @@ pub mod verdict;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use outflow_rtmp::auth::Login;
 use outflow_rtmp::message::Message;
 use outflow_rtmp::session::ClientSession;
 
@@ -22,6 +23,8 @@ use settings::Settings;
 
 /// Redirects followed in one attempt.
 const REDIRECTS: u32 = 3;
+/// Connections that a login takes before the one that is accepted: the server asks for the user, then for the proof.
+const LOGINS: u32 = 2;
 
 /// One server, dialled again and again.
 pub struct Client {
@@ -61,8 +64,8 @@ impl Client {
         Self { settings, lookup: Lookup::default() }
     }
 
-    /// Connects and asks, wherever the server sends us; `hops` tell it of loops. Sets no deadlines; may be dropped at any
-    /// time.
+    /// Connects and asks, wherever the server sends us, and logs in where it asks for that; `hops` tell it of loops. Sets no
+    /// deadlines; may be dropped at any time.
     pub async fn open(
         &mut self,
         resolver: &dyn Resolver,
@@ -71,13 +74,16 @@ impl Client {
     ) -> Result<Opened, Ended> {
         let mut destination = self.settings.destination.clone();
         let mut home: Option<Vec<SocketAddr>> = None;
-        for redirects in 0..=REDIRECTS {
+        let mut login = self.settings.login();
+        let mut redirects = 0;
+        for _ in 0..=REDIRECTS + LOGINS {
             let peer = destination.shown();
             watcher.enter(State::Resolving);
             let mut addresses = self.lookup.resolve(resolver, &destination.host, destination.port).await?;
             match &home {
                 None => home = Some(addresses.clone()),
-                Some(home) => addresses = destination::allowed(home, addresses),
+                Some(home) if redirects > 0 => addresses = destination::allowed(home, addresses),
+                Some(_) => {}
             }
             if addresses.is_empty() {
                 return Err(redirect_refused("into the local network"));
@@ -89,7 +95,9 @@ impl Client {
                 true => tls::connect(tcp, self.trust()?, &destination.host, &peer).await?,
             };
             watcher.enter(State::Handshaking);
-            let session = ClientSession::new(self.settings.session(&destination, redirects, hops));
+            let mut config = self.settings.session(&destination, redirects, hops);
+            config.auth = login.as_ref().and_then(Login::query).cloned();
+            let session = ClientSession::new(config);
             match dialogue::open(&mut connection, session, watcher, &self.settings.words).await {
                 Ok(granted) => {
                     let dialogue::Granted { session, accepted, asked, early } = granted;
@@ -97,8 +105,19 @@ impl Client {
                 }
                 Err(Failure::Ended(ended)) => return Err(ended),
                 Err(Failure::Redirected(redirect)) => {
-                    destination = destination.redirected(&redirect).map_err(redirect_refused)?;
+                    redirects += 1;
+                    if redirects > REDIRECTS {
+                        break;
+                    }
+                    let there = destination.redirected(&redirect).map_err(redirect_refused)?;
+                    // Who we are is for the server that the URL names: with what is sent, passwords can be guessed.
+                    login = login.filter(|_| there.host == destination.host);
+                    destination = there;
                     watcher.note(format!("{peer} sends us on to {}", destination.shown()));
+                }
+                Err(Failure::Login(demand)) => {
+                    let login = login.as_mut().ok_or_else(verdict::user_wanted)?;
+                    settings::answer(login, &demand, &destination.target.app).map_err(verdict::login)?;
                 }
             }
         }

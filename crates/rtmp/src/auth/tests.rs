@@ -155,7 +155,7 @@ fn a_gate_keeps_out_who_does_not() {
     let unknown = |app: &str| gate.judge(app, "", 1, 1, |_| None);
     assert!(!failed(&[unknown("live?authmod=adobe&user=x")]));
     let app = "live?authmod=adobe&user=x&challenge=1&response=&opaque=";
-    assert_eq!(unknown(app), Verdict::Refuse { description: format!("{}", FAILED), failed: true });
+    assert_eq!(unknown(app), Verdict::Refuse { description: FAILED.to_owned(), failed: true });
     for strange in ["", "a\nb", "a b", "a?b", &"x".repeat(256)] {
         assert!(failed(&[unknown(&format!("live?authmod=adobe&user={strange}"))]), "{strange:?}");
     }
