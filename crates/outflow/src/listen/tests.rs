@@ -1,5 +1,7 @@
-//! What is said of ports that can't be had.
+//! What is said of ports that can't be had, and to peers that speak something else.
 #![allow(clippy::unwrap_used)]
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::net::dial::SystemResolver;
@@ -32,4 +34,21 @@ async fn a_port_of_our_own_is_not_another_programs() {
     let url = format!("rtmp://127.0.0.1:{}/live", other.local_addr().unwrap().port());
     let ended = claim(&listeners(), &url).await.err().unwrap();
     assert!(ended.text.contains("another program has this port"), "{}", ended.text);
+}
+
+/// A browser, or a player that would tunnel RTMP through HTTP (RTMPT), is told so and let go.
+#[tokio::test]
+async fn http_is_answered_shortly_and_closed() {
+    let listeners = listeners();
+    let claim = claim(&listeners, "rtmp://127.0.0.1:0/live").await.map_err(|ended| ended.text).unwrap();
+    let address = claim.address();
+    // It accepts once no word is waited for.
+    drop(claim);
+    for request in ["GET / HTTP/1.1\r\nHost: h\r\n\r\n", "POST /open/1 HTTP/1.1\r\nContent-Length: 1\r\n\r\n\0"] {
+        let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+        peer.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        peer.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 400 Bad Request\r\n") && answer.len() < 100, "{answer:?}");
+    }
 }
