@@ -7,7 +7,7 @@ use outflow_rtmp::amf0::Value;
 use outflow_rtmp::auth::{Credentials, Demand, Login, LoginError};
 use outflow_rtmp::command::parse_conn;
 use outflow_rtmp::error::ErrorKind;
-use outflow_rtmp::session::{ClientConfig, Role};
+use outflow_rtmp::session::{Capabilities, ClientConfig, Role};
 use outflow_rtmp::url::{RtmpUrl, Target};
 
 pub use super::destination::Destination;
@@ -166,6 +166,11 @@ impl Settings {
         config.swf_url = self.swf_url.clone().unwrap_or_default();
         config.conn.clone_from(&self.conn);
         config.chunk_size = self.chunk_size;
+        // Some servers leave tracks out for players that do not name their codec. To servers that we publish to encoders
+        // announce nothing, whatever they send.
+        if self.role == Role::Play {
+            config.capabilities = Capabilities::player();
+        }
         config.start = self.play.start;
         config.hops = hops.to_vec();
         config.buffer_ms = self.play.buffer_ms;

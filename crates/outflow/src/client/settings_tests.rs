@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use outflow_rtmp::session::Redirect;
+use outflow_rtmp::flv::FourCc;
+use outflow_rtmp::session::{Redirect, Takes};
 
 use super::super::destination::allowed;
 use super::*;
@@ -146,4 +147,15 @@ fn what_a_player_asks_for_is_what_ffmpeg_asks_for() {
     assert_eq!(config(&[("rtmp_live", "-1"), ("rtmp_subscribe", "x")]), (-1000.0, 3000, Some("x".into())));
     let wide = [("rtmp_buffer", "4294967296")];
     assert!(read(&node("rtmp://h/live/name", rtmp::PULL, &wide), Role::Play).is_err());
+}
+
+#[test]
+fn players_announce_every_codec_and_publishers_nothing() {
+    let push = settings("rtmp://h/live/k", &[]);
+    assert!(push.session(&push.destination, 0, &[]).capabilities.is_empty());
+    let pull = read(&node("rtmp://h/live/k", rtmp::PULL, &[]), Role::Play).unwrap();
+    let capabilities = pull.session(&pull.destination, 0, &[]).capabilities;
+    for codec in FourCc::VIDEO.into_iter().chain(FourCc::AUDIO).chain([FourCc(*b"neww")]) {
+        assert_eq!(capabilities.takes(codec), Takes::Yes, "{codec}");
+    }
 }

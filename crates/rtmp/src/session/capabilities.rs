@@ -129,6 +129,17 @@ impl Capabilities {
         }
     }
 
+    /// Those of a client that plays for a relay: any codec and any tracks. The codecs are named one by one as well, for
+    /// servers that do not know `*`; no reconnect request is obeyed.
+    pub fn player() -> Self {
+        let named = FourCc::VIDEO.into_iter().chain(FourCc::AUDIO).map(Codec::FourCc);
+        Capabilities {
+            four_cc_list: named.chain([Codec::Any]).collect(),
+            caps_ex: CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET,
+            ..Self::relay()
+        }
+    }
+
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -253,6 +264,9 @@ mod tests {
         assert_eq!(read(written), relay);
         assert_eq!(relay.caps_ex, CapsEx(15));
         assert_eq!(Capabilities::default().write().count(), 0);
+        let player = Capabilities::player();
+        assert_eq!(read(player.write().collect()), player);
+        assert!(!player.caps_ex.contains(CapsEx::RECONNECT) && player.four_cc_list.len() == 13);
     }
 
     #[test]
