@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::message::{Message, kind};
 
-/// A command message.
+/// A command message (Adobe RTMP 1.0 §7.1.1, §7.2).
 #[derive(Clone, PartialEq)]
 pub struct Command {
     /// The procedure: `connect`, `_result`, `onStatus`, ...

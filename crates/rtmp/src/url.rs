@@ -18,7 +18,7 @@ const MASK: &str = "****";
 /// Longer URLs are refused: no server takes a longer tcUrl.
 const MAX_LENGTH: usize = 4096;
 
-/// Plain or TLS.
+/// Plain or TLS (RFC 3986 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `rtmp://`: RTMP over TCP.
@@ -27,7 +27,7 @@ pub enum Scheme {
     Rtmps,
 }
 
-/// The host of a URL.
+/// The host of a URL (RFC 3986 §3.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host<'a> {
     /// No host: every address, when listening. Cannot be dialled.

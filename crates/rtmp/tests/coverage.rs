@@ -109,3 +109,50 @@ fn a_page_that_has_rotted_is_found() {
         assert!(!mistakes(&rotten, &read).is_empty(), "{from}");
     }
 }
+
+/// What is of this crate's own making, and in no specification.
+const OWN: [&str; 5] = ["error.rs", "limits.rs", "secret.rs", "auth", "stream_path.rs"];
+
+/// Types without a word on where they are defined, as `file: type`.
+fn unexplained(file: &str, text: &str) -> Vec<String> {
+    let sources = ["§", "Enhanced RTMP", "RFC ", "ISO/IEC", "in no specification"];
+    let (mut explained, mut wrong) = (false, Vec::new());
+    for line in text.lines().take_while(|line| !line.starts_with("mod tests")) {
+        if let Some(words) = line.trim().strip_prefix("///") {
+            explained |= sources.iter().any(|source| words.contains(source));
+        } else if let Some(name) = ["pub struct ", "pub enum "].iter().find_map(|begin| line.strip_prefix(begin)) {
+            if !explained {
+                wrong.push(format!("{file}: {}", name.split(['<', '(', ' ', ';', '{']).next().unwrap_or(name)));
+            }
+            explained = false;
+        } else if !line.trim_start().starts_with("#[") {
+            explained = false;
+        }
+    }
+    wrong
+}
+
+/// A newcomer finds the section of every type: its documentation says it.
+#[test]
+fn every_type_says_which_section_defines_it() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut wrong, mut seen) = (vec![sources.clone()], Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.strip_prefix(&sources).unwrap().display().to_string();
+            let is_own = OWN.iter().any(|own| shown.starts_with(own) || shown.ends_with(own));
+            if path.is_dir() {
+                folders.push(path);
+            } else if !is_own && !shown.contains("tests") {
+                seen += 1;
+                wrong.extend(unexplained(&shown, &std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(seen > 30 && wrong.is_empty(), "{seen} files; these types do not say it:\n{}", wrong.join("\n"));
+    assert_eq!(
+        unexplained("a", "/// A thing.\n#[derive(X)]\npub struct A<'a> {\n/// (RFC 1 §2)\npub enum B {"),
+        ["a: A"]
+    );
+}

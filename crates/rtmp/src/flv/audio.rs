@@ -98,7 +98,7 @@ pub struct AudioHeader {
     common_codec: Option<FourCc>,
 }
 
-/// One track of a body.
+/// One track of a body (Enhanced RTMP v2 `ExAudioTagBody`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioTrack<'a> {
     /// The track id; 0 is the default track.
@@ -242,7 +242,7 @@ fn enhanced(mut fields: Fields<'_>, packet_type: u8) -> Result<AudioHeader> {
     Ok(header)
 }
 
-/// The tracks of an audio body; ends after the first error.
+/// The tracks of an audio body (Enhanced RTMP v2 `ExAudioTagBody`); ends after the first error.
 #[derive(Debug)]
 pub struct AudioTracks<'a> {
     header: AudioHeader,

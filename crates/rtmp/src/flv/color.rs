@@ -8,7 +8,7 @@ use crate::limits::Limits;
 /// The name of the only pair that is defined.
 const COLOR_INFO: &str = "colorInfo";
 
-/// `colorInfo`. Each one replaces the one before as a whole; one without fields takes it back.
+/// `colorInfo` (Enhanced RTMP v2 "Metadata Frame"). Each one replaces the one before as a whole; one without fields takes it back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ColorInfo {
     /// What the numbers of a picture mean.
@@ -19,7 +19,7 @@ pub struct ColorInfo {
     pub hdr_mdcv: HdrMdcv,
 }
 
-/// `colorConfig`: indices into tables of ISO/IEC 23091-4 (ITU-T H.273); `None` if it is not said.
+/// `colorConfig` (Enhanced RTMP v2 "Metadata Frame"): indices into tables of ISO/IEC 23091-4 (ITU-T H.273); `None` if it is not said.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ColorConfig {
     /// Bits of each colour of a pixel: 8, 10 or 12.
@@ -32,7 +32,7 @@ pub struct ColorConfig {
     pub matrix: Option<f64>,
 }
 
-/// `hdrCll`: the light of the content, in cd/m².
+/// `hdrCll`: the light of the content, in cd/m² (Enhanced RTMP v2 "Metadata Frame").
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct HdrCll {
     /// `maxFall`: the brightest average of a frame.
@@ -41,7 +41,7 @@ pub struct HdrCll {
     pub max_cll: Option<f64>,
 }
 
-/// `hdrMdcv`: the mastering display (SMPTE ST 2086), places as CIE 1931 x and y.
+/// `hdrMdcv`: the mastering display (Enhanced RTMP v2 "Metadata Frame", SMPTE ST 2086), places as CIE 1931 x and y.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct HdrMdcv {
     /// `redX`, `redY`.

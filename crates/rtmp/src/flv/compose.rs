@@ -16,7 +16,7 @@ const MAX_TRACK: usize = 0xFF_FFFF;
 /// A ModEx prefix has at most this many bytes.
 const MAX_MOD_EX_DATA: usize = 65_536;
 
-/// A prefix that changes what a packet means (`VideoPacketModExType`, `AudioPacketModExType`).
+/// A prefix that changes what a packet means (Enhanced RTMP v2 `VideoPacketModExType`, `AudioPacketModExType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModEx<'a> {
     /// `TimestampOffsetNano`: nanoseconds to add to the timestamp, below a million.
@@ -25,7 +25,7 @@ pub enum ModEx<'a> {
     Other(u8, &'a [u8]),
 }
 
-/// The tracks of a body; what they hold begins behind the track's fields, with the composition time if there is one.
+/// The tracks of a body (Enhanced RTMP v2 `AvMultitrackType`); what they hold begins behind the track's fields, with the composition time if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout<'a> {
     /// No multitrack: codec and data.

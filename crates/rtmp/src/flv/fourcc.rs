@@ -1,7 +1,7 @@
 //! Four-character codes: which codec an enhanced header speaks of (Enhanced RTMP v2 "Enhanced Audio", "Enhanced Video").
 use std::fmt;
 
-/// A codec's four-character code (`AudioFourCc`, `VideoFourCc`); any four bytes, also those of codecs that came later.
+/// A codec's four-character code (Enhanced RTMP v2 `AudioFourCc`, `VideoFourCc`); any four bytes, also those of codecs that came later.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FourCc(pub [u8; 4]);
 

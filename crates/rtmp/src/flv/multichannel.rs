@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use super::enhanced::Fields;
 use crate::error::Result;
 
-/// The channels of a track, for codecs whose own headers do not say them.
+/// The channels of a track, for codecs whose own headers do not say them (Enhanced RTMP v2 `ExAudioTagBody`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultichannelConfig {
     /// How many channels there are.
@@ -13,7 +13,7 @@ pub struct MultichannelConfig {
     pub order: ChannelOrder,
 }
 
-/// The order of channels (`AudioChannelOrder`).
+/// The order of channels (Enhanced RTMP v2 `AudioChannelOrder`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelOrder {
     /// 0: only their number is known.

@@ -15,7 +15,7 @@ const MAX_TRACKS: usize = 256;
 /// Most bytes of ModEx prefixes that are repeated for each track: else a message could become any number of times as long.
 const MAX_PREFIX: usize = 1024;
 
-/// One track of a body, as a body of its own.
+/// One track of a body, as a body of its own (Enhanced RTMP v2 `AvMultitrackType.OneTrack`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The track id; 0 is the default track, and that of every body without multitrack.

@@ -142,7 +142,7 @@ pub struct VideoHeader {
     common_codec: Option<FourCc>,
 }
 
-/// One track of a body.
+/// One track of a body (Enhanced RTMP v2 `ExVideoTagBody`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoTrack<'a> {
     /// The track id; 0 is the default track.
@@ -325,7 +325,7 @@ fn composition_time(packet_type: PacketType, four_cc: FourCc, body: &[u8]) -> Re
     Ok((Fields::new("video", body).signed_24()?, 3))
 }
 
-/// The tracks of a video body; ends after the first error.
+/// The tracks of a video body (Enhanced RTMP v2 `ExVideoTagBody`); ends after the first error.
 #[derive(Debug)]
 pub struct VideoTracks<'a> {
     header: VideoHeader,

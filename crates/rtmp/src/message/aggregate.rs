@@ -10,7 +10,7 @@ const HEADER: usize = 11;
 /// Bytes of the back pointer after each tag.
 const BACK_POINTER: usize = 4;
 
-/// The messages in an aggregate, one by one and without copying; ends after the first error.
+/// The messages in an aggregate (Adobe RTMP 1.0 §7.1.6), one by one and without copying; ends after the first error.
 ///
 /// Each has the aggregate's chunk stream and message stream; times are moved so that the first equals the
 /// aggregate's. Only audio, video and data are given out; a nested aggregate is an error.

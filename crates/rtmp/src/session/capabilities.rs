@@ -9,7 +9,7 @@ use crate::flv::FourCc;
 /// Most codecs kept of a peer's list or map; there are a dozen.
 const MOST: usize = 64;
 
-/// What one side of a connection has announced. Empty where it said nothing, as nearly all encoders do whatever they send:
+/// What one side of a connection has announced (Enhanced RTMP v2 "Enhancing NetConnection connect Command"). Empty where it said nothing, as nearly all encoders do whatever they send:
 /// it tells what may be sent to a peer, never what may be taken from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -23,7 +23,7 @@ pub struct Capabilities {
     pub caps_ex: CapsEx,
 }
 
-/// A codec of a list or a map.
+/// A codec of a list or a map (Enhanced RTMP v2 `fourCcList`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// `*`: each and every one.
@@ -53,7 +53,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// What can be done with a codec (`FourCcInfoMask`).
+/// What can be done with a codec (Enhanced RTMP v2 `FourCcInfoMask`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FourCcInfo(pub u32);
 
@@ -79,7 +79,7 @@ impl BitOr for FourCcInfo {
     }
 }
 
-/// Abilities beside codecs (`CapsExMask`).
+/// Abilities beside codecs (Enhanced RTMP v2 `CapsExMask`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CapsEx(pub u32);
 
@@ -107,7 +107,7 @@ impl BitOr for CapsEx {
     }
 }
 
-/// Whether a peer takes something.
+/// Whether a peer takes something, as its Enhanced RTMP capabilities say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
     /// It says so.

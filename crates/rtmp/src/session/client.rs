@@ -32,7 +32,7 @@ mod transaction {
     pub(super) const DELETE_STREAM: f64 = 7.0;
 }
 
-/// One connection to a server. See [`session`](crate::session) for how it is driven.
+/// One connection to a server (Adobe RTMP 1.0 §7.2, §7.3). See [`session`](crate::session) for how it is driven.
 pub struct ClientSession {
     config: ClientConfig,
     link: Link,

@@ -70,7 +70,7 @@ struct Stream {
     seen: bool,
 }
 
-/// One client's connection. See [`session`](crate::session) for how it is driven.
+/// One client's connection (Adobe RTMP 1.0 §7.2, §7.3). See [`session`](crate::session) for how it is driven.
 pub struct ServerSession {
     settings: Settings,
     link: Link,

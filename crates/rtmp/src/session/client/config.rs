@@ -4,7 +4,7 @@ use crate::limits::Limits;
 use crate::secret::Secret;
 use crate::session::Capabilities;
 
-/// What a client does with its stream.
+/// What a client does with its stream (Adobe RTMP 1.0 §7.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Sends it.
@@ -13,7 +13,7 @@ pub enum Role {
     Play,
 }
 
-/// How a client session behaves. Fields that are empty are not sent.
+/// How a client session behaves (Adobe RTMP 1.0 §7.2.1.1). Fields that are empty are not sent.
 #[derive(Clone)]
 pub struct ClientConfig {
     /// Publish or play.

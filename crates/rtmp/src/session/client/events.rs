@@ -6,7 +6,7 @@ use crate::message::Message;
 use crate::secret::Secret;
 use crate::session::Capabilities;
 
-/// How far a client session has come.
+/// How far a client session has come (Adobe RTMP 1.0 §7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The handshake is not done.
@@ -38,7 +38,7 @@ impl Stage {
     }
 }
 
-/// What happened.
+/// What happened (Adobe RTMP 1.0 §7.1, §7.2).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
@@ -78,7 +78,7 @@ pub enum ClientEvent {
     Pong(u32),
 }
 
-/// The answer to connect.
+/// The answer to connect (Adobe RTMP 1.0 §7.2.1.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connected {
     /// The server's properties: `fmsVer`, `capabilities`, those of Enhanced RTMP.
@@ -95,7 +95,7 @@ impl Connected {
     }
 }
 
-/// A refusal, as far as the server explained it.
+/// A refusal, as far as the server explained it (Adobe RTMP 1.0 §7.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What was refused.
@@ -119,7 +119,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// Another server, named in a refusal.
+/// Another server, named in a refusal: in no specification, as Flash Media Server and SRS have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// The URL to use as tcUrl.

@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::message::Message;
 use crate::session::Capabilities;
 
-/// How a server session behaves.
+/// How a server session behaves (Adobe RTMP 1.0 §5.4, §7.2.1).
 #[derive(Clone)]
 pub struct ServerConfig {
     /// Limits on what the client may send.
@@ -37,7 +37,7 @@ impl ServerConfig {
     }
 }
 
-/// What a client did. Requests wait for an answer; the rest is for information.
+/// What a client did (Adobe RTMP 1.0 §7.1, §7.2). Requests wait for an answer; the rest is for information.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ServerEvent {
