@@ -19,7 +19,7 @@ use crate::net::connection::Connection;
 use crate::net::dial::{self, Lookup, Resolver};
 use crate::net::tls::{self, TlsClient};
 use dialogue::Failure;
-use settings::Settings;
+use settings::{Destination, Settings};
 
 /// Redirects followed in one attempt.
 const REDIRECTS: u32 = 3;
@@ -32,6 +32,8 @@ pub struct Client {
     pub settings: Settings,
     /// At most one look-up is under way; one that hangs outlives the attempt.
     lookup: Lookup,
+    /// The addresses of the server that the URL names, as of the last attempt.
+    home: Vec<SocketAddr>,
 }
 
 /// A connection on which media may flow.
@@ -48,6 +50,8 @@ pub struct Opened {
     pub early: Vec<Message>,
     /// Host and port of the server, as errors show them.
     pub peer: String,
+    /// The server that it is: not the one of the URL, if that has sent us on.
+    pub destination: Destination,
 }
 
 /// Who wants to know how far an attempt has come.
@@ -61,7 +65,7 @@ pub trait Watcher: Sync {
 impl Client {
     /// A client that has not dialled yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, lookup: Lookup::default() }
+        Self { settings, lookup: Lookup::default(), home: Vec::new() }
     }
 
     /// Connects and asks, wherever the server sends us, and logs in where it asks for that; `hops` tell it of loops. Sets no
@@ -72,18 +76,42 @@ impl Client {
         watcher: &dyn Watcher,
         hops: &[String],
     ) -> Result<Opened, Ended> {
-        let mut destination = self.settings.destination.clone();
-        let mut home: Option<Vec<SocketAddr>> = None;
-        let mut login = self.settings.login();
-        let mut redirects = 0;
+        let destination = self.settings.destination.clone();
+        self.home.clear();
+        self.dial(destination, 0, resolver, watcher, hops).await
+    }
+
+    /// The same once more, where a server wants us to go that we are connected to (Enhanced RTMP v2 "Reconnect Request"):
+    /// to `tc_url`, or to itself again. Where that leads is bounded as for redirects.
+    pub async fn reopen(
+        &mut self,
+        from: &Destination,
+        tc_url: Option<&str>,
+        resolver: &dyn Resolver,
+        watcher: &dyn Watcher,
+        hops: &[String],
+    ) -> Result<Opened, Ended> {
+        let there = from.moved(tc_url).map_err(redirect_refused)?;
+        let redirects = u32::from(there.host != self.settings.destination.host);
+        self.dial(there, redirects, resolver, watcher, hops).await
+    }
+
+    async fn dial(
+        &mut self,
+        mut destination: Destination,
+        mut redirects: u32,
+        resolver: &dyn Resolver,
+        watcher: &dyn Watcher,
+        hops: &[String],
+    ) -> Result<Opened, Ended> {
+        let mut login = self.settings.login().filter(|_| redirects == 0);
         for _ in 0..=REDIRECTS + LOGINS {
             let peer = destination.shown();
             watcher.enter(State::Resolving);
             let mut addresses = self.lookup.resolve(resolver, &destination.host, destination.port).await?;
-            match &home {
-                None => home = Some(addresses.clone()),
-                Some(home) if redirects > 0 => addresses = destination::allowed(home, addresses),
-                Some(_) => {}
+            match redirects {
+                0 => self.home.clone_from(&addresses),
+                _ => addresses = destination::allowed(&self.home, addresses),
             }
             if addresses.is_empty() {
                 return Err(redirect_refused("into the local network"));
@@ -101,7 +129,7 @@ impl Client {
             match dialogue::open(&mut connection, session, watcher, &self.settings.words).await {
                 Ok(granted) => {
                     let dialogue::Granted { session, accepted, asked, early } = granted;
-                    return Ok(Opened { connection, session, accepted, asked, early, peer });
+                    return Ok(Opened { connection, session, accepted, asked, early, peer, destination });
                 }
                 Err(Failure::Ended(ended)) => return Err(ended),
                 Err(Failure::Redirected(redirect)) => {

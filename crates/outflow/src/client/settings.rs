@@ -7,7 +7,7 @@ use outflow_rtmp::amf0::Value;
 use outflow_rtmp::auth::{Credentials, Demand, Login, LoginError};
 use outflow_rtmp::command::parse_conn;
 use outflow_rtmp::error::ErrorKind;
-use outflow_rtmp::session::{Capabilities, ClientConfig, Role};
+use outflow_rtmp::session::{Capabilities, CapsEx, ClientConfig, Role};
 use outflow_rtmp::url::{RtmpUrl, Target};
 
 pub use super::destination::Destination;
@@ -166,11 +166,12 @@ impl Settings {
         config.swf_url = self.swf_url.clone().unwrap_or_default();
         config.conn.clone_from(&self.conn);
         config.chunk_size = self.chunk_size;
-        // Some servers leave tracks out for players that do not name their codec. To servers that we publish to encoders
-        // announce nothing, whatever they send.
-        if self.role == Role::Play {
-            config.capabilities = Capabilities::player();
-        }
+        // Some servers leave tracks out for players that do not name their codec. Encoders announce no codec, whatever
+        // they send; that we go where a server asks us to is for it to know.
+        config.capabilities = match self.role {
+            Role::Play => Capabilities::player(),
+            Role::Publish => Capabilities { caps_ex: CapsEx::RECONNECT, ..Capabilities::default() },
+        };
         config.start = self.play.start;
         config.hops = hops.to_vec();
         config.buffer_ms = self.play.buffer_ms;
