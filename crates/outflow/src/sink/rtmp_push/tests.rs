@@ -12,6 +12,8 @@ use outflow_testkit::tls::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+#[path = "moving_tests.rs"]
+mod moving_tests;
 #[path = "options_tests.rs"]
 mod options_tests;
 
@@ -244,7 +246,9 @@ async fn a_reset_while_live_is_the_networks_fault_once_the_key_was_proven() {
 
     let node = node(&server.url("live/key"), &[]);
     let client = Client::new(client::settings::read(&node, Role::Publish).unwrap());
-    rig.sink = Box::new(RtmpPush { client, settings: settings::read(&node).unwrap(), proven: true });
+    let words = client.settings.words.clone();
+    let client = Arc::new(Mutex::new(client));
+    rig.sink = Box::new(RtmpPush { client, words, settings: settings::read(&node).unwrap(), proven: true });
     let ended = run_with_media(&mut rig, std::future::pending::<()>).await;
     assert_eq!((ended.reason, ended.retry), (Reason::Disconnected, Retry::Backoff), "{ended}");
 }
