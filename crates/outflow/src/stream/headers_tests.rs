@@ -77,7 +77,7 @@ fn tracks_of_one_message_are_kept_together_until_each_has_a_newer_one() {
     let mut bench = Bench::default();
     let both = video(SequenceStart, &[], Layout::ManyTracks(FourCc::HVC1, &[(0, b"a"), (1, b"b")]));
     bench.push(Kind::Video, both.clone());
-    assert_eq!(bench.bodies(), [both.clone()], "once");
+    assert_eq!(bench.bodies(), std::slice::from_ref(&both), "once");
     let second = video(SequenceStart, &[], Layout::OneTrack(FourCc::AV01, 1, b"c"));
     bench.push(Kind::Video, second.clone());
     assert_eq!(bench.bodies(), [both, second.clone()]);
