@@ -51,7 +51,7 @@ pub fn coded_frame(codec: FourCc, composition_time: i32, data: &[u8]) -> Bytes {
 /// A video body.
 ///
 /// # Errors
-/// A command has no such body; a track is above 2^24 - 1 bytes; there is no track; a prefix cannot be written.
+/// It is a command, or would be read as one; a track is above 2^24 - 1 bytes; there is no track; a prefix cannot be written.
 pub fn video(
     frame_type: video::FrameType,
     packet_type: video::PacketType,
@@ -61,6 +61,11 @@ pub fn video(
     let Some(number) = packet_type.number().filter(|number| !matches!(number, 6 | 7 | 16..)) else {
         return unsendable("a packet of this type has no tracks");
     };
+    // "ExVideoTagHeader": with this frame type all but a plain `Metadata` packet is read as a command.
+    let is_plain_metadata = packet_type == video::PacketType::Metadata && matches!(layout, Layout::Plain(..));
+    if frame_type == video::FrameType::Command && !is_plain_metadata {
+        return unsendable("with the frame type of commands it would be read as a command");
+    }
     body(IS_EX_HEADER | frame_type.number() << 4, number, video::MULTITRACK, mod_ex, layout)
 }
 

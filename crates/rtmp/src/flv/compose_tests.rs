@@ -66,6 +66,10 @@ fn what_cannot_be_written() {
         assert!(video(KEY, packet_type, &[], plain).is_err());
     }
     assert!(audio(audio::PacketType::Other(5), &[], plain).is_err());
+    let command = |packet_type, layout| video(FrameType::Command, packet_type, &[], layout);
+    assert!(command(PacketType::CodedFrames, plain).is_err());
+    assert!(command(PacketType::Metadata, Layout::OneTrack(FourCc::AV01, 1, b"d")).is_err());
+    assert_eq!(&command(PacketType::Metadata, plain).unwrap()[..], b"\xD4av01d", "as FFmpeg writes it");
     for prefix in [ModEx::Nanoseconds(1_000_000), ModEx::Other(0, b"a"), ModEx::Other(1, b""), ModEx::Other(16, b"a")] {
         assert!(video(KEY, PacketType::CodedFrames, &[prefix], plain).is_err(), "{prefix:?}");
     }
