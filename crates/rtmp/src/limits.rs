@@ -71,3 +71,22 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that are above all that was seen of real peers, and below what troubles a server: a change is a decision.
+    #[test]
+    fn the_defaults_are_those_that_were_decided() {
+        let limits = Limits::default();
+        let bytes = [limits.media_message, limits.data_message, limits.command_message, limits.partial_bytes];
+        assert_eq!(bytes, [10 << 20, 1 << 20, 64 << 10, 16 << 20]);
+        assert_eq!((limits.partial_messages, limits.chunk_streams, limits.chunk_size), (8, 128, 0xFF_FFFF));
+        assert_eq!((limits.amf_depth, limits.amf_nodes, limits.amf_bytes), (32, 4096, 256 << 10));
+        assert_eq!((limits.name, limits.tc_url, limits.streams, limits.window_ack_min), (1024, 4096, 8, 4096));
+        assert_eq!((limits.aggregate_parts, limits.held, limits.unsent), (10_000, 256 << 10, 64 << 10));
+        // At the smallest chunk size that peers begin with, the longest message is still taken.
+        assert!(limits.chunks_per_message as usize * 128 >= limits.media_message);
+    }
+}
