@@ -14,6 +14,8 @@ use crate::net::pump::Attached;
 
 /// How long the old server is given to see the end.
 const LEAVING: Duration = Duration::from_secs(5);
+/// From one move to the next: a server that asks at each connection must not send us round and round.
+const APART: Duration = Duration::from_secs(10);
 
 /// A connection in the pump, and what it has to tell.
 pub(super) struct Line {
@@ -41,7 +43,7 @@ pub(super) enum Step {
     Begun(Line, Destination),
     /// The new connection came to nothing; the old one is still there.
     Failed(Ended),
-    /// The old server has been told good-bye.
+    /// The old server has been told good-bye, and another move may begin.
     Left,
 }
 
@@ -54,7 +56,7 @@ impl Moving {
     /// The old connection, which has been told to finish.
     pub(super) fn leave(&mut self, old: Attached) {
         self.leaving = Some(Box::pin(async move {
-            let _ = tokio::time::timeout(LEAVING, old).await;
+            let _ = tokio::join!(tokio::time::timeout(LEAVING, old), tokio::time::sleep(APART));
         }));
     }
 
