@@ -25,7 +25,7 @@ use crate::options::rtmp;
 use crate::stream::Stream;
 use crate::wire::Form;
 use link::{MoveTo, PushLink, Said};
-use moving::{Line, Moving, Opening, Quiet, Step};
+use moving::{APART, Line, Moving, Opening, Quiet, Step};
 use settings::Settings;
 
 /// `-o rtmp://...` and `-o rtmps://...`.
@@ -127,7 +127,7 @@ impl RtmpPush {
                         destination = there;
                         let old = std::mem::replace(&mut line, next);
                         old.attached.finish();
-                        moving.leave(old.attached);
+                        moving.leave(old.attached, APART);
                     }
                     Step::Failed(ended) => Told(job).note(format!("the other connection failed: {}", ended.text)),
                     Step::Left => {}

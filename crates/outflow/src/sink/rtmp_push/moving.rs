@@ -15,7 +15,7 @@ use crate::net::pump::Attached;
 /// How long the old server is given to see the end.
 const LEAVING: Duration = Duration::from_secs(5);
 /// From one move to the next: a server that asks at each connection must not send us round and round.
-const APART: Duration = Duration::from_secs(10);
+pub(super) const APART: Duration = Duration::from_secs(10);
 
 /// A connection in the pump, and what it has to tell.
 pub(super) struct Line {
@@ -53,10 +53,10 @@ impl Moving {
         self.opening.is_none() && self.next.is_none() && self.leaving.is_none()
     }
 
-    /// The old connection, which has been told to finish.
-    pub(super) fn leave(&mut self, old: Attached) {
+    /// The old connection, which has been told to finish. No other move begins before `apart` is over.
+    pub(super) fn leave<T: Send>(&mut self, old: impl Future<Output = T> + Send + 'static, apart: Duration) {
         self.leaving = Some(Box::pin(async move {
-            let _ = tokio::join!(tokio::time::timeout(LEAVING, old), tokio::time::sleep(APART));
+            let _ = tokio::join!(tokio::time::timeout(LEAVING, old), tokio::time::sleep(apart));
         }));
     }
 

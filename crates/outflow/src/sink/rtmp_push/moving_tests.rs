@@ -91,3 +91,14 @@ async fn a_request_that_leads_nowhere_changes_nothing() {
         assert!(seen.lock().frames.windows(2).all(|pair| pair[1] == pair[0] + 1), "{to}");
     }
 }
+
+/// A server that asks at each connection is not followed from one to the next without a pause.
+#[tokio::test]
+async fn moves_are_apart() {
+    let (mut moving, apart, begin) = (Moving::default(), Duration::from_millis(50), Instant::now());
+    assert!(moving.is_over());
+    moving.leave(std::future::ready(()), apart);
+    assert!(!moving.is_over());
+    assert!(matches!(moving.step().await, Step::Left) && moving.is_over());
+    assert!(begin.elapsed() >= apart);
+}
