@@ -9,6 +9,7 @@ pub mod verdict;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use outflow_rtmp::auth::Login;
 use outflow_rtmp::message::Message;
 use outflow_rtmp::session::ClientSession;
 
@@ -18,10 +19,12 @@ use crate::net::connection::Connection;
 use crate::net::dial::{self, Lookup, Resolver};
 use crate::net::tls::{self, TlsClient};
 use dialogue::Failure;
-use settings::Settings;
+use settings::{Destination, Settings};
 
 /// Redirects followed in one attempt.
 const REDIRECTS: u32 = 3;
+/// Connections that a login takes before the one that is accepted: the server asks for the user, then for the proof.
+const LOGINS: u32 = 2;
 
 /// One server, dialled again and again.
 pub struct Client {
@@ -29,6 +32,8 @@ pub struct Client {
     pub settings: Settings,
     /// At most one look-up is under way; one that hangs outlives the attempt.
     lookup: Lookup,
+    /// The addresses of the server that the URL names, as of the last attempt.
+    home: Vec<SocketAddr>,
 }
 
 /// A connection on which media may flow.
@@ -45,6 +50,8 @@ pub struct Opened {
     pub early: Vec<Message>,
     /// Host and port of the server, as errors show them.
     pub peer: String,
+    /// The server that it is: not the one of the URL, if that has sent us on.
+    pub destination: Destination,
 }
 
 /// Who wants to know how far an attempt has come.
@@ -58,26 +65,53 @@ pub trait Watcher: Sync {
 impl Client {
     /// A client that has not dialled yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, lookup: Lookup::default() }
+        Self { settings, lookup: Lookup::default(), home: Vec::new() }
     }
 
-    /// Connects and asks, wherever the server sends us; `hops` tell it of loops. Sets no deadlines; may be dropped at any
-    /// time.
+    /// Connects and asks, wherever the server sends us, and logs in where it asks for that; `hops` tell it of loops. Sets no
+    /// deadlines; may be dropped at any time.
     pub async fn open(
         &mut self,
         resolver: &dyn Resolver,
         watcher: &dyn Watcher,
         hops: &[String],
     ) -> Result<Opened, Ended> {
-        let mut destination = self.settings.destination.clone();
-        let mut home: Option<Vec<SocketAddr>> = None;
-        for redirects in 0..=REDIRECTS {
+        let destination = self.settings.destination.clone();
+        self.home.clear();
+        self.dial(destination, 0, resolver, watcher, hops).await
+    }
+
+    /// The same once more, where a server wants us to go that we are connected to (Enhanced RTMP v2 "Reconnect Request"):
+    /// to `tc_url`, or to itself again. Where that leads is bounded as for redirects.
+    pub async fn reopen(
+        &mut self,
+        from: &Destination,
+        tc_url: Option<&str>,
+        resolver: &dyn Resolver,
+        watcher: &dyn Watcher,
+        hops: &[String],
+    ) -> Result<Opened, Ended> {
+        let there = from.moved(tc_url).map_err(redirect_refused)?;
+        let redirects = u32::from(there.host != self.settings.destination.host);
+        self.dial(there, redirects, resolver, watcher, hops).await
+    }
+
+    async fn dial(
+        &mut self,
+        mut destination: Destination,
+        mut redirects: u32,
+        resolver: &dyn Resolver,
+        watcher: &dyn Watcher,
+        hops: &[String],
+    ) -> Result<Opened, Ended> {
+        let mut login = self.settings.login().filter(|_| redirects == 0);
+        for _ in 0..=REDIRECTS + LOGINS {
             let peer = destination.shown();
             watcher.enter(State::Resolving);
             let mut addresses = self.lookup.resolve(resolver, &destination.host, destination.port).await?;
-            match &home {
-                None => home = Some(addresses.clone()),
-                Some(home) => addresses = destination::allowed(home, addresses),
+            match redirects {
+                0 => self.home.clone_from(&addresses),
+                _ => addresses = destination::allowed(&self.home, addresses),
             }
             if addresses.is_empty() {
                 return Err(redirect_refused("into the local network"));
@@ -89,16 +123,29 @@ impl Client {
                 true => tls::connect(tcp, self.trust()?, &destination.host, &peer).await?,
             };
             watcher.enter(State::Handshaking);
-            let session = ClientSession::new(self.settings.session(&destination, redirects, hops));
+            let mut config = self.settings.session(&destination, redirects, hops);
+            config.auth = login.as_ref().and_then(Login::query).cloned();
+            let session = ClientSession::new(config);
             match dialogue::open(&mut connection, session, watcher, &self.settings.words).await {
                 Ok(granted) => {
                     let dialogue::Granted { session, accepted, asked, early } = granted;
-                    return Ok(Opened { connection, session, accepted, asked, early, peer });
+                    return Ok(Opened { connection, session, accepted, asked, early, peer, destination });
                 }
                 Err(Failure::Ended(ended)) => return Err(ended),
                 Err(Failure::Redirected(redirect)) => {
-                    destination = destination.redirected(&redirect).map_err(redirect_refused)?;
+                    redirects += 1;
+                    if redirects > REDIRECTS {
+                        break;
+                    }
+                    let there = destination.redirected(&redirect).map_err(redirect_refused)?;
+                    // Who we are is for the server that the URL names: with what is sent, passwords can be guessed.
+                    login = login.filter(|_| there.host == destination.host);
+                    destination = there;
                     watcher.note(format!("{peer} sends us on to {}", destination.shown()));
+                }
+                Err(Failure::Login(demand)) => {
+                    let login = login.as_mut().ok_or_else(verdict::user_wanted)?;
+                    settings::answer(login, &demand, &destination.target.app).map_err(verdict::login)?;
                 }
             }
         }

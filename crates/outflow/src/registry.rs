@@ -174,6 +174,8 @@ pub struct PublishSlot {
     pub nodelay: bool,
     /// Whether a publisher takes the place of one that has been silent for a second; else it has to be silent for three.
     pub takeover: AtomicBool,
+    /// Set when the stream is over for good: a publisher that is let go then is told to come back later, or elsewhere.
+    pub over: AtomicBool,
 }
 
 /// The publisher of the moment.
@@ -309,6 +311,7 @@ mod tests {
             stats: Arc::default(),
             nodelay: true,
             takeover: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         }))
     }
 

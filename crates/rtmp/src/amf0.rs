@@ -5,12 +5,14 @@
 //! fit is an error with its byte offset, and [`Limits`](crate::Limits) bound depth, number and size.
 mod decode;
 mod encode;
+mod plain;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use decode::Input;
 pub use decode::{Decoder, decode_all};
 pub use encode::{encode, encode_all};
+pub use plain::plain_payload;
 
 use crate::amf3;
 
@@ -119,7 +121,7 @@ impl Value {
     }
 
     /// The fields of an object, ECMA array or typed object; `None` for everything else, AMF3 objects included
-    /// ([`Value::get_str`] and [`Value::get_f64`] do look into those).
+    /// ([`Value::get_str`] and [`Value::get_f64`] do look into those, and [`Value::into_plain`] makes AMF0 of them).
     pub fn fields(&self) -> Option<&[(String, Value)]> {
         match self {
             Self::Object(fields) | Self::EcmaArray(fields) | Self::TypedObject { fields, .. } => Some(fields),

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::message::{Message, kind};
 
-/// A command message.
+/// A command message (Adobe RTMP 1.0 §7.1.1, §7.2).
 #[derive(Clone, PartialEq)]
 pub struct Command {
     /// The procedure: `connect`, `_result`, `onStatus`, ...
@@ -32,7 +32,8 @@ impl Command {
 
     /// Reads a command message of either AMF form.
     ///
-    /// Only the name is required. A transaction id that is missing or no number counts as 0, a missing object as null.
+    /// Only the name is required. A transaction id that is missing or no number counts as 0, a missing object as null. Values
+    /// in AMF3 become the same in AMF0 ([`Value::into_plain`]).
     pub fn decode(message: &Message, limits: &Limits) -> Result<Command> {
         let mut payload = &message.payload[..];
         // Enhanced RTMP v2, "AMF3": a format byte, then AMF0 values. No AMF0 command starts with 0, a number's marker.
@@ -40,7 +41,8 @@ impl Command {
             payload = rest;
         }
         let locate = |error: Error| error.on_csid(message.csid).in_message(message.kind);
-        let mut values = amf0::decode_all(payload, limits).map_err(locate)?.into_iter();
+        let values = amf0::decode_all(payload, limits).map_err(locate)?;
+        let mut values = values.into_iter().map(Value::into_plain);
         let Some(Value::String(name)) = values.next() else {
             let kind = ErrorKind::BadCommand { command: "of a message", problem: "it does not start with a name" };
             return Err(locate(kind.into()));

@@ -4,12 +4,18 @@ pub mod aac;
 pub mod audio;
 pub mod avc;
 mod bits;
+pub mod color;
+pub mod compose;
 mod enhanced;
+mod fourcc;
+pub mod multichannel;
 mod reader;
 mod sniff;
+pub mod tracks;
 pub mod video;
 
-pub use enhanced::{FourCc, MultitrackType};
+pub use enhanced::MultitrackType;
+pub use fourcc::FourCc;
 pub use reader::TagReader;
 
 use crate::error::{ErrorKind, Result};
@@ -18,7 +24,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// A tag holds at most this many bytes: its size has 24 bits.
 const MAX_PAYLOAD: usize = 0xFF_FFFF;
 
-/// What a tag carries; the numbers are also RTMP message types (§E.4.1, Adobe RTMP 1.0 §7.1).
+/// What a tag carries; the numbers are also RTMP message types (Adobe FLV 10.1 §E.4.1, Adobe RTMP 1.0 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TagKind {
     /// 8: audio.
@@ -53,7 +59,7 @@ impl TagKind {
     }
 }
 
-/// One tag.
+/// One tag (Adobe FLV 10.1 §E.4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
     /// What it carries.

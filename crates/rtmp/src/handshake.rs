@@ -32,7 +32,7 @@ const SERVER_VERSION: [u8; 4] = [4, 5, 0, 1];
 /// Version in C1 with a digest: Flash Player 9.0.124.2, as FFmpeg says.
 const CLIENT_VERSION: [u8; 4] = [9, 0, 124, 2];
 
-/// The server's side: waits for C0 and C1, answers with S0, S1 and S2 at once, and waits for C2.
+/// The server's side (Adobe RTMP 1.0 §5.2): waits for C0 and C1, answers with S0, S1 and S2 at once, and waits for C2.
 ///
 /// A C1 with a valid digest is answered with digests in the same schema, any other with an echo and version 0.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ fn answer(c1: &Packet, random: &[u8; 1528], out: &mut BytesMut) {
     }
 }
 
-/// The client's side: sends C0 and C1, waits for S0, S1 and S2, and sends C2. It does not ask that S2 echoes C1.
+/// The client's side (Adobe RTMP 1.0 §5.2): sends C0 and C1, waits for S0, S1 and S2, and sends C2. It does not ask that S2 echoes C1.
 #[derive(Debug)]
 pub struct ClientHandshake {
     input: Input,

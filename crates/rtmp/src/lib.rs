@@ -5,10 +5,11 @@
 //! | specification | version | where |
 //! |---|---|---|
 //! | Adobe's Real Time Messaging Protocol | 1.0 (2012) | [`handshake`], [`chunk`], [`message`], [`command`], [`session`] |
-//! | Enhanced RTMP | v2 (2024-2026), v1 within it | [`flv`], connect properties and reconnect requests in [`session`] |
+//! | Enhanced RTMP | v2 (2024-2026), v1 within it | [`flv`], [`session::Capabilities`], reconnect requests in [`session`] and [`url`] |
 //! | Action Message Format AMF 0 | 2007 | [`amf0`] |
 //! | Action Message Format AMF 3 | 2013 | [`amf3`], inside AMF 0 |
 //! | Adobe Flash Video File Format | 10.1 (2010) | [`flv`] |
+//! | logins in connect, in no specification | as FFmpeg has them | [`auth`] |
 //!
 //! Not implemented: RTMPE, RTMPT and RTMFP; shared objects are skipped; recordings are not played. RTMPS is RTMP over
 //! TLS, which is the caller's.
@@ -76,6 +77,7 @@
 
 pub mod amf0;
 pub mod amf3;
+pub mod auth;
 pub mod chunk;
 pub mod command;
 pub mod error;

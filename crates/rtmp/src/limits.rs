@@ -34,6 +34,12 @@ pub struct Limits {
     pub tc_url: usize,
     /// Message streams (createStream) on one connection.
     pub streams: usize,
+    /// Messages taken from one aggregate; real ones hold some tens.
+    pub aggregate_parts: u32,
+    /// Bytes kept of a client that goes on before its connect is answered.
+    pub held: usize,
+    /// Bytes of answers kept for a peer that asks and does not read; more is an error.
+    pub unsent: usize,
     /// Smallest acknowledgement window obeyed, in bytes; a smaller one is taken as this, so that acknowledgements do
     /// not outweigh the media.
     pub window_ack_min: u32,
@@ -58,7 +64,29 @@ impl Default for Limits {
             name: 1024,
             tc_url: 4096,
             streams: 8,
+            aggregate_parts: 10_000,
+            held: 256 * KIB,
+            unsent: 64 * KIB,
             window_ack_min: 4096,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that are above all that was seen of real peers, and below what troubles a server: a change is a decision.
+    #[test]
+    fn the_defaults_are_those_that_were_decided() {
+        let limits = Limits::default();
+        let bytes = [limits.media_message, limits.data_message, limits.command_message, limits.partial_bytes];
+        assert_eq!(bytes, [10 << 20, 1 << 20, 64 << 10, 16 << 20]);
+        assert_eq!((limits.partial_messages, limits.chunk_streams, limits.chunk_size), (8, 128, 0xFF_FFFF));
+        assert_eq!((limits.amf_depth, limits.amf_nodes, limits.amf_bytes), (32, 4096, 256 << 10));
+        assert_eq!((limits.name, limits.tc_url, limits.streams, limits.window_ack_min), (1024, 4096, 8, 4096));
+        assert_eq!((limits.aggregate_parts, limits.held, limits.unsent), (10_000, 256 << 10, 64 << 10));
+        // At the smallest chunk size that peers begin with, the longest message is still taken.
+        assert!(limits.chunks_per_message as usize * 128 >= limits.media_message);
     }
 }

@@ -41,7 +41,7 @@ pub mod kind {
     pub const AGGREGATE: u8 = 22;
 }
 
-/// One complete message.
+/// One complete message (Adobe RTMP 1.0 §6.1).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Chunk stream it came on, 2 to 65599. Says nothing about what the message is.

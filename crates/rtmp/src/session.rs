@@ -9,6 +9,7 @@
 //!
 //! Media is not sent through the session. Its bytes are made with [`chunk`](crate::chunk)'s functions for the
 //! session's `chunk_size()` and message stream, on chunk streams other than 2, 3 and 8, and counted with `note_sent`.
+mod capabilities;
 mod client;
 mod flow;
 pub mod hops;
@@ -17,5 +18,6 @@ mod media;
 mod names;
 mod server;
 
+pub use capabilities::{Capabilities, CapsEx, Codec, FourCcInfo, Takes};
 pub use client::{ClientConfig, ClientEvent, ClientSession, Connected, Redirect, Refusal, Role, Stage};
 pub use server::{ConnectRequest, PlayRequest, PublishKind, PublishRequest, ServerConfig, ServerEvent, ServerSession};

@@ -1,5 +1,6 @@
 //! RTMP URLs, kept byte for byte: nothing is decoded, lower-cased or put in order, since a key or a token that is
 //! changed by one byte is refused. Printing one never shows a secret.
+mod reference;
 mod stream_path;
 mod target;
 #[cfg(test)]
@@ -17,7 +18,7 @@ const MASK: &str = "****";
 /// Longer URLs are refused: no server takes a longer tcUrl.
 const MAX_LENGTH: usize = 4096;
 
-/// Plain or TLS.
+/// Plain or TLS (RFC 3986 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `rtmp://`: RTMP over TCP.
@@ -26,7 +27,7 @@ pub enum Scheme {
     Rtmps,
 }
 
-/// The host of a URL.
+/// The host of a URL (RFC 3986 §3.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host<'a> {
     /// No host: every address, when listening. Cannot be dialled.

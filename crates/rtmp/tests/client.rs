@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use outflow_rtmp::amf0::Value;
+use outflow_rtmp::auth::{Credentials, Login, LoginError};
 use outflow_rtmp::command::{Command, parse_conn, status};
+use outflow_rtmp::flv::FourCc;
 use outflow_rtmp::message::{Control, UserControl, kind};
 use outflow_rtmp::session::*;
 use outflow_rtmp::{Error, ErrorKind, Secret};
@@ -124,8 +126,11 @@ fn every_option_is_seen_in_the_bytes() {
         swf_url: "http://swf".into(),
         page_url: "http://page".into(),
         conn: parse_conn("B:1 S:x O:1 NN:n:2 O:0").unwrap(),
-        fourcc_list: vec!["hvc1".into(), "av01".into()],
-        caps_ex: 3,
+        capabilities: Capabilities {
+            four_cc_list: [FourCc::HVC1, FourCc::AV01].map(Codec::FourCc).to_vec(),
+            caps_ex: CapsEx::RECONNECT | CapsEx::MULTITRACK,
+            ..Capabilities::default()
+        },
         hops: vec!["a:1".into(), "no mark".into(), "b:2".into()],
         buffer_ms: 500,
         start: 4.0,
@@ -214,6 +219,34 @@ fn refusals_at_each_stage() {
     assert_eq!(refusal(&mut client, &bytes).stage, Stage::Play);
     let mut client = Client::asking(Role::Play);
     assert_eq!(refusal(&mut client, &said(1, "onStatus", 0.0, "error", "What.Ever")).code, "What.Ever");
+}
+
+/// A login over three connections: what the client appends, and what is shown of it.
+#[test]
+fn a_login_is_appended_to_app_and_tc_url() {
+    let mut login = Login::new(Credentials { user: "us&er".into(), password: "secret".into() });
+    let demand = |query: Option<&Secret>, description: &str| {
+        let mut client = Client::new(ClientConfig { auth: query.cloned(), ..config(Role::Publish) });
+        client.events(&handshake());
+        let output = client.session.take_output();
+        let connect = Command::decode(&client.listener.messages(output)[0], &Default::default()).unwrap();
+        let query = query.map(Secret::expose).unwrap_or_default();
+        assert_eq!(connect.object.get_str("app").unwrap(), format!("live{query}"));
+        assert_eq!(connect.object.get_str("tcUrl").unwrap(), format!("rtmp://h/live{query}"));
+        let info = status("error", "NetConnection.Connect.Rejected", description);
+        let refused = refusal(&mut client, &call(0, "_error", 1.0, vec![info]));
+        assert!(!format!("{refused:?}").contains("response="), "{refused:?}");
+        refused.auth
+    };
+    assert_eq!(demand(login.query(), "no such app"), None);
+    let first = demand(login.query(), "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ").unwrap();
+    login.answer(&first, "live", 1).unwrap();
+    let asked = "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user=us&salt=S&challenge=C&opaque=O";
+    let second = demand(login.query(), asked).unwrap();
+    login.answer(&second, "live", 1).unwrap();
+    let query = login.query().unwrap().clone();
+    let third = demand(Some(&query), &format!("authmod=adobe ?reason=authfailed {}", query.expose())).unwrap();
+    assert_eq!(login.answer(&third, "live", 1), Err(LoginError::Failed));
 }
 
 #[test]

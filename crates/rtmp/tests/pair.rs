@@ -1,10 +1,17 @@
 //! Two sessions, client and server, talking to each other in one thread, their bytes cut anywhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use bytes::BytesMut;
+use outflow_rtmp::auth::adobe::{Gate, Verdict, without_login};
+use outflow_rtmp::auth::{Credentials, Login};
 use outflow_rtmp::chunk::{csid, encode_delta, encode_full};
+use outflow_rtmp::flv::FourCc;
 use outflow_rtmp::message::kind;
 use outflow_rtmp::session::*;
 use proptest::prelude::*;
+
+fn reconnects() -> Capabilities {
+    Capabilities { caps_ex: CapsEx::RECONNECT, ..Capabilities::default() }
+}
 
 struct Pair {
     client: ClientSession,
@@ -16,8 +23,10 @@ struct Pair {
 
 impl Pair {
     fn new(role: Role, piece: usize) -> Self {
-        let config =
-            ClientConfig { caps_ex: 1, ..ClientConfig::new(role, "live", "key", "rtmp://host/live", [1; 1528]) };
+        let config = ClientConfig {
+            capabilities: reconnects(),
+            ..ClientConfig::new(role, "live", "key", "rtmp://host/live", [1; 1528])
+        };
         let server = ServerSession::new(ServerConfig::new([7; 1528]));
         Pair { client: ClientSession::new(config), server, client_events: Vec::new(), piece }
     }
@@ -152,7 +161,9 @@ fn reconnect_request_and_pings() {
         ClientEvent::Connected(connected) => Some(connected),
         _ => None,
     });
-    assert_eq!(connected.unwrap().caps_ex(), 15);
+    assert_eq!(connected.unwrap().capabilities(), Capabilities::relay());
+    assert_eq!(pair.client.peer_capabilities().takes(FourCc::HVC1), Takes::Yes);
+    assert_eq!(pair.server.peer_capabilities(), &reconnects());
     assert!(pair.server.reconnect_request(Some("/other"), "update"));
     let expected = ClientEvent::ReconnectRequest { tc_url: Some("/other".into()), description: "update".into() };
     assert_eq!(pair.said(), [expected]);
@@ -160,6 +171,37 @@ fn reconnect_request_and_pings() {
     assert_eq!(pair.run(), Some(ServerEvent::Pong(1)));
     pair.client.ping(2);
     assert_eq!(pair.said(), [ClientEvent::Pong(2)]);
+}
+
+/// Adobe's login between our own client and our own server, from the first refusal to the accepted connect.
+#[test]
+fn a_login_of_three_connections() {
+    let gate = Gate::new([7; 32]);
+    let mut login = Login::new(Credentials { user: "user".into(), password: "pass".into() });
+    for round in 1..=3 {
+        let mut pair = Pair::new(Role::Publish, 100);
+        let config = ClientConfig::new(Role::Publish, "live", "key", "rtmp://host/live", [1; 1528]);
+        pair.client = ClientSession::new(ClientConfig { auth: login.query().cloned(), ..config });
+        pair.run();
+        let Some(ServerEvent::Connect(request)) = pair.run() else { panic!() };
+        assert_eq!(without_login(&request.app), "live");
+        assert_eq!(without_login(&request.tc_url), "rtmp://host/live");
+        match gate.judge(&request.app, &request.tc_url, 100, round, |user| (user == "user").then(|| "pass".into())) {
+            Verdict::Accept { user } => {
+                assert_eq!((user.as_str(), round), ("user", 3));
+                pair.server.accept_connect().unwrap();
+                assert!(matches!(pair.run(), Some(ServerEvent::Publish(_))));
+                return;
+            }
+            Verdict::Refuse { description, failed } => {
+                assert!(!failed);
+                pair.server.reject_connect("NetConnection.Connect.Rejected", &description).unwrap();
+                let Some(ClientEvent::Refused(refusal)) = pair.said().pop() else { panic!() };
+                login.answer(&refusal.auth.unwrap(), "live", round as u32).unwrap();
+            }
+        }
+    }
+    panic!("not let in");
 }
 
 /// Both count the same bytes, and the acknowledgement says so.

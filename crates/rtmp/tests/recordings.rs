@@ -1,6 +1,10 @@
 //! Recorded sessions of real clients, replayed at any fragmentation into the sessions of this crate.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use outflow_rtmp::chunk::ChunkReader;
+use outflow_rtmp::flv::audio::AudioHeader;
+use outflow_rtmp::flv::compose::{self, Layout};
+use outflow_rtmp::flv::video::{VideoCodec, VideoHeader};
+use outflow_rtmp::flv::{TagKind, tracks};
 use outflow_rtmp::session::*;
 use outflow_rtmp::{Error, Limits, Message};
 use proptest::prelude::*;
@@ -176,6 +180,45 @@ fn players() {
         });
         assert_eq!(summary(messages), media, "{file}");
     }
+}
+
+/// Two tracks of each kind from FFmpeg 9, the second ones as `OneTrack`: each track taken out is a stream of its own, and
+/// put together as `ManyTracks` both come back.
+#[test]
+fn tracks_of_a_real_publisher_are_taken_apart_and_put_together() {
+    let [up, _] = recording("ffmpeg9_publish_multitrack");
+    let (served, _) = serve(&up, 5, 1 << 20);
+    let mut counts = [[0; 2]; 2];
+    for event in &served {
+        let ServerEvent::Media(Message { kind: kind @ (8 | 9), payload, .. }) = event else { continue };
+        let tag = TagKind::from_number(*kind);
+        let parts = tracks::split(tag, payload).unwrap();
+        assert_eq!((parts.len(), &parts[0].body), (1, payload), "FFmpeg sends one track a message");
+        let id = parts[0].id;
+        counts[usize::from(*kind - 8)][usize::from(id)] += 1;
+        let alone = tracks::single(tag, payload, id).unwrap().unwrap();
+        assert_eq!(tracks::single(tag, payload, 1 - id).unwrap(), None);
+        if tag == TagKind::Video {
+            let (was, is) = (VideoHeader::parse(payload).unwrap(), VideoHeader::parse(&alone).unwrap());
+            assert_eq!((is.multitrack, is.track()), (None, 0));
+            assert_eq!((was.frame_type, was.codec, was.packet_type), (is.frame_type, is.codec, is.packet_type));
+            assert_eq!(was.composition_time, is.composition_time);
+            let VideoCodec::FourCc(codec) = is.codec else { continue };
+            if is.is_metadata() {
+                continue;
+            }
+            // With the composition time, as it stands behind a track's size.
+            let data = &alone[5..];
+            let both = [(0, data), (id, data)];
+            let many = compose::video(is.frame_type, is.packet_type, &[], Layout::ManyTracks(codec, &both)).unwrap();
+            assert_eq!(tracks::split(tag, &many).unwrap()[1].body, payload);
+            assert_eq!(tracks::single(tag, &many, id).unwrap(), Some(alone));
+        } else {
+            let (was, is) = (AudioHeader::parse(payload).unwrap(), AudioHeader::parse(&alone).unwrap());
+            assert_eq!((was.format, was.four_cc, was.packet_type), (is.format, is.four_cc, is.packet_type));
+        }
+    }
+    assert!(counts.iter().flatten().all(|count| *count > 30), "{counts:?}");
 }
 
 proptest! {

@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use outflow_rtmp::amf0::Value;
+use outflow_rtmp::flv::FourCc;
 use outflow_rtmp::message::{Control, UserControl};
 use outflow_rtmp::session::*;
 use outflow_rtmp::{ErrorKind, Secret};
@@ -204,7 +205,9 @@ fn what_connect_may_hold() {
     assert_eq!((request.app.as_str(), request.tc_url.as_str()), ("a/b?k=v", "rtmp://h:1935/a/b?k=v"));
     let request = connect_request(Value::object([("tcurl", text("rtmp://h")), ("app", Value::Null)]));
     assert_eq!((request.app.as_str(), request.tc_url.as_str()), ("", "rtmp://h"));
-    let caps = |number| connect_request(Value::object([("app", text("a")), ("capsEx", Value::Number(number))])).caps_ex;
+    let caps = |number| {
+        connect_request(Value::object([("app", text("a")), ("capsEx", Value::Number(number))])).capabilities.caps_ex.0
+    };
     assert_eq!([f64::NAN, 1e308, -1.0, 3.0].map(caps), [0, 0, 0, 3]);
     let request = connect_request(Value::object([
         ("app", text("a")),
@@ -212,9 +215,10 @@ fn what_connect_may_hold() {
         ("videoFourCcInfoMap", Value::object([("*", Value::Number(4.0))])),
         ("audioFourCcInfoMap", Value::Number(1.0)),
     ]));
-    assert_eq!(request.fourcc_list, ["hvc1", "av01"]);
-    assert_eq!(request.video_fourcc_info, [("*".to_owned(), 4)]);
-    assert!(request.audio_fourcc_info.is_empty());
+    let capabilities = &request.capabilities;
+    assert_eq!(capabilities.four_cc_list, [FourCc::HVC1, FourCc::AV01].map(Codec::FourCc));
+    assert_eq!(capabilities.video, [(Codec::Any, FourCcInfo::CAN_FORWARD)]);
+    assert!(capabilities.audio.is_empty());
     assert!(request.hops.is_empty());
     let hops = |value| connect_request(Value::object([("app", text("a")), ("outflowHops", value)])).hops;
     assert_eq!(hops(text("a:1 b:2")), ["a:1", "b:2"]);
@@ -367,6 +371,33 @@ fn media_as_it_is_given_out() {
     let mut aggregate = vec![8, 0, 0, 1, 0, 0, 5, 0, 0, 0, 0, 0xAA, 0, 0, 0, 12];
     aggregate.extend([9, 0, 0, 1, 0, 0, 7, 0, 0, 0, 0, 0xBB]);
     assert_eq!(media(22, &aggregate), [(8, 0, vec![0xAA]), (9, 2, vec![0xBB])]);
+}
+
+/// Enhanced RTMP v2 "AMF3": a format byte, AMF0 values, and AMF3 behind the marker 0x11 for one value each.
+#[test]
+fn amf3_is_read_within_limits_and_given_out_as_amf0() {
+    let mut server = Server::greeted();
+    // `connect`, 1, and an AMF3 object {app: "live", capsEx: 1}: U29 0x23 is an inline class with two sealed names.
+    let object = b"\x11\x0A\x23\x01\x07app\x0DcapsEx\x06\x09live\x04\x01";
+    let payload = [&b"\0\x02\0\x07connect\0\x3F\xF0\0\0\0\0\0\0"[..], object].concat();
+    let Some(ServerEvent::Connect(request)) = server.events(&message(3, 17, 0, &payload)).pop() else { panic!() };
+    assert_eq!((request.app.as_str(), request.capabilities.caps_ex), ("live", CapsEx::RECONNECT));
+    server.session.accept_connect().unwrap();
+    server.heard();
+    server.publish("key");
+    let mut data = |payload: &[u8]| match server.events(&message(4, 15, 1, payload)).pop() {
+        Some(ServerEvent::Media(message)) => (message.kind, message.payload.to_vec()),
+        other => panic!("{other:?}"),
+    };
+    // An AMF3 array of the integer 1 is a strict array of the number 1.
+    assert_eq!(data(b"\0\x02\0\x01a\x11\x09\x03\x01\x04\x01").1, b"\x02\0\x01a\x0A\0\0\0\x01\0\x3F\xF0\0\0\0\0\0\0");
+    // Arrays in arrays beyond the limit: passed on as it came, the connection stays.
+    let deep = [&b"\x02\0\x01a\x11"[..], &[9, 3, 1].repeat(100), &[1]].concat();
+    assert_eq!(data(&[&[0][..], &deep].concat()), (18, deep.clone()));
+    // In a command it is an error of this connection.
+    let deep = [&b"\0\x02\0\x01a\0\0\0\0\0\0\0\0\0\x11"[..], &[9, 3, 1].repeat(100), &[1]].concat();
+    let error = server.session.receive(&message(3, 17, 0, &deep)).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::AmfLimit { .. }), "{error}");
 }
 
 #[test]

@@ -207,10 +207,10 @@ pub(super) fn node(reader: &mut Reader<'_>, role: Role, node: &Node) {
     if node.options.bool("rtmp_listen") {
         return;
     }
-    if url.has_user() {
+    if url.has_user() && !url.has_password() {
         let warning =
-            node.error("user and password in the URL are not sent: RTMP's own authentication is not offered yet");
-        let hint = "leave them out if the server takes a key (in the URL, or with `key=`); else it will refuse";
+            node.error("there is a user in the URL and no password: a server that asks for a user will refuse");
+        let hint = "write rtmp://USER:PASSWORD@HOST/APP, or leave the user out if the server takes a key";
         reader.warnings.push(warning.hint(hint));
     }
     let fail = |reader: &mut Reader<'_>, problem: &str, hint: &str| {

@@ -44,8 +44,19 @@ impl Destination {
     /// Where a redirect leads, with the stream's name kept. The error says what is wrong with it.
     pub(super) fn redirected(&self, redirect: &Redirect) -> Result<Self, &'static str> {
         let url = RtmpUrl::parse(redirect.tc_url.expose()).map_err(|_| "to something that is no RTMP URL")?;
+        self.elsewhere(&url)
+    }
+
+    /// Where a reconnect request leads: here again, or to a URL that may be relative to this one.
+    pub(super) fn moved(&self, tc_url: Option<&str>) -> Result<Self, &'static str> {
+        let Some(reference) = tc_url else { return Ok(self.clone()) };
+        let url = RtmpUrl::parse(&self.target.tc_url).and_then(|here| here.resolve(reference));
+        self.elsewhere(&url.map_err(|_| "to something that is no RTMP URL")?)
+    }
+
+    fn elsewhere(&self, url: &RtmpUrl) -> Result<Self, &'static str> {
         let target = url.target(Some(&self.target.name), None, None);
-        let there = Self::new(&url, target).map_err(|_| "to no host")?;
+        let there = Self::new(url, target).map_err(|_| "to no host")?;
         if self.tls && !there.tls {
             // The key would travel in the clear.
             return Err("from rtmps:// to rtmp://");

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use outflow_rtmp::auth::Demand;
 use outflow_rtmp::message::Message;
 use outflow_rtmp::session::{ClientEvent, ClientSession, Redirect, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +36,8 @@ pub(super) enum Failure {
     Ended(Ended),
     /// The server names another.
     Redirected(Redirect),
+    /// The server wants a user and password.
+    Login(Demand),
 }
 
 impl From<Ended> for Failure {
@@ -132,9 +135,12 @@ impl Dialogue<'_> {
                 ClientEvent::Started => return Ok(true),
                 ClientEvent::Media(message) if self.early.len() < MOST_EARLY => self.early.push(message),
                 ClientEvent::Refused(refusal) => {
-                    return Err(match refusal.redirect {
-                        Some(redirect) => Failure::Redirected(redirect),
-                        None => verdict::refused(refusal.stage, &refusal.code, &refusal.description, self.words).into(),
+                    return Err(match (refusal.redirect, refusal.auth) {
+                        (Some(redirect), _) => Failure::Redirected(redirect),
+                        (None, Some(demand)) => Failure::Login(demand),
+                        (None, None) => {
+                            verdict::refused(refusal.stage, &refusal.code, &refusal.description, self.words).into()
+                        }
                     });
                 }
                 ClientEvent::Ended { code, description } => {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use outflow_rtmp::amf0::Value;
+use outflow_rtmp::auth::Login;
 use outflow_rtmp::session::{ClientEvent, ClientSession, Connected};
 use tokio::io::AsyncReadExt;
 
@@ -23,6 +24,8 @@ pub struct Greeting {
     pub says: Vec<(&'static str, String)>,
     /// Where it sends us instead.
     pub redirect: Option<Destination>,
+    /// It wants a user and password, which the next connect will bring.
+    pub login: bool,
 }
 
 /// What servers tell of themselves, in the order of interest.
@@ -36,9 +39,12 @@ pub async fn greet(
     connection: &mut Connection,
     settings: &Settings,
     destination: &Destination,
+    login: &mut Option<Login>,
     greeting: &mut Greeting,
 ) -> Result<(), Ended> {
-    let mut session = ClientSession::new(settings.session(destination, 0, &[]));
+    let mut config = settings.session(destination, 0, &[]);
+    config.auth = login.as_ref().and_then(Login::query).cloned();
+    let mut session = ClientSession::new(config);
     let mut begin = Instant::now();
     let mut buffer = vec![0; 8192];
     loop {
@@ -64,6 +70,12 @@ pub async fn greet(
                 ClientEvent::Refused(refusal) => {
                     greeting.redirect =
                         refusal.redirect.as_ref().and_then(|redirect| destination.redirected(redirect).ok());
+                    if let (Some(demand), None) = (&refusal.auth, &greeting.redirect) {
+                        let login = login.as_mut().ok_or_else(verdict::user_wanted)?;
+                        super::settings::answer(login, demand, &destination.target.app).map_err(verdict::login)?;
+                        greeting.login = true;
+                        return Ok(());
+                    }
                     let (code, text) = (&refusal.code, &refusal.description);
                     return Err(verdict::refused(refusal.stage, code, text, &settings.words));
                 }

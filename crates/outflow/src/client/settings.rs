@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use outflow_rtmp::amf0::Value;
+use outflow_rtmp::auth::{Credentials, Demand, Login, LoginError};
 use outflow_rtmp::command::parse_conn;
 use outflow_rtmp::error::ErrorKind;
-use outflow_rtmp::session::{ClientConfig, Role};
+use outflow_rtmp::session::{Capabilities, CapsEx, ClientConfig, Role};
 use outflow_rtmp::url::{RtmpUrl, Target};
 
 pub use super::destination::Destination;
 use super::verdict::Words;
 use crate::error::SpecError;
 use crate::net::dial::{Bind, DialOptions};
+use crate::net::http_client::percent_decode;
 use crate::net::tls::{self, TlsClient};
 use crate::node::Node;
 use crate::secret::Secret;
@@ -31,6 +33,8 @@ pub struct Settings {
     conn: Vec<Value>,
     chunk_size: u32,
     play: Play,
+    /// User and password of the URL.
+    credentials: Option<Credentials>,
     /// What we trust, if the destination is reached through TLS.
     pub tls: Option<TlsClient>,
     /// From where and how to connect.
@@ -87,6 +91,7 @@ pub fn read(node: &Node, role: Role) -> Result<Settings, SpecError> {
     let mut words = Words::of(&url, &destination.target);
     words.extend(play.subscribe.as_ref());
     Ok(Settings {
+        credentials: credentials(&url),
         words: Arc::new(words),
         role,
         tc_url: options.text("rtmp_tcurl").map(Secret::new),
@@ -117,6 +122,21 @@ fn play(node: &Node, target: &Target) -> Result<Play, SpecError> {
     Ok(Play { start, buffer_ms, subscribe: options.secret("rtmp_subscribe").or_else(by_name) })
 }
 
+/// User and password as they are sent: without the escapes that a URL needs for `@`, `:` and `/`.
+fn credentials(url: &RtmpUrl) -> Option<Credentials> {
+    let plain = |text: &str| String::from_utf8_lossy(&percent_decode(text)).into_owned();
+    let (user, password) = (url.expose_user()?, url.expose_password()?);
+    Some(Credentials { user: plain(user), password: plain(password).into() })
+}
+
+/// Answers what a server asks of a login, to be sent with the next connect.
+pub(super) fn answer(login: &mut Login, demand: &Demand, app: &str) -> Result<(), LoginError> {
+    let mut random = [0; 4];
+    // It only tells our answers apart.
+    let _ = getrandom::fill(&mut random);
+    login.answer(demand, app, u32::from_be_bytes(random))
+}
+
 fn url_error(node: &Node, error: &outflow_rtmp::Error) -> SpecError {
     match &error.kind {
         ErrorKind::BadUrl { problem, mend } => node.error(format!("the URL can't be used: {problem}")).hint(*mend),
@@ -125,6 +145,11 @@ fn url_error(node: &Node, error: &outflow_rtmp::Error) -> SpecError {
 }
 
 impl Settings {
+    /// A login with the user and password of the URL; `None` if it has none.
+    pub fn login(&self) -> Option<Login> {
+        self.credentials.clone().map(Login::new)
+    }
+
     /// What the session is to ask of this destination. So many `redirects` led to it; `hops` are the marks of the streams
     /// that what we send came through, or that what we play goes to.
     pub fn session(&self, destination: &Destination, redirects: u32, hops: &[String]) -> ClientConfig {
@@ -141,6 +166,12 @@ impl Settings {
         config.swf_url = self.swf_url.clone().unwrap_or_default();
         config.conn.clone_from(&self.conn);
         config.chunk_size = self.chunk_size;
+        // Some servers leave tracks out for players that do not name their codec. Encoders announce no codec, whatever
+        // they send; that we go where a server asks us to is for it to know.
+        config.capabilities = match self.role {
+            Role::Play => Capabilities::player(),
+            Role::Publish => Capabilities { caps_ex: CapsEx::RECONNECT, ..Capabilities::default() },
+        };
         config.start = self.play.start;
         config.hops = hops.to_vec();
         config.buffer_ms = self.play.buffer_ms;

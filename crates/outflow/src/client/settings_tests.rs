@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use outflow_rtmp::session::Redirect;
+use outflow_rtmp::flv::FourCc;
+use outflow_rtmp::session::{Redirect, Takes};
 
 use super::super::destination::allowed;
 use super::*;
@@ -146,4 +147,31 @@ fn what_a_player_asks_for_is_what_ffmpeg_asks_for() {
     assert_eq!(config(&[("rtmp_live", "-1"), ("rtmp_subscribe", "x")]), (-1000.0, 3000, Some("x".into())));
     let wide = [("rtmp_buffer", "4294967296")];
     assert!(read(&node("rtmp://h/live/name", rtmp::PULL, &wide), Role::Play).is_err());
+}
+
+#[test]
+fn players_announce_every_codec_and_publishers_none() {
+    let push = settings("rtmp://h/live/k", &[]);
+    let capabilities = push.session(&push.destination, 0, &[]).capabilities;
+    assert_eq!(capabilities, Capabilities { caps_ex: CapsEx::RECONNECT, ..Capabilities::default() });
+    let pull = read(&node("rtmp://h/live/k", rtmp::PULL, &[]), Role::Play).unwrap();
+    let capabilities = pull.session(&pull.destination, 0, &[]).capabilities;
+    for codec in FourCc::VIDEO.into_iter().chain(FourCc::AUDIO).chain([FourCc(*b"neww")]) {
+        assert_eq!(capabilities.takes(codec), Takes::Yes, "{codec}");
+    }
+}
+
+/// Enhanced RTMP v2 "Reconnect Request", and the bounds of redirects.
+#[test]
+fn a_reconnect_request_leads_elsewhere_with_the_same_name() {
+    let push = settings("rtmps://h:8443/live/key", &[]);
+    let here = &push.destination;
+    let moved = |tc_url| here.moved(tc_url).map(|there| (there.shown(), there.target.app, there.target.name));
+    let at = |peer: &str, app: &str| Ok((peer.to_owned(), app.to_owned(), "key".to_owned()));
+    assert_eq!(moved(None), at("h:8443", "live"));
+    assert_eq!(moved(Some("/other")), at("h:8443", "other"));
+    assert_eq!(moved(Some("//b/live")), at("b:443", "live"));
+    assert_eq!(moved(Some("rtmps://c:1/x?y=z")), at("c:1", "x?y=z"));
+    assert!(moved(Some("rtmp://c/x")).is_err(), "the key would travel in the clear");
+    assert!(moved(Some("//")).is_err() && moved(Some("http://h/x")).is_err());
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use outflow_rtmp::auth::LoginError;
 use outflow_rtmp::session::Stage;
 use outflow_rtmp::session::hops::LOOP;
 use outflow_rtmp::url::{RtmpUrl, Target};
@@ -76,8 +77,7 @@ pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> En
         return Ended::new(Origin::Peer, Retry::Backoff, Reason::Busy, text);
     }
     if description.contains("authmod=") {
-        let text = format!("the server wants a user and password, which is not supported ({said})");
-        return Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text);
+        return user_wanted();
     }
     if code.ends_with(".StreamNotFound") {
         let text = format!("the server has no such stream now ({said})");
@@ -97,6 +97,17 @@ pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> En
         }
     };
     Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, format!("{what} ({said})"))
+}
+
+/// What it means that a server asks for a user and password, and the URL has none.
+pub fn user_wanted() -> Ended {
+    let text = "the server wants a user and password: write them into the URL, as rtmp://USER:PASSWORD@HOST/APP";
+    Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text.to_owned())
+}
+
+/// What it means that a login has failed.
+pub fn login(error: LoginError) -> Ended {
+    Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, format!("the login failed: {error}"))
 }
 
 /// Codecs as servers call them.
@@ -214,7 +225,7 @@ mod tests {
         assert!(
             refused(Stage::Connect, "NetConnection.Connect.Rejected", "[ code=403 need auth; authmod=adobe ]", &words)
                 .text
-                .contains("not supported")
+                .contains("USER:PASSWORD@")
         );
     }
 

@@ -65,10 +65,12 @@ pub(super) async fn publish(
         let _stays = ticket.map(Ticket::begun);
         dial::prepare(connection.tcp(), slot.nodelay);
         slot.joined.notify_waiters();
-        let left = run(&slot, connection, session, &seat, ask).await;
+        let (after, exchange, session) = run(&slot, connection, session, &seat, ask).await;
         drop(seat);
-        if let Some((exchange, session)) = left {
-            see_off(exchange, session).await;
+        match after {
+            After::SeeOff => see_off(exchange, session).await,
+            After::SayGoodBye => say_good_bye(exchange, session).await,
+            After::Nothing => {}
         }
     }
 }
@@ -124,14 +126,24 @@ fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
     Ok(Seat { slot: slot.clone(), id, feed, stop, heard })
 }
 
-/// Takes one broadcast; gives the connection back if its end was said rather than just happened.
+/// What is left to do for a publisher whose broadcast is over.
+enum After {
+    /// It said the end: it is to close first.
+    SeeOff,
+    /// We end: it is told.
+    SayGoodBye,
+    /// The connection is lost, or was to make way.
+    Nothing,
+}
+
+/// Takes one broadcast; gives the connection back, and what is left to do with it.
 async fn run(
     slot: &PublishSlot,
     connection: Connection,
     session: ServerSession,
     seat: &Seat,
     ask: &Ask,
-) -> Option<(Exchange, ServerSession)> {
+) -> (After, Exchange, ServerSession) {
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {}", ask.peer) });
     let mut publisher = Publisher {
@@ -155,9 +167,22 @@ async fn run(
     if let Some(mut ingest) = publisher.ingest.take() {
         ingest.end(false);
     }
-    let said = reason.reason == Reason::InputEnded;
+    let after = match reason.reason {
+        Reason::InputEnded => After::SeeOff,
+        Reason::Stopped if slot.over.load(Ordering::Relaxed) => After::SayGoodBye,
+        _ => After::Nothing,
+    };
     (slot.events)(Event::InputEnded { input: slot.input.clone(), reason, retry_in: None });
-    said.then_some((publisher.exchange, publisher.session))
+    (after, publisher.exchange, publisher.session)
+}
+
+/// One that understands a reconnect request comes back by itself; others are told that this is the end.
+async fn say_good_bye(exchange: Exchange, mut session: ServerSession) {
+    let why = "The server is ending";
+    if !session.reconnect_request(None, why) {
+        session.app_shutdown(why);
+    }
+    exchange.part(&mut session, LAST_WORDS).await;
 }
 
 /// After the end that it said, the publisher closes the connection: GStreamer fails if the server is the first to close.

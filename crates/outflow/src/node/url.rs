@@ -118,6 +118,11 @@ impl MediaUrl {
         self.parts().is_some_and(|parts| parts.user.is_some())
     }
 
+    /// True where a password stands before the host.
+    pub fn has_password(&self) -> bool {
+        self.parts().and_then(|parts| parts.user).is_some_and(|user| user.contains(':'))
+    }
+
     /// The port, or the default one of `rtmp` (1935) and `rtmps` (443, as FFmpeg and OBS dial it); `None` if there is none or it is wrong.
     pub fn port(&self) -> Option<u16> {
         match self.parts()?.port {

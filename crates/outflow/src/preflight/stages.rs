@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use outflow_rtmp::auth::Login;
 use outflow_rtmp::session::Role;
 use serde_json::json;
 
@@ -25,6 +26,8 @@ const RTMP: Duration = Duration::from_secs(5);
 const SOON: i64 = 14;
 /// Redirects that are followed.
 const REDIRECTS: usize = 3;
+/// Connections that a login takes before the one that is accepted.
+const LOGINS: usize = 2;
 /// Addresses that are tried.
 const ADDRESSES: usize = 12;
 
@@ -46,16 +49,26 @@ pub(super) async fn connect(
             return false;
         }
     };
-    let mut line = Line { node, settings, who, resolver, findings };
+    let login = settings.login();
+    let mut line = Line { node, settings, login, who, resolver, findings };
     let mut destination = line.settings.destination.clone();
-    for _ in 0..=REDIRECTS {
+    for _ in 0..=REDIRECTS + LOGINS {
         match line.one(&destination).await {
             Step::Accepted => return true,
             Step::Failed => return false,
             Step::Redirected(there) => {
                 let text = format!("{} sends us on to {}", destination.shown(), there.shown());
                 line.add("redirect", Verdict::Pass, text);
+                // As when publishing: who we are is for the server that the URL names.
+                line.login = line.login.filter(|_| there.host == destination.host);
                 destination = there;
+            }
+            Step::Login => {
+                line.add(
+                    "login",
+                    Verdict::Pass,
+                    "the server wants the user and password of the URL: once more with them",
+                );
             }
         }
     }
@@ -68,11 +81,13 @@ enum Step {
     Accepted,
     Failed,
     Redirected(Destination),
+    Login,
 }
 
 struct Line<'a> {
     node: &'a Node,
     settings: Settings,
+    login: Option<Login>,
     who: &'a str,
     resolver: &'a dyn Resolver,
     findings: &'a mut Vec<Finding>,
@@ -242,10 +257,13 @@ impl Line<'_> {
 
     async fn rtmp(&mut self, destination: &Destination, connection: &mut Connection) -> Step {
         let mut greeting = Greeting::default();
-        let greeted = greet(connection, &self.settings, destination, &mut greeting);
+        let greeted = greet(connection, &self.settings, destination, &mut self.login, &mut greeting);
         let greeted = tokio::time::timeout(RTMP, greeted).await;
         if let Some(there) = greeting.redirect.take() {
             return Step::Redirected(there);
+        }
+        if greeting.login {
+            return Step::Login;
         }
         let said: Vec<String> = greeting.says.iter().map(|(name, value)| format!("{name} {value}")).collect();
         let details = json!({

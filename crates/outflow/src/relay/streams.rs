@@ -52,6 +52,7 @@ impl Live {
             stats: stats.clone(),
             nodelay: true,
             takeover: AtomicBool::new(rule.conflict == Conflict::Takeover),
+            over: AtomicBool::new(false),
         });
         let (closer, closing) = stopper();
         let crowd = (Arc::default(), Arc::default());
@@ -99,6 +100,7 @@ impl Live {
     /// It is over for everybody.
     pub(super) fn finish(&mut self) {
         self.pull = None;
+        self.slot.over.store(true, Ordering::Relaxed);
         if let Some(current) = self.slot.current.lock().as_ref() {
             current.stopper.stop();
         }

@@ -1,25 +1,31 @@
 //! The push: connects to a server, publishes, and hands the connection to the pump. One run is one attempt.
 
 mod link;
+mod moving;
 mod settings;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use outflow_rtmp::session::{ClientSession, Role};
+use tokio::sync::Mutex;
 
 use super::{BoxFuture, Sink, SinkJob, SinkKind};
-use crate::client::{self, Client, Opened, Watcher, verdict};
+use crate::client::settings::Destination;
+use crate::client::verdict::{self, Words};
+use crate::client::{self, Client, Opened, Watcher};
 use crate::error::{Ended, Reason, SpecError};
 use crate::hub::{Cursor, Start};
 use crate::monitor::{Event, OutputStats, State};
 use crate::net::connection::Connection;
-use crate::net::pump::{Attached, Order};
+use crate::net::pump::Order;
 use crate::node::Node;
 use crate::options::rtmp;
+use crate::stream::Stream;
 use crate::wire::Form;
-use link::PushLink;
+use link::{MoveTo, PushLink, Said};
+use moving::{APART, Line, Moving, Opening, Quiet, Step};
 use settings::Settings;
 
 /// `-o rtmp://...` and `-o rtmps://...`.
@@ -39,16 +45,22 @@ const SILENT_LOOK: Duration = Duration::from_millis(200);
 /// A close without a word this soon after publish is how many servers refuse a key.
 const TELLING: Duration = Duration::from_secs(10);
 
+/// How long another connection may take that a server has asked for.
+const MOVE_PATIENCE: Duration = Duration::from_secs(30);
 /// The key frame that made the input ready is still the one to begin with if it is no older.
 const FRESH: Duration = Duration::from_secs(1);
 
 fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let client = Client::new(client::settings::read(node, Role::Publish)?);
-    Ok(Box::new(RtmpPush { client, settings: settings::read(node)?, proven: false }))
+    let words = client.settings.words.clone();
+    let client = Arc::new(Mutex::new(client));
+    Ok(Box::new(RtmpPush { client, words, settings: settings::read(node)?, proven: false }))
 }
 
 struct RtmpPush {
-    client: Client,
+    /// Dials one connection at a time.
+    client: Arc<Mutex<Client>>,
+    words: Arc<Words>,
     settings: Settings,
     /// The server has once taken media for long enough: its key is right, and a close is no refusal.
     proven: bool,
@@ -61,12 +73,15 @@ impl Sink for RtmpPush {
             // Taken now: a key frame that comes while we connect is one to begin with.
             let mark = job.stream.hub().next_entry(Instant::now(), FRESH);
             let hops = job.stream.hops();
+            let client = self.client.clone();
+            let mut client = client.lock().await;
             let opened = tokio::select! {
                 biased;
                 // While nothing is published there is nobody to say good-bye to.
                 () = job.stop.stopped() => return Ended::stopped(),
-                opened = self.client.open(&*job.env.resolver, &told, &hops) => opened,
+                opened = client.open(&*job.env.resolver, &told, &hops) => opened,
             };
+            drop(client);
             match opened {
                 Ok(opened) => self.send(&job, opened, mark).await,
                 Err(ended) => ended,
@@ -78,30 +93,56 @@ impl Sink for RtmpPush {
 impl RtmpPush {
     /// Hands the connection to the pump, and waits for its end.
     async fn send(&mut self, job: &SinkJob, opened: Opened, mark: u64) -> Ended {
-        let Opened { connection, session, mut accepted, asked, .. } = opened;
+        let Opened { connection, session, mut accepted, asked, mut destination, .. } = opened;
         // Live is when bytes of media leave, not before.
         job.progress.enter(if accepted { State::WaitingInput } else { State::Publishing });
         let mut sending = false;
-        let spoken = Arc::new(AtomicBool::new(false));
         let before = OutputStats::get(&job.stats.packets);
         let _connected = Connected::new(&job.stats);
-        let mut attached = self.attach(job, connection, session, spoken.clone(), mark);
+        let mut stream = job.stream.clone();
+        let mut line = self.attach(job, &stream, connection, session, Some(mark));
+        let mut moving = Moving::default();
         let mut switches = job.switches.clone();
         let mut stopping = false;
         let mut taking_since = None;
         let mut look = tokio::time::interval(SILENT_LOOK);
         let ended = loop {
             tokio::select! {
-                ended = &mut attached => break ended,
+                ended = &mut line.attached => match moving.next.take() {
+                    // It went before the other one had begun.
+                    Some((next, there)) => (line, destination) = (next, there),
+                    None => break ended,
+                },
+                asked = line.said.move_asked(), if !stopping && moving.is_over() => {
+                    let there = asked.tc_url.as_ref().map_or("itself again", |_| "another server");
+                    Told(job).note(format!("the server asks us to connect anew, to {there} ({})", asked.why));
+                    moving.opening = Some(self.reopen(job, &stream, &destination, asked));
+                }
+                step = moving.step(), if !stopping => match step {
+                    Step::Opened(opened) => {
+                        let Opened { connection, session, destination, .. } = *opened;
+                        moving.next = Some((self.attach(job, &stream, connection, session, None), destination));
+                    }
+                    Step::Begun(next, there) => {
+                        destination = there;
+                        let old = std::mem::replace(&mut line, next);
+                        old.attached.finish();
+                        moving.leave(old.attached, APART);
+                    }
+                    Step::Failed(ended) => Told(job).note(format!("the other connection failed: {}", ended.text)),
+                    Step::Left => {}
+                },
                 () = job.stop.stopped(), if !stopping => {
                     stopping = true;
-                    attached.finish();
+                    line.attached.finish();
                 }
-                stream = switches.next(), if !stopping => {
+                next = switches.next(), if !stopping => {
+                    stream = next;
                     stream.hub().keep_at_least(self.settings.max_lag + self.settings.delay);
                     // With the cached group of pictures, or with the next: as it is said for the first.
                     let fresh = if self.settings.start == Start::Next { FRESH } else { Duration::MAX };
-                    attached.switch(stream, fresh);
+                    moving.next = None;
+                    line.attached.switch(stream.clone(), fresh);
                 }
                 now = look.tick(), if !accepted || !sending => {
                     if OutputStats::get(&job.stats.packets) == before {
@@ -132,27 +173,48 @@ impl RtmpPush {
             return Ended::stopped();
         }
         self.proven |= asked.elapsed() >= TELLING;
-        if ended.reason == Reason::Disconnected && !self.proven && !spoken.load(Ordering::Relaxed) {
+        if ended.reason == Reason::Disconnected && !self.proven && !line.said.spoken.load(Ordering::Relaxed) {
             return verdict::after_publish("closed the connection");
         }
         ended
     }
 
+    /// Connects once more while the connection in use goes on.
+    fn reopen(&self, job: &SinkJob, stream: &Arc<Stream>, from: &Destination, to: MoveTo) -> Opening {
+        let (client, from, resolver) = (self.client.clone(), from.clone(), job.env.resolver.clone());
+        let (hops, quiet) = (stream.hops(), Quiet { events: job.events.clone(), name: job.name.clone() });
+        Box::pin(async move {
+            let mut client = client.lock().await;
+            let tc_url = to.tc_url.as_ref().map(outflow_rtmp::Secret::expose);
+            let opening = client.reopen(&from, tc_url, &*resolver, &quiet, &hops);
+            match tokio::time::timeout(MOVE_PATIENCE, opening).await {
+                Ok(opened) => opened,
+                Err(_) => Err(Ended::network(Reason::Timeout, "it does not answer")),
+            }
+        })
+    }
+
+    /// Hands a connection to the pump: the first one of an attempt begins as the settings say, from `mark` on; one that
+    /// takes the place of another at the next key frame.
     fn attach(
         &self,
         job: &SinkJob,
+        stream: &Arc<Stream>,
         connection: Connection,
         session: ClientSession,
-        spoken: Arc<AtomicBool>,
-        mark: u64,
-    ) -> Attached {
+        mark: Option<u64>,
+    ) -> Line {
         let settings = &self.settings;
-        job.stream.hub().keep_at_least(settings.max_lag + settings.delay);
+        stream.hub().keep_at_least(settings.max_lag + settings.delay);
         let order = Order {
-            stream: job.stream.clone(),
-            cursor: match settings.start {
-                Start::Next => Cursor::since(mark, settings.max_lag, settings.delay),
-                start => Cursor::new(start, settings.max_lag, settings.delay),
+            stream: stream.clone(),
+            cursor: match (mark, settings.start) {
+                (None, _) => {
+                    let next = stream.hub().next_entry(Instant::now(), Duration::ZERO);
+                    Cursor::since(next, settings.max_lag, settings.delay)
+                }
+                (Some(mark), Start::Next) => Cursor::since(mark, settings.max_lag, settings.delay),
+                (Some(_), start) => Cursor::new(start, settings.max_lag, settings.delay),
             },
             form: Form::Publish,
             stream_id: session.stream_id().unwrap_or(1),
@@ -165,8 +227,9 @@ impl RtmpPush {
             output: job.name.clone(),
             peer: None,
         };
-        let link = PushLink { session, words: self.client.settings.words.clone(), spoken };
-        job.env.pumps.attach(connection, Box::new(link), order)
+        let said = Arc::<Said>::default();
+        let link = PushLink { session, words: self.words.clone(), said: said.clone() };
+        Line { attached: job.env.pumps.attach(connection, Box::new(link), order), said }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The listening input: one publisher at a time comes to us; when it leaves, the next may come.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use outflow_rtmp::url::{Host, RtmpUrl};
 use parking_lot::Mutex;
@@ -86,6 +86,7 @@ impl Source for RtmpListen {
                 stats: job.stats.clone(),
                 nodelay: self.options.bool("tcp_nodelay"),
                 takeover: AtomicBool::new(false),
+                over: AtomicBool::new(false),
             });
             let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
             let _route = claim.serve(self.path.clone(), Target::Publish(slot.clone()));
@@ -93,6 +94,7 @@ impl Source for RtmpListen {
                 () = job.stop.stopped() => Ended::stopped(),
                 ended = nobody_came(&slot.joined, first_peer(&self.options)) => ended,
             };
+            slot.over.store(true, Ordering::Relaxed);
             if let Some(current) = slot.current.lock().as_ref() {
                 current.stopper.stop();
             }

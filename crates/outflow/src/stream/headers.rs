@@ -3,22 +3,58 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use outflow_rtmp::flv::FourCc;
+use outflow_rtmp::flv::audio::{self, AudioHeader, SoundFormat};
+use outflow_rtmp::flv::video::{self, VideoCodec, VideoHeader};
+
 use crate::media::{Kind, Packet};
 use crate::wire::Shared;
+
+/// Most bytes kept for joiners of one stream. Real headers have some hundred bytes each; a source that sends huge ones on
+/// each of 512 tracks is relayed, and its joiners wait for the next ones.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// The latest header of each sort, and a snapshot of them all that is shared until one changes.
 #[derive(Default)]
 pub(super) struct Headers {
-    latest: BTreeMap<(Order, u8, u8), Shared>,
+    latest: BTreeMap<Place, Known>,
     snapshot: Option<Arc<[Shared]>>,
 }
 
-/// Metadata first, as every peer sends it.
+/// What a header is for. Ordered as they are sent: metadata first, as every peer does; of each track what decodes it first.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+struct Place {
+    order: Order,
+    track: u8,
+    sort: Sort,
+}
+
 #[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
 enum Order {
     Data,
     Video,
     Audio,
+}
+
+/// Tells the headers of one track apart.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+enum Sort {
+    /// The sequence header, in whatever form: the latest one counts.
+    Config,
+    /// Enhanced RTMP v2 `VideoPacketType.Metadata` (colours) and `AudioPacketType.MultichannelConfig`.
+    Beside,
+}
+
+/// A header that is kept, and its codec where it has one.
+struct Known {
+    message: Shared,
+    codec: Option<Codec>,
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Codec {
+    Video(VideoCodec),
+    Audio(SoundFormat, Option<FourCc>),
 }
 
 impl Headers {
@@ -28,43 +64,88 @@ impl Headers {
     }
 
     pub(super) fn have_video(&self) -> bool {
-        self.latest.keys().any(|(order, ..)| *order == Order::Video)
+        self.latest.keys().any(|place| place.order == Order::Video)
     }
 
-    /// Keeps a header; an identical repeat changes nothing.
+    /// Keeps a header, for each track that it speaks of; an identical repeat changes nothing.
     pub(super) fn keep(&mut self, message: &Shared) {
-        let packet = &message.packet;
-        let order = match packet.kind {
-            Kind::Data => Order::Data,
-            Kind::Video => Order::Video,
-            Kind::Audio => Order::Audio,
+        let places = places(&message.packet);
+        let is_known = |(place, _): &(Place, Option<Codec>)| {
+            self.latest.get(place).is_some_and(|known| known.message.packet.body == message.packet.body)
         };
-        let key = (order, packet.track, sort(packet));
-        if self.latest.get(&key).is_some_and(|known| known.packet.body == packet.body) {
+        if places.iter().all(is_known) {
             return;
         }
-        self.latest.insert(key, message.clone());
+        for (place, codec) in places {
+            // What was said of the sound or the colours of another codec does not hold for this one.
+            let beside = Place { sort: Sort::Beside, ..place };
+            if place.sort == Sort::Config && self.latest.get(&beside).is_some_and(|known| known.codec != codec) {
+                self.latest.remove(&beside);
+            }
+            self.latest.insert(place, Known { message: message.clone(), codec });
+        }
         self.snapshot = None;
+        if self.messages().map(|kept| kept.packet.body.len()).sum::<usize>() > MOST_BYTES {
+            self.latest.retain(|_, known| !Arc::ptr_eq(&known.message, message));
+        }
     }
 
     /// All of them, in the order to send; the same `Arc` as long as none has changed.
     pub(super) fn snapshot(&mut self) -> Arc<[Shared]> {
-        self.snapshot.get_or_insert_with(|| self.latest.values().cloned().collect()).clone()
+        if let Some(snapshot) = &self.snapshot {
+            return snapshot.clone();
+        }
+        let snapshot: Arc<[Shared]> = self.messages().cloned().collect();
+        self.snapshot = Some(snapshot.clone());
+        snapshot
+    }
+
+    /// Each message once, though it may speak of several tracks.
+    fn messages(&self) -> impl Iterator<Item = &Shared> {
+        let mut seen: Vec<*const crate::wire::Message> = Vec::new();
+        self.latest.values().map(|known| &known.message).filter(move |message| {
+            let pointer = Arc::as_ptr(message);
+            let is_new = !seen.contains(&pointer);
+            if is_new {
+                seen.push(pointer);
+            }
+            is_new
+        })
     }
 }
 
-/// Tells the headers of one track apart: sequence start, colour metadata, channel configuration
-/// (Enhanced RTMP v2, `VideoPacketType`, `AudioPacketType`; within a multitrack body the inner type counts).
-fn sort(packet: &Packet) -> u8 {
-    let byte = |n: usize| packet.body.get(n).copied().unwrap_or(0);
-    let (enhanced, multitrack) = match packet.kind {
-        Kind::Video => (byte(0) & 0x80 != 0, 6),
-        Kind::Audio => (byte(0) >> 4 == 9, 5),
-        Kind::Data => return 0,
-    };
-    match byte(0) & 0x0f {
-        _ if !enhanced => 0,
-        kind if kind == multitrack => byte(1) & 0x0f,
-        kind => kind,
+/// The places of a header; within a multitrack body the inner packet type counts, for each of its tracks.
+fn places(packet: &Packet) -> Vec<(Place, Option<Codec>)> {
+    let place = |order, track, sort| Place { order, track, sort };
+    let fallback = |order| vec![(place(order, packet.track, Sort::Config), None)];
+    match packet.kind {
+        Kind::Data => fallback(Order::Data),
+        Kind::Video => match VideoHeader::parse(&packet.body) {
+            Ok(header) => {
+                let sort = match header.packet_type {
+                    video::PacketType::Metadata => Sort::Beside,
+                    _ => Sort::Config,
+                };
+                let tracks = header.tracks(&packet.body).filter_map(Result::ok);
+                tracks.map(|track| (place(Order::Video, track.id, sort), Some(Codec::Video(track.codec)))).collect()
+            }
+            Err(_) => fallback(Order::Video),
+        },
+        Kind::Audio => match AudioHeader::parse(&packet.body) {
+            Ok(header) => {
+                let sort = match header.packet_type {
+                    audio::PacketType::MultichannelConfig => Sort::Beside,
+                    _ => Sort::Config,
+                };
+                let codec = |four_cc| Some(Codec::Audio(header.format, four_cc));
+                let tracks = header.tracks(&packet.body).filter_map(Result::ok);
+                tracks.map(|track| (place(Order::Audio, track.id, sort), codec(track.four_cc))).collect()
+            }
+            Err(_) => fallback(Order::Audio),
+        },
     }
 }
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ mod help;
 mod isolation;
 mod issue3043;
 mod log;
+mod login;
 mod mistakes;
 mod pull;
 mod relay;

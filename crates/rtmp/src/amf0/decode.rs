@@ -14,7 +14,7 @@ pub fn decode_all(payload: &[u8], limits: &Limits) -> Result<Vec<Value>> {
     Ok(values)
 }
 
-/// Reads values one at a time. The limits hold for all values of one decoder together.
+/// Reads values one at a time (AMF 0 §2). The limits hold for all values of one decoder together.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     input: Input<'a>,

@@ -16,7 +16,7 @@ const MAX_HEADER: usize = 18;
 /// A message's memory is taken in steps of at least this, so that an announced length costs nothing by itself.
 const FIRST_STEP: usize = 16 * 1024;
 
-/// Puts messages together from bytes cut anywhere.
+/// Puts messages together from bytes cut anywhere (Adobe RTMP 1.0 §5.3).
 ///
 /// Obeys Set Chunk Size and Abort by itself and still gives those messages out. After an error the connection is
 /// beyond repair: every further call gives the same error.

@@ -2,7 +2,7 @@
 use super::bits::BitReader;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What an AudioSpecificConfig says.
+/// What an AudioSpecificConfig says (ISO/IEC 14496-3 §1.6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AacConfig {
     /// The audio object type of the core: 2 is AAC-LC.

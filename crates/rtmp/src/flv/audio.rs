@@ -1,13 +1,14 @@
 //! The header of an audio tag or message: legacy (Adobe FLV 10.1 §E.4.2) and Enhanced (Enhanced RTMP v2
 //! "ExAudioTagHeader"), in one form.
-use super::enhanced::{Fields, FourCc, MultitrackType};
+use super::enhanced::{Fields, MultitrackType};
+use super::fourcc::FourCc;
 use crate::error::Result;
 use std::fmt;
 
 /// Packet type 5 of an enhanced header.
-const MULTITRACK: u8 = 5;
+pub(super) const MULTITRACK: u8 = 5;
 
-/// The sound format (§E.4.2.1).
+/// The sound format (Adobe FLV 10.1 §E.4.2.1; Enhanced RTMP v2 `SoundFormat`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SoundFormat {
     /// 0: PCM in the byte order of the sender.
@@ -42,7 +43,8 @@ pub enum SoundFormat {
     Unknown(u8),
 }
 
-/// What the body is. ModEx and Multitrack are resolved: this is the type behind them.
+/// What the body is (Enhanced RTMP v2 `AudioPacketType`, or Adobe FLV 10.1 `AACPacketType`). ModEx and Multitrack are
+/// resolved: this is the type behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PacketType {
     /// A sequence header: the decoder configuration. AAC's type 0.
@@ -57,7 +59,21 @@ pub enum PacketType {
     Other(u8),
 }
 
-/// The header of an audio body, without its payload.
+impl PacketType {
+    /// The number in an enhanced header.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::SequenceStart => 0,
+            Self::CodedFrames => 1,
+            Self::SequenceEnd => 2,
+            Self::MultichannelConfig => 4,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+/// The header of an audio body, without its payload (Adobe FLV 10.1 `AudioTagHeader`, Enhanced RTMP v2
+/// `ExAudioTagHeader`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioHeader {
     /// The sound format.
@@ -82,7 +98,7 @@ pub struct AudioHeader {
     common_codec: Option<FourCc>,
 }
 
-/// One track of a body.
+/// One track of a body (Enhanced RTMP v2 `ExAudioTagBody`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AudioTrack<'a> {
     /// The track id; 0 is the default track.
@@ -226,7 +242,7 @@ fn enhanced(mut fields: Fields<'_>, packet_type: u8) -> Result<AudioHeader> {
     Ok(header)
 }
 
-/// The tracks of an audio body; ends after the first error.
+/// The tracks of an audio body (Enhanced RTMP v2 `ExAudioTagBody`); ends after the first error.
 #[derive(Debug)]
 pub struct AudioTracks<'a> {
     header: AudioHeader,

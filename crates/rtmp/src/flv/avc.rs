@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// No real sequence parameter set is longer; the rest of a longer one is not looked at.
 const MAX_SPS: usize = 1024;
 
-/// What an AVCDecoderConfigurationRecord says.
+/// What an AVCDecoderConfigurationRecord says (ISO/IEC 14496-15 §5.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AvcConfig {
     /// profile_idc: 66 baseline, 77 main, 100 high ...

@@ -1,59 +1,11 @@
-//! What Enhanced RTMP audio and video headers have in common: FourCC, ModEx chains, multitrack bodies.
+//! What Enhanced RTMP audio and video headers have in common: ModEx chains, multitrack bodies.
+use super::fourcc::FourCc;
 use crate::error::{ErrorKind, Result};
-use std::fmt;
 
 /// More ModEx in a row are refused; the specification has one kind of them.
 const MAX_MOD_EX: usize = 32;
 
-/// A codec's four-character code (Enhanced RTMP v2 "Defining Additional Video Codecs").
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FourCc(pub [u8; 4]);
-
-impl FourCc {
-    /// H.264.
-    pub const AVC1: Self = Self(*b"avc1");
-    /// H.265.
-    pub const HVC1: Self = Self(*b"hvc1");
-    /// H.266.
-    pub const VVC1: Self = Self(*b"vvc1");
-    /// AV1.
-    pub const AV01: Self = Self(*b"av01");
-    /// VP8.
-    pub const VP08: Self = Self(*b"vp08");
-    /// VP9.
-    pub const VP09: Self = Self(*b"vp09");
-    /// AAC.
-    pub const MP4A: Self = Self(*b"mp4a");
-    /// MP3.
-    pub const MP3: Self = Self(*b".mp3");
-    /// Opus.
-    pub const OPUS: Self = Self(*b"Opus");
-    /// FLAC.
-    pub const FLAC: Self = Self(*b"fLaC");
-    /// AC-3.
-    pub const AC3: Self = Self(*b"ac-3");
-    /// E-AC-3.
-    pub const EAC3: Self = Self(*b"ec-3");
-
-    /// Whether coded frames of this codec carry a composition time ("ExVideoTagBody").
-    pub(super) fn has_composition_time(self) -> bool {
-        matches!(self, Self::AVC1 | Self::HVC1 | Self::VVC1)
-    }
-}
-
-impl fmt::Display for FourCc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
-    }
-}
-
-impl fmt::Debug for FourCc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FourCc({self})")
-    }
-}
-
-/// How a multitrack body is laid out (`AvMultitrackType`).
+/// How a multitrack body is laid out (Enhanced RTMP v2 `AvMultitrackType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MultitrackType {
     /// One track, its id and its body.

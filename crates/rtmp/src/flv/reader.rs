@@ -34,7 +34,7 @@ struct Unknown {
     at: u64,
 }
 
-/// Reads tags from bytes fed in any pieces.
+/// Reads tags from bytes fed in any pieces (Adobe FLV 10.1 §E.2 to §E.4).
 ///
 /// Lenient where files are sloppy: version, flags, stream ids and the back pointers of media are not looked at, and a
 /// few tags of unknown type are let through. It does not search for the next tag after damage: the first error is final.

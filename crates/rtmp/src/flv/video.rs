@@ -1,13 +1,14 @@
 //! The header of a video tag or message: legacy (Adobe FLV 10.1 §E.4.3) and Enhanced (Enhanced RTMP v2
 //! "ExVideoTagHeader"), in one form.
-use super::enhanced::{Fields, FourCc, MultitrackType};
+use super::enhanced::{Fields, MultitrackType};
+use super::fourcc::FourCc;
 use crate::error::Result;
 use std::fmt;
 
 /// Packet type 6 of an enhanced header.
-const MULTITRACK: u8 = 6;
+pub(super) const MULTITRACK: u8 = 6;
 
-/// The frame type, as its sender set it.
+/// The frame type, as its sender set it (Adobe FLV 10.1 §E.4.3.1; Enhanced RTMP v2 `VideoFrameType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameType {
     /// 1: key frame; also on sequence headers and ends.
@@ -24,7 +25,7 @@ pub enum FrameType {
     Other(u8),
 }
 
-/// The codec.
+/// The codec: an id of Adobe FLV 10.1 §E.4.3.1, or a FourCC of Enhanced RTMP v2 `VideoFourCc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VideoCodec {
     /// 2: Sorenson H.263.
@@ -47,6 +48,20 @@ pub enum VideoCodec {
     Unknown(u8),
 }
 
+impl FrameType {
+    /// The number of three bits.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Key => 1,
+            Self::Inter => 2,
+            Self::Disposable => 3,
+            Self::GeneratedKey => 4,
+            Self::Command => 5,
+            Self::Other(number) => number & 0x07,
+        }
+    }
+}
+
 impl fmt::Display for VideoCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -67,7 +82,8 @@ impl fmt::Display for VideoCodec {
     }
 }
 
-/// What the body is. ModEx and Multitrack are resolved: this is the type behind them.
+/// What the body is (Enhanced RTMP v2 `VideoPacketType`, or Adobe FLV 10.1 `AVCPacketType`). ModEx and Multitrack are
+/// resolved: this is the type behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PacketType {
     /// A sequence header: the decoder configuration.
@@ -80,7 +96,7 @@ pub enum PacketType {
     CodedFramesX,
     /// AMF pairs about the picture: `colorInfo`.
     Metadata,
-    /// Configuration of AV1 in an MPEG-TS descriptor.
+    /// Configuration of AV1 in an MPEG-TS descriptor (`AV1VideoDescriptor`).
     Mpeg2TsSequenceStart,
     /// A command frame: one byte that says start or end of a seek.
     Command,
@@ -88,7 +104,24 @@ pub enum PacketType {
     Other(u8),
 }
 
-/// The header of a video body, without its payload.
+impl PacketType {
+    /// The number in an enhanced header; `None` for a command, which has none.
+    pub fn number(self) -> Option<u8> {
+        Some(match self {
+            Self::SequenceStart => 0,
+            Self::CodedFrames => 1,
+            Self::SequenceEnd => 2,
+            Self::CodedFramesX => 3,
+            Self::Metadata => 4,
+            Self::Mpeg2TsSequenceStart => 5,
+            Self::Command => return None,
+            Self::Other(number) => number,
+        })
+    }
+}
+
+/// The header of a video body, without its payload (Adobe FLV 10.1 `VideoTagHeader`, Enhanced RTMP v2
+/// `ExVideoTagHeader`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoHeader {
     /// The frame type.
@@ -109,7 +142,7 @@ pub struct VideoHeader {
     common_codec: Option<FourCc>,
 }
 
-/// One track of a body.
+/// One track of a body (Enhanced RTMP v2 `ExVideoTagBody`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VideoTrack<'a> {
     /// The track id; 0 is the default track.
@@ -292,7 +325,7 @@ fn composition_time(packet_type: PacketType, four_cc: FourCc, body: &[u8]) -> Re
     Ok((Fields::new("video", body).signed_24()?, 3))
 }
 
-/// The tracks of a video body; ends after the first error.
+/// The tracks of a video body (Enhanced RTMP v2 `ExVideoTagBody`); ends after the first error.
 #[derive(Debug)]
 pub struct VideoTracks<'a> {
     header: VideoHeader,

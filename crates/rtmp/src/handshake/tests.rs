@@ -99,6 +99,9 @@ fn other_protocols_are_told_by_their_first_byte() {
         assert!(server.take_output().is_empty());
         assert_eq!(ClientHandshake::new(&random(1)).read(&mut &[first][..]).unwrap_err().kind, kind);
     }
+    // §5.2.2: 3 is the only version there is.
+    let taken = |first: &u8| ServerHandshake::new(&random(1)).read(&mut &[*first][..]).is_ok();
+    assert_eq!((0..=255).filter(taken).collect::<Vec<u8>>(), [3]);
 }
 
 #[test]

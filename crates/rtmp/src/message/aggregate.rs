@@ -3,16 +3,14 @@ use bytes::Buf;
 
 use super::{Message, kind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
 
 /// Bytes of a tag's header: type, length, time with its high byte last, stream id.
 const HEADER: usize = 11;
 /// Bytes of the back pointer after each tag.
 const BACK_POINTER: usize = 4;
 
-/// Most messages taken from one aggregate; real ones hold some tens.
-const MAX_PARTS: u32 = 10_000;
-
-/// The messages in an aggregate, one by one and without copying; ends after the first error.
+/// The messages in an aggregate (Adobe RTMP 1.0 §7.1.6), one by one and without copying; ends after the first error.
 ///
 /// Each has the aggregate's chunk stream and message stream; times are moved so that the first equals the
 /// aggregate's. Only audio, video and data are given out; a nested aggregate is an error.
@@ -21,32 +19,33 @@ pub struct Aggregate {
     rest: Message,
     /// Aggregate time minus the first tag's time.
     offset: Option<u32>,
-    parts: u32,
+    /// How many more parts it may have.
+    left: u32,
 }
 
 impl Aggregate {
     /// `message` is one of type [`kind::AGGREGATE`].
-    pub fn new(message: Message) -> Self {
-        Aggregate { rest: message, offset: None, parts: 0 }
+    pub fn new(message: Message, limits: &Limits) -> Self {
+        Aggregate { rest: message, offset: None, left: limits.aggregate_parts }
     }
 
     fn tag(&mut self) -> Result<Message> {
         let rest = &mut self.rest.payload;
-        let left = rest.len();
+        let size = rest.len();
         let [sub_kind, a, b, c, t1, t2, t3, t0, _, _, _, ..] = rest[..] else {
             return Err(broken("it ends within a part's header"));
         };
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        if length > left - HEADER {
+        if length > size - HEADER {
             return Err(broken("a part is longer than what is left"));
         }
         if sub_kind == kind::AGGREGATE {
             return Err(broken("it holds another aggregate"));
         }
-        self.parts += 1;
-        if self.parts > MAX_PARTS {
-            return Err(broken("it has more than 10000 parts"));
-        }
+        let Some(left) = self.left.checked_sub(1) else {
+            return Err(broken("it has more parts than the limit"));
+        };
+        self.left = left;
         rest.advance(HEADER);
         let payload = rest.split_to(length);
         // The last back pointer is left out by some; nothing needs it.
@@ -97,7 +96,7 @@ mod tests {
     fn split(timestamp: u32, payload: Vec<u8>) -> Result<Vec<(u8, u32, Vec<u8>)>> {
         let message =
             Message { csid: 4, kind: kind::AGGREGATE, stream_id: 1, timestamp, payload: Bytes::from(payload) };
-        Aggregate::new(message)
+        Aggregate::new(message, &Limits::default())
             .map(|sub| {
                 let sub = sub?;
                 assert_eq!((sub.csid, sub.stream_id), (4, 1));

@@ -2,7 +2,7 @@
 use super::{Message, kind};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A message about the connection itself, not about a stream's content.
+/// A message about the connection itself, not about a stream's content (Adobe RTMP 1.0 §5.4, §6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
     /// The sender's chunks are at most this long from now on, 1 to 0xFFFFFF (§5.4.1).
@@ -24,7 +24,7 @@ pub enum Control {
     User(UserControl),
 }
 
-/// The events of a user control message (§7.1.7).
+/// The events of a user control message (Adobe RTMP 1.0 §7.1.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserControl {
     /// The message stream is usable.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 pub use config::{ClientConfig, Role};
 pub use events::{ClientEvent, Connected, Redirect, Refusal, Stage};
 
+use super::capabilities::Capabilities;
 use super::link::{Greeting, Link};
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -31,13 +32,15 @@ mod transaction {
     pub(super) const DELETE_STREAM: f64 = 7.0;
 }
 
-/// One connection to a server. See [`session`](crate::session) for how it is driven.
+/// One connection to a server (Adobe RTMP 1.0 §7.2, §7.3). See [`session`](crate::session) for how it is driven.
 pub struct ClientSession {
     config: ClientConfig,
     link: Link,
     events: VecDeque<ClientEvent>,
     stage: Stage,
     stream_id: Option<u32>,
+    /// What the server announced.
+    server: Capabilities,
     finished: bool,
     failed: Option<Error>,
 }
@@ -55,6 +58,7 @@ impl ClientSession {
             events: VecDeque::new(),
             stage: Stage::Handshake,
             stream_id: None,
+            server: Capabilities::default(),
             finished: false,
             failed: None,
         }
@@ -135,6 +139,11 @@ impl ClientSession {
         self.link.flow.acknowledged()
     }
 
+    /// What the server announced of Enhanced RTMP in its answer to connect: "can it take hvc1?".
+    pub fn peer_capabilities(&self) -> &Capabilities {
+        &self.server
+    }
+
     /// The limit that the server asked for with Set Peer Bandwidth, in bytes.
     pub fn peer_bandwidth(&self) -> Option<u32> {
         self.link.flow.peer_bandwidth()
@@ -174,7 +183,7 @@ impl ClientSession {
                     self.on_command(&command);
                 }
                 kind::AGGREGATE => {
-                    for part in Aggregate::new(message) {
+                    for part in Aggregate::new(message, &self.config.limits) {
                         self.on_media(part?);
                     }
                 }
@@ -196,7 +205,7 @@ impl ClientSession {
         if !plays {
             return;
         }
-        let Some(message) = super::media::normalise(message) else { return };
+        let Some(message) = super::media::normalise(message, &self.config.limits) else { return };
         // Media without Play.Start: data may precede it, pictures and sound mean yes.
         if self.stage == Stage::Play && message.kind != kind::DATA {
             self.started();

@@ -12,9 +12,6 @@ use crate::message::{Control, Message, kind};
 /// Bytes of one direction's handshake: one version byte and two packets of 1536 (Adobe RTMP 1.0 §5.2).
 pub(super) const HANDSHAKE_BYTES: u64 = 1 + 2 * 1536;
 
-/// Most bytes of answers kept for a peer that asks and does not read.
-const MAX_UNSENT: usize = 64 * 1024;
-
 /// The handshake of either role.
 pub(super) enum Greeting {
     Client(ClientHandshake),
@@ -42,6 +39,7 @@ pub(super) struct Link {
     greeting: Option<Greeting>,
     reader: ChunkReader,
     out: BytesMut,
+    unsent_limit: usize,
     chunk_size: u32,
 }
 
@@ -52,6 +50,7 @@ impl Link {
             reader: ChunkReader::new(limits.clone()).after(HANDSHAKE_BYTES),
             greeting: Some(greeting),
             out: BytesMut::new(),
+            unsent_limit: limits.unsent,
             chunk_size: DEFAULT_CHUNK_SIZE,
         };
         link.collect_greeting();
@@ -93,7 +92,7 @@ impl Link {
     /// To be called at the end of each `receive`.
     pub(super) fn end_receive(&mut self) -> Result<()> {
         self.flow.on_received(self.reader.received());
-        if self.out.len() > MAX_UNSENT {
+        if self.out.len() > self.unsent_limit {
             let (what, when) = ("more requests", "without reading the answers");
             return Err(Error::from(ErrorKind::OutOfOrder { what, when }));
         }

@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 pub use events::{ServerConfig, ServerEvent};
 pub use requests::{ConnectRequest, PlayRequest, PublishKind, PublishRequest};
 
+use super::capabilities::Capabilities;
 use super::link::{Greeting, Link};
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,9 +19,6 @@ use crate::handshake::ServerHandshake;
 use crate::limits::Limits;
 use crate::message::{Aggregate, Control, Message, UserControl, kind};
 use crate::secret::Secret;
-
-/// Bytes kept of a client that goes on before its connect is answered.
-const MAX_HELD: usize = 256 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Connect {
@@ -56,7 +54,7 @@ struct Settings {
     chunk_size: u32,
     window_ack_size: u32,
     peer_bandwidth: u32,
-    caps_ex: u32,
+    capabilities: Capabilities,
 }
 
 /// A message stream.
@@ -72,14 +70,14 @@ struct Stream {
     seen: bool,
 }
 
-/// One client's connection. See [`session`](crate::session) for how it is driven.
+/// One client's connection (Adobe RTMP 1.0 §7.2, §7.3). See [`session`](crate::session) for how it is driven.
 pub struct ServerSession {
     settings: Settings,
     link: Link,
     events: VecDeque<ServerEvent>,
     connect: Connect,
-    /// The client's Enhanced RTMP properties, if it sent any.
-    client_caps: Option<u32>,
+    /// What the client announced.
+    client: Capabilities,
     streams: Vec<Stream>,
     last_stream: u32,
     last_request: u64,
@@ -91,13 +89,13 @@ pub struct ServerSession {
 impl ServerSession {
     /// A session for a connection just accepted.
     pub fn new(config: ServerConfig) -> Self {
-        let ServerConfig { limits, random, chunk_size, window_ack_size, peer_bandwidth, caps_ex } = config;
+        let ServerConfig { limits, random, chunk_size, window_ack_size, peer_bandwidth, capabilities } = config;
         ServerSession {
             link: Link::new(&limits, Greeting::Server(Box::new(ServerHandshake::new(&random)))),
-            settings: Settings { limits, chunk_size, window_ack_size, peer_bandwidth, caps_ex },
+            settings: Settings { limits, chunk_size, window_ack_size, peer_bandwidth, capabilities },
             events: VecDeque::new(),
             connect: Connect::Missing,
-            client_caps: None,
+            client: Capabilities::default(),
             streams: Vec::new(),
             last_stream: 0,
             last_request: 0,
@@ -126,8 +124,8 @@ impl ServerSession {
             self.held.extend_from_slice(input);
             return Ok(());
         }
-        if self.held.len() > MAX_HELD {
-            let (what, when) = ("more than 256 KiB", "before its connect was answered");
+        if self.held.len() > self.settings.limits.held {
+            let (what, when) = ("more than is kept", "before its connect was answered");
             return Err(Error::from(ErrorKind::OutOfOrder { what, when }));
         }
         self.held.extend_from_slice(bytes);
@@ -213,6 +211,11 @@ impl ServerSession {
         self.link.flow.acknowledged()
     }
 
+    /// What the client announced of Enhanced RTMP in its connect: ask it what to send to a player.
+    pub fn peer_capabilities(&self) -> &Capabilities {
+        &self.client
+    }
+
     /// The limit that the client asked for with Set Peer Bandwidth, in bytes.
     pub fn peer_bandwidth(&self) -> Option<u32> {
         self.link.flow.peer_bandwidth()
@@ -241,7 +244,7 @@ impl ServerSession {
                         .map_err(|error| error.on_csid(message.csid).in_message(message.kind))?;
                 }
                 kind::AGGREGATE => {
-                    for part in Aggregate::new(message) {
+                    for part in Aggregate::new(message, &self.settings.limits) {
                         self.on_media(part?);
                     }
                 }
@@ -261,7 +264,7 @@ impl ServerSession {
             (None, Some(only)) if publishing.next().is_none() => only.id,
             _ => return,
         };
-        if let Some(message) = super::media::normalise(message) {
+        if let Some(message) = super::media::normalise(message, &self.settings.limits) {
             self.events.push_back(ServerEvent::Media(Message { stream_id, ..message }));
         }
     }

@@ -2,7 +2,7 @@
 use super::{MASK, RtmpUrl};
 use std::fmt;
 
-/// What a client sends to reach a stream. `Debug` shows the app's path only.
+/// What a client sends to reach a stream (Adobe RTMP 1.0 §7.2.1.1, §7.2.2). `Debug` shows the app's path only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     /// `app` of the connect command, with the query if that belongs to it (Adobe RTMP 1.0 §7.2.1.1).

@@ -42,6 +42,7 @@ impl Counted {
             stats: Arc::default(),
             nodelay: true,
             takeover: true.into(),
+            over: false.into(),
         });
         let _ = counted.slot.set(Arc::downgrade(&slot));
         (slot, counted)

@@ -12,6 +12,8 @@ use outflow_testkit::tls::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+#[path = "moving_tests.rs"]
+mod moving_tests;
 #[path = "options_tests.rs"]
 mod options_tests;
 
@@ -244,7 +246,9 @@ async fn a_reset_while_live_is_the_networks_fault_once_the_key_was_proven() {
 
     let node = node(&server.url("live/key"), &[]);
     let client = Client::new(client::settings::read(&node, Role::Publish).unwrap());
-    rig.sink = Box::new(RtmpPush { client, settings: settings::read(&node).unwrap(), proven: true });
+    let words = client.settings.words.clone();
+    let client = Arc::new(Mutex::new(client));
+    rig.sink = Box::new(RtmpPush { client, words, settings: settings::read(&node).unwrap(), proven: true });
     let ended = run_with_media(&mut rig, std::future::pending::<()>).await;
     assert_eq!((ended.reason, ended.retry), (Reason::Disconnected, Retry::Backoff), "{ended}");
 }
@@ -340,4 +344,40 @@ async fn redirects_are_followed_and_not_for_ever() {
     let ended = Rig::new(&format!("rtmp://{itself}/live/key"), &[]).run().await;
     assert_eq!((ended.reason, ended.retry), (Reason::Refused, Retry::Slow));
     assert!(ended.text.contains("again and again"), "{ended}");
+}
+
+const NEED_AUTH: &str = "[ AccessManager.Reject ] : [ code=403 need auth; authmod=adobe ] : ";
+const PROVE: &str =
+    "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=needauth&user=us@er&salt=S&challenge=C&opaque=O";
+const FAILED: &str = "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed&opaque=O";
+
+#[tokio::test]
+async fn a_server_that_asks_for_user_and_password_gets_the_proof_and_never_the_password() {
+    let refuse = |text| Behaviour::RefuseConnect("NetConnection.Connect.Rejected", text);
+    let server = Setup::new([refuse(NEED_AUTH), refuse(PROVE), Behaviour::Good]).start().await;
+    let url = server.url("live/key").replace("rtmp://", "rtmp://us%40er:pass%2Fword@");
+    let mut rig = Rig::new(&url, &[]);
+    assert_eq!(run_with_media(&mut rig, async || server.wait_for_media(2, 10).await).await, Ended::stopped());
+    let app = |index| server.session(index).connect_text("app").unwrap();
+    assert_eq!((app(0).as_str(), app(1).as_str()), ("live", "live?authmod=adobe&user=us@er"));
+    let (before, response) = app(2).split_once("&response=").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let ours = before.strip_prefix("live?authmod=adobe&user=us@er&challenge=").unwrap();
+    let expected = outflow_rtmp::auth::adobe::response("us@er", &"pass/word".into(), "S", "O", ours);
+    assert_eq!(response, format!("{expected}&opaque=O"));
+    let tc_url = server.session(2).connect_text("tcUrl").unwrap();
+    assert!(tc_url.ends_with(&app(2)) && !tc_url.contains("pass"), "{tc_url}");
+    assert_eq!(server.session(2).published.as_deref(), Some("key"));
+
+    // A wrong password, and none: both say what to do, and are not tried again and again.
+    for (user, behaviours, words) in [
+        ("user:pass%2Fword@", vec![refuse(NEED_AUTH), refuse(PROVE), refuse(FAILED)], "does not take this user"),
+        ("user:pass%2Fword@", vec![refuse(NEED_AUTH)], "does not take this user"),
+        ("", vec![refuse(NEED_AUTH)], "rtmp://USER:PASSWORD@HOST/APP"),
+    ] {
+        let server = Setup::new(behaviours).start().await;
+        let url = server.url("live/key").replace("rtmp://", &format!("rtmp://{user}"));
+        let ended = Rig::new(&url, &[]).run().await;
+        assert_eq!((ended.reason, ended.retry), (Reason::Refused, Retry::Slow));
+        assert!(ended.text.contains(words) && !ended.text.contains("pass/word"), "{ended}");
+    }
 }

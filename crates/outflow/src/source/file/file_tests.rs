@@ -172,6 +172,18 @@ fn times_are_unwrapped() {
     assert_eq!(times, [-11, 13, 36, 20]);
 }
 
+/// Enhanced RTMP v2 "Enabling AMF3 in FLV": tag type 15, a format byte, then as in AMF0.
+#[test]
+fn script_data_of_amf3_is_read_as_amf0() {
+    // `onMetaData`, then an AMF3 object {a: 1} behind the marker 0x11.
+    let body = b"\0\x02\0\x0aonMetaData\x11\x0a\x13\x01\x03a\x04\x01";
+    let head = [15, 0, 0, body.len() as u8, 0, 0, 7, 0, 0, 0, 0];
+    let bytes = [&b"FLV\x01\x04\0\0\0\x09\0\0\0\0"[..], &head, body, &[0, 0, 0, 11 + body.len() as u8]].concat();
+    let packet = FlvDemuxer::new(&bytes[..]).next().unwrap().unwrap();
+    assert!(packet.kind == Kind::Data && packet.flags.header && packet.dts == 7);
+    assert_eq!(&packet.body[..], b"\x02\0\x0aonMetaData\x03\0\x01a\0\x3f\xf0\0\0\0\0\0\0\0\0\x09");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::time::Instant;
 
 use outflow_rtmp::Limits;
+use outflow_rtmp::amf0;
 use outflow_rtmp::flv::{Tag, TagKind, TagReader};
 
 use super::demux::{Demuxer, ReadError};
@@ -122,9 +123,13 @@ impl<R: Read + Send> FlvDemuxer<R> {
             TagKind::Audio => Kind::Audio,
             TagKind::Video => Kind::Video,
             TagKind::Script => Kind::Data,
-            // AMF3 data begins with a format byte; 0 says that AMF0 follows (Adobe RTMP 1.0 §7.1.2).
+            // AMF3 data begins with a format byte; 0 says that AMF0 follows, with AMF3 in it behind a marker of its own
+            // (Enhanced RTMP v2 "Enabling AMF3 in FLV").
             TagKind::Other(15) if body.first() == Some(&0) => {
                 body = body.slice(1..);
+                if let Ok(Some(plain)) = amf0::plain_payload(&body, &Limits::default()) {
+                    body = plain;
+                }
                 Kind::Data
             }
             TagKind::Other(_) => return None,

@@ -2,8 +2,9 @@
 use crate::amf0::Value;
 use crate::limits::Limits;
 use crate::secret::Secret;
+use crate::session::Capabilities;
 
-/// What a client does with its stream.
+/// What a client does with its stream (Adobe RTMP 1.0 §7.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Sends it.
@@ -12,7 +13,7 @@ pub enum Role {
     Play,
 }
 
-/// How a client session behaves. Fields that are empty are not sent.
+/// How a client session behaves (Adobe RTMP 1.0 §7.2.1.1). Fields that are empty are not sent.
 #[derive(Clone)]
 pub struct ClientConfig {
     /// Publish or play.
@@ -48,10 +49,10 @@ pub struct ClientConfig {
     pub random: [u8; 1528],
     /// The handshake with digests instead of the plain one, for servers that ask for it.
     pub digest: bool,
-    /// Enhanced RTMP: the FourCCs that we understand.
-    pub fourcc_list: Vec<String>,
-    /// Enhanced RTMP v2 `capsEx`: 1 reconnect, 2 multitrack, 4 ModEx, 8 nanosecond offsets.
-    pub caps_ex: u32,
+    /// Enhanced RTMP: what we can do. Nothing is announced unless something is said here.
+    pub capabilities: Capabilities,
+    /// What a login appends to `app` and `tcUrl`, with its `?`: see [`auth`](crate::auth::Login::query).
+    pub auth: Option<Secret>,
     /// Marks of the relays that the stream has come through, the oldest first: see [`hops`](crate::session::hops).
     pub hops: Vec<String>,
 }
@@ -80,8 +81,8 @@ impl ClientConfig {
             limits: Limits::default(),
             random,
             digest: false,
-            fourcc_list: Vec::new(),
-            caps_ex: 0,
+            capabilities: Capabilities::default(),
+            auth: None,
             hops: Vec::new(),
         }
     }

@@ -1,10 +1,12 @@
 //! What a server did, as a client sees it.
 use crate::amf0::Value;
+use crate::auth::Demand;
 use crate::error::{Error, ErrorKind};
 use crate::message::Message;
 use crate::secret::Secret;
+use crate::session::Capabilities;
 
-/// How far a client session has come.
+/// How far a client session has come (Adobe RTMP 1.0 §7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The handshake is not done.
@@ -36,7 +38,7 @@ impl Stage {
     }
 }
 
-/// What happened.
+/// What happened (Adobe RTMP 1.0 §7.1, §7.2).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent {
@@ -76,7 +78,7 @@ pub enum ClientEvent {
     Pong(u32),
 }
 
-/// The answer to connect.
+/// The answer to connect (Adobe RTMP 1.0 §7.2.1.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connected {
     /// The server's properties: `fmsVer`, `capabilities`, those of Enhanced RTMP.
@@ -86,14 +88,14 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Enhanced RTMP v2 `capsEx` of the server; 0 if it said nothing sensible.
-    pub fn caps_ex(&self) -> u32 {
-        let number = self.properties.get_f64("capsEx").or_else(|| self.info.get_f64("capsEx"));
-        number.filter(|number| (0.0..4_294_967_296.0).contains(number)).map_or(0, |number| number as u32)
+    /// What the server announced of Enhanced RTMP: among its properties, or in the status object.
+    pub fn capabilities(&self) -> Capabilities {
+        let properties = Capabilities::read(&self.properties);
+        if properties.is_empty() { Capabilities::read(&self.info) } else { properties }
     }
 }
 
-/// A refusal, as far as the server explained it.
+/// A refusal, as far as the server explained it (Adobe RTMP 1.0 §7.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What was refused.
@@ -106,6 +108,8 @@ pub struct Refusal {
     pub description: String,
     /// Where the server wants the client to go instead.
     pub redirect: Option<Redirect>,
+    /// The server wants a user and password: give it to a [`Login`](crate::auth::Login), and connect again.
+    pub auth: Option<Demand>,
 }
 
 impl From<Refusal> for Error {
@@ -115,7 +119,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// Another server, named in a refusal.
+/// Another server, named in a refusal: in no specification, as Flash Media Server and SRS have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// The URL to use as tcUrl.

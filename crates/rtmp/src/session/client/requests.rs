@@ -1,6 +1,7 @@
 //! The dialogue of a client: what it asks, in which order, and what it makes of the answers.
 use super::{ClientEvent, ClientSession, Connected, Redirect, Refusal, Role, Stage, transaction};
 use crate::amf0::Value;
+use crate::auth::Demand;
 use crate::command::Command;
 use crate::message::{Control, UserControl};
 use crate::secret::Secret;
@@ -34,21 +35,19 @@ const ENDS: [&str; 6] = [
 impl ClientSession {
     pub(super) fn send_connect(&mut self) {
         let config = &self.config;
-        let mut object = vec![("app", Value::from(config.app.expose()))];
-        if !config.fourcc_list.is_empty() {
-            let list = config.fourcc_list.iter().map(|fourcc| Value::from(fourcc.as_str())).collect();
-            object.push(("fourCcList", Value::StrictArray(list)));
-        }
-        if config.caps_ex != 0 {
-            object.push(("capsEx", Value::Number(f64::from(config.caps_ex))));
-        }
+        // A login stands behind what the URL says, even behind a query there.
+        let login = config.auth.as_ref().map(Secret::expose).unwrap_or_default();
+        let with_login = |text: &Secret| format!("{}{login}", text.expose());
+        let (app, tc_url) = (with_login(&config.app), with_login(&config.tc_url));
+        let mut object = vec![("app", Value::from(app))];
+        object.extend(config.capabilities.write());
         if config.role == Role::Publish {
             object.push(("type", "nonprivate".into()));
         }
         let texts = [
             ("flashVer", config.flash_ver.as_str()),
             ("swfUrl", config.swf_url.as_str()),
-            ("tcUrl", config.tc_url.expose()),
+            ("tcUrl", tc_url.as_str()),
             ("pageUrl", config.page_url.as_str()),
         ];
         object.extend(texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, text.into())));
@@ -152,6 +151,7 @@ impl ClientSession {
                 return self.refuse(info);
             }
             let connected = Connected { properties: command.object.clone(), info: info.clone() };
+            self.server = connected.capabilities();
             self.events.push_back(ClientEvent::Connected(connected));
             self.send_create_stream();
         } else if self.stage == Stage::CreateStream && answered == self.create_transaction() {
@@ -201,7 +201,9 @@ impl ClientSession {
         let text = |name| self.clean(info.get_str(name).unwrap_or_default());
         let ex = info.get("ex");
         let url = |name| ex?.get_str(name).filter(|url| !url.is_empty()).map(Secret::from);
+        let auth = info.get_str("description").and_then(Demand::read);
         let refusal = Refusal {
+            auth,
             stage: self.stage,
             level: text("level"),
             code: text("code"),
@@ -219,6 +221,7 @@ impl ClientSession {
     }
 
     fn clean(&self, text: &str) -> String {
-        clean(text, &[self.config.name.expose()])
+        let login = self.config.auth.as_ref().map(Secret::expose).unwrap_or_default();
+        clean(text, &[self.config.name.expose(), login])
     }
 }

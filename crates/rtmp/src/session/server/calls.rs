@@ -52,7 +52,7 @@ impl ServerSession {
             return Err(Error::from(ErrorKind::OutOfOrder { what: "connect", when: "a second time" }));
         }
         let request = ConnectRequest::read(command, &self.settings.limits)?;
-        self.client_caps = request.is_enhanced().then_some(request.caps_ex);
+        self.client = request.capabilities.clone();
         self.connect = Connect::Asked(command.transaction_id);
         self.events.push_back(ServerEvent::Connect(Box::new(request)));
         Ok(())

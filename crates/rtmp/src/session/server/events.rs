@@ -4,8 +4,9 @@ use super::ServerSession;
 use super::{ConnectRequest, PlayRequest, PublishRequest};
 use crate::limits::Limits;
 use crate::message::Message;
+use crate::session::Capabilities;
 
-/// How a server session behaves.
+/// How a server session behaves (Adobe RTMP 1.0 §5.4, §7.2.1).
 #[derive(Clone)]
 pub struct ServerConfig {
     /// Limits on what the client may send.
@@ -18,9 +19,8 @@ pub struct ServerConfig {
     pub window_ack_size: u32,
     /// Value of Set Peer Bandwidth, in bytes.
     pub peer_bandwidth: u32,
-    /// Enhanced RTMP v2 `capsEx` told to clients that speak of theirs: 1 reconnect, 2 multitrack, 4 ModEx, 8
-    /// nanosecond offsets.
-    pub caps_ex: u32,
+    /// Enhanced RTMP: what is told to clients that announce anything themselves.
+    pub capabilities: Capabilities,
 }
 
 impl ServerConfig {
@@ -32,12 +32,12 @@ impl ServerConfig {
             chunk_size: 4096,
             window_ack_size: 5_000_000,
             peer_bandwidth: 5_000_000,
-            caps_ex: 15,
+            capabilities: Capabilities::relay(),
         }
     }
 }
 
-/// What a client did. Requests wait for an answer; the rest is for information.
+/// What a client did (Adobe RTMP 1.0 §7.1, §7.2). Requests wait for an answer; the rest is for information.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ServerEvent {

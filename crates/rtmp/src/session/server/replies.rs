@@ -4,12 +4,7 @@ use crate::amf0::Value;
 use crate::command::{Command, status};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Control, UserControl};
-
-/// Enhanced RTMP v2 `capsEx`: understands a reconnect request.
-const CAPS_RECONNECT: u32 = 1;
-
-/// Enhanced RTMP v2 FourCcInfoMask: passes the codec on without looking into it.
-const CAN_FORWARD: f64 = 4.0;
+use crate::session::CapsEx;
 
 impl ServerSession {
     /// Accepts the connect, and reads on.
@@ -23,12 +18,9 @@ impl ServerSession {
         self.link.set_chunk_size(self.settings.chunk_size);
         // The name and the version that nearly all servers give; some clients look for them.
         let mut properties = vec![("fmsVer", "FMS/3,0,1,123".into()), ("capabilities", Value::Number(31.0))];
-        if self.client_caps.is_some() {
-            let any = || Value::object([("*", Value::Number(CAN_FORWARD))]);
-            properties.push(("fourCcList", Value::StrictArray(vec!["*".into()])));
-            properties.push(("videoFourCcInfoMap", any()));
-            properties.push(("audioFourCcInfoMap", any()));
-            properties.push(("capsEx", Value::Number(f64::from(self.settings.caps_ex))));
+        // Enhanced RTMP v2 "Enhancing NetConnection connect Command": told to those who may understand it.
+        if !self.client.is_empty() {
+            properties.extend(self.settings.capabilities.write());
         }
         let mut info = status("status", "NetConnection.Connect.Success", "Connection succeeded.");
         if let Value::Object(fields) = &mut info {
@@ -155,7 +147,7 @@ impl ServerSession {
     /// Enhanced RTMP v2, "Reconnect Request": asks the client to connect anew, to `tc_url` if given (absolute,
     /// `//host/app` or `/app`). False, and nothing is sent, if the client did not say that it understands this.
     pub fn reconnect_request(&mut self, tc_url: Option<&str>, description: &str) -> bool {
-        if self.client_caps.unwrap_or(0) & CAPS_RECONNECT == 0 || self.connect != Connect::Accepted {
+        if !self.client.caps_ex.contains(CapsEx::RECONNECT) || self.connect != Connect::Accepted {
             return false;
         }
         let mut info = status("status", "NetConnection.Connect.ReconnectRequest", description);

@@ -6,7 +6,7 @@ use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::secret::Secret;
-use crate::session::hops;
+use crate::session::{Capabilities, hops};
 
 /// A connect command (Adobe RTMP 1.0 §7.2.1.1).
 ///
@@ -25,14 +25,8 @@ pub struct ConnectRequest {
     pub page_url: String,
     /// 0 is AMF0, 3 is AMF3. The session always answers 0.
     pub object_encoding: f64,
-    /// Enhanced RTMP: the FourCCs that the client can decode, or `*`. Most publishers send none, whatever they use.
-    pub fourcc_list: Vec<String>,
-    /// Enhanced RTMP v2: per video FourCC, or `*`, 1 decode | 2 encode | 4 forward.
-    pub video_fourcc_info: Vec<(String, u32)>,
-    /// The same for audio.
-    pub audio_fourcc_info: Vec<(String, u32)>,
-    /// Enhanced RTMP v2: 1 reconnect | 2 multitrack | 4 ModEx | 8 nanosecond offsets.
-    pub caps_ex: u32,
+    /// What the client announced of Enhanced RTMP. Most publishers announce nothing, whatever they use.
+    pub capabilities: Capabilities,
     /// Marks of the relays that the stream has come through: see [`hops`](crate::session::hops). Empty for most clients.
     pub hops: Vec<String>,
     /// What followed the connect object.
@@ -64,10 +58,7 @@ impl ConnectRequest {
             swf_url: text(&["swfUrl"], "swfUrl", limits.tc_url)?,
             page_url: text(&["pageUrl"], "pageUrl", limits.tc_url)?,
             object_encoding: object.get_f64("objectEncoding").unwrap_or(0.0),
-            fourcc_list: fourcc_list(object.get("fourCcList")),
-            video_fourcc_info: fourcc_info(object.get("videoFourCcInfoMap")),
-            audio_fourcc_info: fourcc_info(object.get("audioFourCcInfoMap")),
-            caps_ex: flags(object.get_f64("capsEx")),
+            capabilities: Capabilities::read(object),
             hops: hops::read(object.get_str(hops::PROPERTY).unwrap_or_default()),
             args: command.arguments.clone(),
         })
@@ -75,10 +66,7 @@ impl ConnectRequest {
 
     /// Whether the client speaks of Enhanced RTMP at all.
     pub fn is_enhanced(&self) -> bool {
-        self.caps_ex != 0
-            || !self.fourcc_list.is_empty()
-            || !self.video_fourcc_info.is_empty()
-            || !self.audio_fourcc_info.is_empty()
+        !self.capabilities.is_empty()
     }
 }
 
@@ -87,8 +75,7 @@ impl fmt::Debug for ConnectRequest {
         f.debug_struct("ConnectRequest")
             .field("flash_ver", &self.flash_ver)
             .field("object_encoding", &self.object_encoding)
-            .field("fourcc_list", &self.fourcc_list)
-            .field("caps_ex", &self.caps_ex)
+            .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()
     }
 }
@@ -177,22 +164,4 @@ fn bounded(text: &str, what: &'static str, limit: usize) -> Result<String> {
 fn path(url: &str) -> &str {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     after_scheme.split_once('/').map_or("", |(_, path)| path)
-}
-
-/// A strict array of text; objects by position are taken too, anything else in it is left out.
-fn fourcc_list(value: Option<&Value>) -> Vec<String> {
-    let Some(value) = value else { return Vec::new() };
-    let fields = value.fields().unwrap_or_default().iter().map(|(_, value)| value);
-    let items = value.items().unwrap_or_default().iter().chain(fields);
-    items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-fn fourcc_info(value: Option<&Value>) -> Vec<(String, u32)> {
-    let fields = value.and_then(Value::fields).unwrap_or_default();
-    fields.iter().map(|(name, value)| (name.clone(), flags(value.as_f64()))).collect()
-}
-
-/// Bits sent as a double: nothing sensible (NaN, negative, too large) is no bits.
-fn flags(number: Option<f64>) -> u32 {
-    number.filter(|number| (0.0..4_294_967_296.0).contains(number)).map_or(0, |number| number as u32)
 }
