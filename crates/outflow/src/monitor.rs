@@ -252,6 +252,11 @@ pub fn millis(now: Instant) -> u64 {
     u64::try_from(now.saturating_duration_since(begin).as_millis()).unwrap_or(u64::MAX).saturating_add(1)
 }
 
+/// When the oldest frame has waited for so long, in milliseconds, half of a minute's frames wait.
+const HALF_WAITS: u64 = 30_000;
+/// The same of a twentieth of them.
+const TWENTIETH_WAITS: u64 = 3_000;
+
 impl OutputStats {
     /// Counts a skip.
     pub fn skipped(&self, packets: u64, frames: u64, groups: u64) {
@@ -296,11 +301,16 @@ impl OutputStats {
         Self::get(&self.connects).saturating_sub(1)
     }
 
-    /// Delays to the destination over the last minute. What is still on its way counts as the longest, if it is.
+    /// Delays to the destination over the last minute. What is still on its way counts as the longest, if it is; and frames
+    /// come one after the other, so that after 3 s without any acknowledgement one in twenty of a minute's frames waits.
     pub fn delay(&self, now: Instant) -> Option<delay::Quantiles> {
         let waiting = Self::get(&self.waiting_millis);
         match self.delays.lock().quantiles(now) {
-            Some(found) => Some(delay::Quantiles { p99: found.p99.max(waiting), ..found }),
+            Some(found) => Some(delay::Quantiles {
+                p50: found.p50.max(waiting.saturating_sub(HALF_WAITS)),
+                p95: found.p95.max(waiting.saturating_sub(TWENTIETH_WAITS)),
+                p99: found.p99.max(waiting),
+            }),
             None => (waiting > 0).then_some(delay::Quantiles { p50: waiting, p95: waiting, p99: waiting }),
         }
     }
@@ -310,7 +320,8 @@ impl OutputStats {
     pub fn delay_p95(&self, now: Instant) -> Option<Duration> {
         let waiting = Some(Self::get(&self.waiting_millis)).filter(|waiting| *waiting > 0);
         let found = self.delays.lock().p95(now);
-        found.or(waiting).map(Duration::from_millis)
+        let longer = waiting.unwrap_or_default().saturating_sub(TWENTIETH_WAITS);
+        found.map(|found| found.max(longer)).or(waiting).map(Duration::from_millis)
     }
 
     /// Adds to a counter.

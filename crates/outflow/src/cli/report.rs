@@ -66,7 +66,8 @@ pub(super) fn session(view: &View, names: &[String], rates: &mut Rates, uptime: 
     for output in &view.outputs {
         active += usize::from(!matches!(output.state, State::Stopped | State::Failed));
         if wanted(&output.name, output.kind) {
-            let bits = rates.of(&output.name, OutputStats::get(&output.stats.bytes), now);
+            let begin = now.checked_sub(uptime).unwrap_or(now);
+            let bits = rates.since(begin, &output.name, OutputStats::get(&output.stats.bytes), now);
             text.push_str(&output_line(output, bits));
         }
     }
@@ -122,6 +123,20 @@ fn way(stats: &OutputStats) -> String {
         let again = OutputStats::get(&stats.retransmits);
         let _ = write!(text, "\n    round-trip time {:.1} ms, {again} segments sent again", rtt.as_secs_f64() * 1000.0);
     }
+    if let Some(age) = stats.last_byte_age(Instant::now()) {
+        let get = OutputStats::get;
+        let closed = if get(&stats.windows_closed) > 0 { ", window closed" } else { "" };
+        let _ = write!(
+            text,
+            "\n    last byte {} ms ago, {} bytes unsent, {} unacknowledged{closed}",
+            age.as_millis(),
+            get(&stats.unsent),
+            get(&stats.unacked)
+        );
+    }
+    if let Some(bytes) = stats.rtmp_unacknowledged() {
+        let _ = write!(text, "\n    {bytes} bytes sent that the destination's program has not acknowledged by RTMP");
+    }
     if let Some(share) = stats.stability.lock().shares().hour {
         let _ = write!(text, "\n    sending for {:.2} % of the time", share * 100.0);
     }
@@ -146,6 +161,9 @@ fn media(stats: &InputStats) -> String {
         if let (Some(rate), Some(channels)) = (audio.sample_rate, audio.channels) {
             let _ = write!(text, " {rate} Hz {channels} ch");
         }
+    }
+    if let Some(offset) = media.av_offset() {
+        let _ = write!(text, "\n    sound {offset} ms ahead of the picture");
     }
     if let Some(jitter) = media.jitter() {
         let _ = write!(text, "\n    jitter {jitter} ms, {} gaps", media.gaps);
@@ -183,7 +201,7 @@ pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
         packets += OutputStats::get(&stats.packets);
         let _ = writeln!(
             text,
-            "Filter {} ({}) : {}, {} attempts\n    {} packets {bytes} bytes sent, {}\n    {} video frames, {} skips of {} packets, {} frames{}",
+            "Filter {} ({}) : {}, {} attempts\n    {} packets {bytes} bytes sent, {}\n    {} video frames, {} skips of {} packets, {} frames, {} groups; connected again {} times{}",
             title(&output.name, output.kind),
             output.url,
             output.state.name(),
@@ -194,6 +212,8 @@ pub(super) fn figures(view: &View, uptime: Duration, used: Used) -> String {
             OutputStats::get(&stats.skips),
             OutputStats::get(&stats.skipped_packets),
             OutputStats::get(&stats.skipped_frames),
+            OutputStats::get(&stats.skipped_groups),
+            stats.reconnects(),
             way(stats),
         );
     }
@@ -220,6 +240,7 @@ mod tests {
         OutputStats::add(&output.bytes, 250_000);
         OutputStats::add(&output.packets, 70);
         OutputStats::add(&output.skips, 2);
+        OutputStats::add(&output.unacknowledged, 1 + 4096);
         board.add_input("avgen", "avgen", "", input);
         board.add_output("h", "rtmp_push", "rtmp://h/live/****", output);
         board.add_output("null", "null", "null", Arc::default());
@@ -237,7 +258,7 @@ mod tests {
             text,
             "Outflow Session Status: Uptime 00:00:02.000\n\
              avgen: 80 pck 25.00 FPS - up\n\
-             h (rtmp_push): 0 connections 70 pck 0 b/s skips 2 lag 0 ms - live\n\
+             h (rtmp_push): 0 connections 70 pck 1.00 Mb/s skips 2 lag 0 ms - live\n\
              null: 0 connections 0 pck 0 b/s skips 0 lag 0 ms - idle\n\
              Active filters: 3\n"
         );
@@ -254,6 +275,7 @@ mod tests {
             "25.00 FPS",
             "70 packets 250000 bytes sent, 1.00 Mb/s",
             "2 skips",
+            "4096 bytes sent that the destination's program has not acknowledged",
             "rtmp://h/live/****",
         ] {
             assert!(text.contains(part), "{part}: {text}");

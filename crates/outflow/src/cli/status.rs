@@ -20,7 +20,13 @@ pub(super) struct Rates {
 impl Rates {
     /// Bits per second of one output since the last look; a look less than half a second later gives the same again.
     pub(super) fn of(&mut self, name: &str, bytes: u64, now: Instant) -> f64 {
-        let entry = self.last.entry(name.to_owned()).or_insert((now, bytes, 0.0));
+        self.last.entry(name.to_owned()).or_insert((now, bytes, 0.0));
+        self.since(now, name, bytes, now)
+    }
+
+    /// The same; the first look tells the mean since `begin`.
+    pub(super) fn since(&mut self, begin: Instant, name: &str, bytes: u64, now: Instant) -> f64 {
+        let entry = self.last.entry(name.to_owned()).or_insert((begin, 0, 0.0));
         let passed = now.saturating_duration_since(entry.0).as_secs_f64();
         if passed >= 0.5 {
             #[allow(clippy::cast_precision_loss)]

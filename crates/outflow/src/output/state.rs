@@ -11,8 +11,9 @@ use crate::monitor::State;
 pub const LASTING: Duration = Duration::from_secs(10);
 /// For so long after a session of ours, a name in use is taken for that session, which the peer has not missed yet.
 pub const GHOST: Duration = Duration::from_secs(120);
-/// An output shows as stalled after so long, or half of its stall deadline if that is shorter.
-const STALL_SHOWN: Duration = Duration::from_secs(2);
+/// An output shows as stalled after so long, or half of its stall deadline if that is shorter: 2 s after its last byte at
+/// the latest, since connections are looked at four times a second, and so are they from here.
+const STALL_SHOWN: Duration = Duration::from_millis(1500);
 /// What is kept back of the drain deadline for a graceful end, when draining was in vain; at most a quarter of it.
 const LAST_CALL: Duration = Duration::from_secs(1);
 

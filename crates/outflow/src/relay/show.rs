@@ -190,6 +190,8 @@ pub(super) fn output(output: &Output) -> OutputView {
 /// An output's figures; who it is and what it is to be is for the caller to say.
 pub(super) fn figures(stats: &OutputStats, state: State, rates: &Rates) -> OutputView {
     let (now, flows) = (Instant::now(), state.sends());
+    // Nothing leaves, though the kernel may have taken some of it in the seconds that rates are of.
+    let moves = flows && state != State::Stalled;
     OutputView {
         id: String::new(),
         name: String::new(),
@@ -202,8 +204,8 @@ pub(super) fn figures(stats: &OutputStats, state: State, rates: &Rates) -> Outpu
         attempt: 0,
         next_retry_at: None,
         bytes: OutputStats::get(&stats.bytes),
-        bitrate_bps: if flows { rates.bits() } else { 0 },
-        fps: if flows { rates.frames() } else { 0.0 },
+        bitrate_bps: if moves { rates.bits() } else { 0 },
+        fps: if moves { rates.frames() } else { 0.0 },
         lag_ms: if flows { OutputStats::get(&stats.lag_millis) } else { 0 },
         skips: OutputStats::get(&stats.skips),
         skipped_frames: OutputStats::get(&stats.skipped_frames),

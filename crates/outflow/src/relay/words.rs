@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::measure::{OutputFigures, StreamFigures};
 use super::rates::Rates;
-use super::view::{AlertView, OutputView, StreamView};
+use super::view::{AlertView, DelayView, OutputView, StreamView};
 use super::{alerting, show};
 use crate::monitor::alerts::engine::Judged;
 use crate::monitor::board::{self, Board, InputView, View};
@@ -133,7 +133,7 @@ impl Words {
             session: show::session(output.platform, &output.stats),
             players: players(output),
             origin: "words",
-            delay_ms: figures.delay_ms.filter(|_| one),
+            delay_ms: figures.delay_ms.map(|delay| DelayView { window_closed: delay.window_closed && one, ..delay }),
             window_closed: figures.window_closed && one,
             rtmp_unacknowledged_bytes: figures.rtmp_unacknowledged_bytes.filter(|_| one),
             ..figures

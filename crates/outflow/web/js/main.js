@@ -27,6 +27,7 @@ let timer = null;
 let looking = false;
 let again = false;
 let hurried = false;
+let lastAnswer = null;
 let lostSince = null;
 let lastSample = 0;
 
@@ -58,6 +59,7 @@ async function look() {
     state = { streams: found, outputs };
     alerts.update(raised);
     lost(false);
+    lastAnswer = new Date();
     const now = performance.now();
     const sample = now - lastSample > SECOND * 0.8;
     if (sample) lastSample = now;
@@ -79,7 +81,8 @@ async function look() {
 
 function lost(is, error) {
   if (!is) lostSince = null;
-  else lostSince ??= new Date();
+  // What is shown is from the last answer, which may be long ago.
+  else lostSince ??= lastAnswer ?? new Date();
   const banner = byId('lost');
   hide(banner, !is);
   document.body.classList.toggle('lost', is);

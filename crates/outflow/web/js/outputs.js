@@ -71,8 +71,8 @@ export class OutputRow {
     this.lag.show(flows ? milliseconds(output.lag_ms) : '', output.lag_ms, sample);
     const delay = output.delay_ms;
     hide(this.delay.node, delay === undefined);
-    const known = delay && delay.p50 !== null && delay.p50 !== undefined;
-    this.delay.show(known && flows ? milliseconds(delay.p50) : '', known ? delay.p50 : 0, sample);
+    const known = delay && delay.p95 !== null && delay.p95 !== undefined;
+    this.delay.show(known && flows ? milliseconds(delay.p95) : '', known ? delay.p95 : 0, sample);
     const about = 'From the arrival here to the acknowledgement by the destination\'s host, over the last minute';
     attribute(this.delay.node, 'title', known ? `${about}: half within ${milliseconds(delay.p50)}, 95 % within ${milliseconds(delay.p95)}, 99 % within ${milliseconds(delay.p99)}` : about);
     put(this.skips, String(output.skips));

@@ -43,7 +43,7 @@ export const isProblem = (output) => ['stalled', 'backoff', 'failed'].includes(o
 /** To somebody: an output that waits for players is none of these. */
 export const isSending = (output) => output.state === 'live' && output.players !== 0;
 export const isOff = (output) => ['idle', 'stopped', 'waiting_input'].includes(output.state);
-/** Its host takes bytes, but its program does not read them. */
+/** Its host has no room left, since its program does not read. */
 export const isClosed = (output) => Boolean(output.window_closed && hasShow(output));
 
 const parser = new DOMParser();
@@ -56,7 +56,7 @@ export function draw(shape) {
 /** Why it is as it is, in one line. */
 export function why(output) {
   const parts = [];
-  if (isClosed(output)) parts.push('The destination takes bytes, but its program does not read them.');
+  if (isClosed(output)) parts.push('The destination\'s machine takes nothing more: its program does not read.');
   if (output.reason) parts.push(sentence(output.reason.text));
   if (output.next_retry_at) {
     const left = (Date.parse(output.next_retry_at) - serverNow()) / 1000;
