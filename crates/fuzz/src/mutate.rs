@@ -3,8 +3,28 @@ use crate::dice::next;
 
 /// Bytes and numbers that mean something to some format here.
 const TELLING: &[&[u8]] = &[
-    &[0], &[0xFF], &[0x7F], &[0x80], &[0, 0, 9], &[0xFF, 0xFF, 0xFF], &[0, 0, 0, 0], &[0xFF, 0xFF, 0xFF, 0xFF], &[0x11],
-    &[0x10, 0], &[0x97], &[0x90], &[0x95], &[0x96], &[0xC3], &[0, 0, 0, 1], b"avc1", b"mp4a", b":", b"@", b"/", b"?",
+    &[0],
+    &[0xFF],
+    &[0x7F],
+    &[0x80],
+    &[0, 0, 9],
+    &[0xFF, 0xFF, 0xFF],
+    &[0, 0, 0, 0],
+    &[0xFF, 0xFF, 0xFF, 0xFF],
+    &[0x11],
+    &[0x10, 0],
+    &[0x97],
+    &[0x90],
+    &[0x95],
+    &[0x96],
+    &[0xC3],
+    &[0, 0, 0, 1],
+    b"avc1",
+    b"mp4a",
+    b":",
+    b"@",
+    b"/",
+    b"?",
 ];
 
 /// Changes `input` in one to four places.

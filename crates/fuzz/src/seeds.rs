@@ -18,7 +18,8 @@ fn data() -> PathBuf {
 
 /// The chunks of every recording, from client to server (0) or back (1), the first so many bytes.
 fn recorded(direction: u8, most: usize) -> Vec<Vec<u8>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(data()).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(data()).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "rec"));
     paths.sort();
     let chunks = |path: &PathBuf| {
@@ -74,16 +75,31 @@ pub(crate) fn chunks() -> Vec<Vec<u8>> {
 pub(crate) fn amf0() -> Vec<Vec<u8>> {
     let bodies = messages(&[kind::COMMAND, kind::DATA], 2000);
     let mut seeds: Vec<Vec<u8>> = bodies.iter().map(|message| behind(&[0], &message.payload)).collect();
-    seeds.push(behind(&[0], b"\x0A\0\0\0\x02\x05\x06\x0B\0\0\0\0\0\0\0\0\0\0\x0C\0\0\0\x01a\x0D\x0F\0\0\0\x01b\x07\0\0"));
-    seeds.push(behind(&[0], b"\x10\0\x01c\0\x01d\x01\x01\0\0\x09\x08\0\0\0\x14\0\x01e\x05\0\0\x09\x11\x0A\x0B\x01\x03f\x04\x05\x01"));
+    seeds.push(behind(
+        &[0],
+        b"\x0A\0\0\0\x02\x05\x06\x0B\0\0\0\0\0\0\0\0\0\0\x0C\0\0\0\x01a\x0D\x0F\0\0\0\x01b\x07\0\0",
+    ));
+    seeds.push(behind(
+        &[0],
+        b"\x10\0\x01c\0\x01d\x01\x01\0\0\x09\x08\0\0\0\x14\0\x01e\x05\0\0\x09\x11\x0A\x0B\x01\x03f\x04\x05\x01",
+    ));
     seeds
 }
 
 pub(crate) fn amf3() -> Vec<Vec<u8>> {
     let values: [&[u8]; 13] = [
-        b"\0", b"\x04\xFF\xFF\xFF\xFF", b"\x05\x40\0\0\0\0\0\0\0", b"\x06\x07abc", b"\x08\x01\0\0\0\0\0\0\0\0",
-        b"\x09\x05\x03a\x04\x01\x01\x02\x03", b"\x0A\x23\x03c\x03m\x03n\x04\x01\x06\x02", b"\x0A\x0B\x01\x03a\x09\x01\x01\x01",
-        b"\x0C\x07abc", b"\x0D\x05\0\0\0\0\x01\0\0\0\x02", b"\x10\x03\0\x01\x0A\x13\x03c\x03m\x02", b"\x11\x03\0\x04\x01\x06\x03v",
+        b"\0",
+        b"\x04\xFF\xFF\xFF\xFF",
+        b"\x05\x40\0\0\0\0\0\0\0",
+        b"\x06\x07abc",
+        b"\x08\x01\0\0\0\0\0\0\0\0",
+        b"\x09\x05\x03a\x04\x01\x01\x02\x03",
+        b"\x0A\x23\x03c\x03m\x03n\x04\x01\x06\x02",
+        b"\x0A\x0B\x01\x03a\x09\x01\x01\x01",
+        b"\x0C\x07abc",
+        b"\x0D\x05\0\0\0\0\x01\0\0\0\x02",
+        b"\x10\x03\0\x01\x0A\x13\x03c\x03m\x02",
+        b"\x11\x03\0\x04\x01\x06\x03v",
         b"\x09\x05\x01\x0A\x01\x0A\x01",
     ];
     values.into_iter().map(|value| behind(&[0], value)).collect()
@@ -93,14 +109,19 @@ pub(crate) fn tags() -> Vec<Vec<u8>> {
     let file = fs::read(data().join("multitrack.flv")).unwrap_or_default();
     let start = file[..file.len().min(2500)].to_vec();
     let empty = b"FLV\x01\x05\0\0\0\x09\0\0\0\0\x08\0\0\x01\0\0\x07\x01\0\0\0\xAF\0\0\0\x0C".to_vec();
-    vec![behind(&[0, 1], start), behind(&[1, 5], &empty), behind(&[1, 9], b"FLV\x01\x05\0\0\0\x0B\0\0\0\0\0\0\x0A\0\0\0\0\0\0\0\0\0\0")]
+    vec![
+        behind(&[0, 1], start),
+        behind(&[1, 5], &empty),
+        behind(&[1, 9], b"FLV\x01\x05\0\0\0\x0B\0\0\0\0\0\0\x0A\0\0\0\0\0\0\0\0\0\0"),
+    ]
 }
 
 pub(crate) fn bodies() -> Vec<Vec<u8>> {
     let recorded = messages(&[kind::VIDEO, kind::AUDIO], 600);
     let mut seeds: Vec<Vec<u8>> =
         recorded.iter().map(|message| behind(&[u8::from(message.kind == kind::AUDIO)], &message.payload)).collect();
-    let many: &[(FourCc, u8, &[u8])] = &[(FourCc::HVC1, 0, b"\0\0\x28a"), (FourCc::AV01, 1, b"bc"), (FourCc::AVC1, 2, b"\0\0\0d")];
+    let many: &[(FourCc, u8, &[u8])] =
+        &[(FourCc::HVC1, 0, b"\0\0\x28a"), (FourCc::AV01, 1, b"bc"), (FourCc::AVC1, 2, b"\0\0\0d")];
     let mod_ex = [ModEx::Nanoseconds(7), ModEx::Other(2, b"xyz")];
     for layout in [
         Layout::Plain(FourCc::AVC1, b"\0\0\0ab"),
@@ -128,9 +149,15 @@ pub(crate) fn aggregates() -> Vec<Vec<u8>> {
 
 pub(crate) fn urls() -> Vec<Vec<u8>> {
     let urls = [
-        "rtmp://h/live/k", "rtmps://u:p@host.example:8443/app/inst/key?token=a:b#frag", "rtmp://[::1]:1935/live\nk?x\n",
-        "rtmp://h/ondemand/a/b\n//h2/app\nname", "rtmp://h/app/mp4:dir/file\n/app2?q=1", "rtmp://h/cdn/x?a=b&slist=show&c=d",
-        "rtmp://:0#K\nrtmps://h3/x\n?y=z", "B:1 S:a O:1 NN:n:4 Z:\napp?x=1\nkey?k=v", "'rtmp://h/stream\n\n",
+        "rtmp://h/live/k",
+        "rtmps://u:p@host.example:8443/app/inst/key?token=a:b#frag",
+        "rtmp://[::1]:1935/live\nk?x\n",
+        "rtmp://h/ondemand/a/b\n//h2/app\nname",
+        "rtmp://h/app/mp4:dir/file\n/app2?q=1",
+        "rtmp://h/cdn/x?a=b&slist=show&c=d",
+        "rtmp://:0#K\nrtmps://h3/x\n?y=z",
+        "B:1 S:a O:1 NN:n:4 Z:\napp?x=1\nkey?k=v",
+        "'rtmp://h/stream\n\n",
     ];
     urls.map(|url| url.as_bytes().to_vec()).to_vec()
 }
@@ -164,7 +191,12 @@ pub(crate) fn words() -> Vec<Vec<u8>> {
         "-i\nfilm.flv\nreframer:rt=on\n-o\nrtmp://h/live/k?x=y:max_lag=2s:name=a\n-o\nout.flv",
         "-i\nrtmp://h/a:#N=in\ninspect\n-o\nnull@in\n-r=in",
         "testcard:size=320x180:fps=30\n-o\nrtmp://0.0.0.0:1935/live/x:gpac:listen:play_key=file@k",
-        "-graph\n-i\nx.flv\n-o\nrtmp://h/live/", "help\nrtmp", "-o\nrtmp://h:1:key=fd@3", "-h", "@words\n-i\nx.flv", "-logs=all@debug\n-json",
+        "-graph\n-i\nx.flv\n-o\nrtmp://h/live/",
+        "help\nrtmp",
+        "-o\nrtmp://h:1:key=fd@3",
+        "-h",
+        "@words\n-i\nx.flv",
+        "-logs=all@debug\n-json",
     ];
     lines.map(|line| line.as_bytes().to_vec()).to_vec()
 }

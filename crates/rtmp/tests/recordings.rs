@@ -222,7 +222,8 @@ fn every_split_of_the_beginning() {
         up.truncate(HANDSHAKE + 5000);
         down.truncate(HANDSHAKE + 5000);
         let role = if name.contains("play") || name.contains("_to_") { Role::Play } else { Role::Publish };
-        let (served, received) = (serve_cut(&mut [&up[..]].into_iter()), client_cut(role, &mut [&down[..]].into_iter()));
+        let (served, received) =
+            (serve_cut(&mut [&up[..]].into_iter()), client_cut(role, &mut [&down[..]].into_iter()));
         assert!(!served.0.is_empty() && !received.0.is_empty());
         for place in 1..HANDSHAKE + 4096 {
             let pieces = |bytes: &[u8]| bytes.len().min(place);

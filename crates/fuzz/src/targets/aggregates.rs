@@ -35,10 +35,8 @@ pub(super) fn run(data: &[u8]) {
     let again: Vec<Message> = aggregate(joined.into(), &Limits::default()).map(Result::unwrap).collect();
     // The first part is at the aggregate's time, whatever came before it and was left out.
     let shift = parts.first().map_or(0, |first| timestamp.wrapping_sub(first.timestamp));
-    let expected: Vec<Message> = parts
-        .into_iter()
-        .map(|part| Message { timestamp: part.timestamp.wrapping_add(shift), ..part })
-        .collect();
+    let expected: Vec<Message> =
+        parts.into_iter().map(|part| Message { timestamp: part.timestamp.wrapping_add(shift), ..part }).collect();
     assert!(again == expected, "{expected:?} became {again:?}");
 }
 

@@ -88,7 +88,9 @@ fn composed(dice: &mut Dice<'_>) {
         (0..1 + dice.below(4)).map(|_| (dice.pick(&codecs), dice.byte(), dice.bytes())).collect();
     let other = dice.bytes();
     let mod_ex: Vec<ModEx<'_>> = (0..dice.below(4))
-        .map(|_| if dice.one_in(2) { ModEx::Nanoseconds(dice.number()) } else { ModEx::Other(dice.byte() % 17, &other) })
+        .map(
+            |_| if dice.one_in(2) { ModEx::Nanoseconds(dice.number()) } else { ModEx::Other(dice.byte() % 17, &other) },
+        )
         .collect();
     let (first, id, bytes) = &data[0];
     let same: Vec<(u8, &[u8])> = data.iter().map(|(_, id, data)| (*id, &data[..])).collect();

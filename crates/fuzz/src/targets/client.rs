@@ -26,8 +26,12 @@ pub(super) fn run(data: &[u8]) {
         false => bytes.extend_from_slice(&dialogue::write(&mut Dice::new(plan), call)),
     }
     let (limits, piece) = (&config.limits, 1500);
-    let allowed = 48 * 1024 + bound(limits, bytes.len()) + 400 * piece + 6 * limits.amf_bytes.min(300 * bytes.len())
-        + 600 * limits.amf_nodes.min(bytes.len()) + 4 * limits.unsent;
+    let allowed = 48 * 1024
+        + bound(limits, bytes.len())
+        + 400 * piece
+        + 6 * limits.amf_bytes.min(300 * bytes.len())
+        + 600 * limits.amf_nodes.min(bytes.len())
+        + 4 * limits.unsent;
     within(allowed, "client session", || receive(&config, cuts(&bytes, u64::from(*seed), piece), |_| {}));
     let config = ClientConfig { limits: Limits { unsent: usize::MAX, ..config.limits.clone() }, ..config };
     let all = |cuts: &mut dyn Iterator<Item = &[u8]>| {

@@ -24,8 +24,12 @@ pub(super) fn run(data: &[u8]) {
     }
     // Each event and each value of a command costs some hundred bytes, for a message of a few.
     let piece = 1500;
-    let allowed = 48 * 1024 + bound(&limits, bytes.len()) + 400 * piece + 6 * limits.amf_bytes.min(300 * bytes.len())
-        + 600 * limits.amf_nodes.min(bytes.len()) + 4 * limits.unsent;
+    let allowed = 48 * 1024
+        + bound(&limits, bytes.len())
+        + 400 * piece
+        + 6 * limits.amf_bytes.min(300 * bytes.len())
+        + 600 * limits.amf_nodes.min(bytes.len())
+        + 4 * limits.unsent;
     within(allowed, "server session", || serve(&limits, *mode, cuts(&bytes, u64::from(*seed), piece), |_| {}));
     // What comes before a refusal is taken, and how much that is depends on the cuts.
     if mode & 0x30 == 0x30 {
@@ -74,9 +78,25 @@ fn call(dice: &mut Dice<'_>, step: usize) -> (u32, Command) {
         (2, 100..200) => "play",
         (_, byte) => {
             let names = [
-                "createStream", "publish", "play", "releaseStream", "FCPublish", "FCUnpublish", "FCSubscribe", "closeStream",
-                "deleteStream", "pause", "seek", "receiveAudio", "receiveVideo", "getStreamLength", "_result", "_error",
-                "onStatus", "connect", "unheard",
+                "createStream",
+                "publish",
+                "play",
+                "releaseStream",
+                "FCPublish",
+                "FCUnpublish",
+                "FCSubscribe",
+                "closeStream",
+                "deleteStream",
+                "pause",
+                "seek",
+                "receiveAudio",
+                "receiveVideo",
+                "getStreamLength",
+                "_result",
+                "_error",
+                "onStatus",
+                "connect",
+                "unheard",
             ];
             names[usize::from(byte) % names.len()]
         }

@@ -34,10 +34,7 @@ pub(super) fn run(data: &[u8]) {
 }
 
 /// The tags, the first error of reading, and how the end was.
-fn tags<'a>(
-    limits: &Limits,
-    pieces: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<Tag>, Option<Error>, Result<(), Error>) {
+fn tags<'a>(limits: &Limits, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Tag>, Option<Error>, Result<(), Error>) {
     let mut reader = TagReader::new(limits);
     let mut tags = Vec::new();
     for piece in pieces {

@@ -45,9 +45,11 @@ fn secrets(url: &RtmpUrl, shown: &str) {
     {
         assert!(shown == hidden.map(|_| MASK) || (hidden == Some("") && shown.is_none()), "{shown:?}");
     }
-    // Without a fragment, and but for the forms of content networks, the name is the end of the path.
-    let name = url.target(None, None, None).name;
-    if url.expose_fragment().is_none() && url.expose_query().is_none() && !name.is_empty() {
+    // The last of two or more parts of a path is the stream's name.
+    let parts: Vec<&str> = url.expose_path().trim_start_matches('/').split('/').collect();
+    if let [_, .., name] = parts[..]
+        && !name.is_empty()
+    {
         assert!(shown.expose_path().ends_with(MASK), "{shown:?}");
     }
 }
