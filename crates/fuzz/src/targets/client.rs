@@ -79,8 +79,12 @@ fn call(dice: &mut Dice<'_>, step: usize) -> (u32, Command) {
     let mut command = Command::new(name, transaction, Vec::new());
     command.object = if dice.one_in(3) { script::value(dice, 2) } else { Value::Null };
     let info = |dice: &mut Dice<'_>| {
-        let words = [script::TEXTS, &[KEY, "no such key k3y-of-the-show!"]].concat();
-        let mut info = status(dice.pick(&["status", "error"]), dice.pick(script::TEXTS), dice.pick(&words));
+        // Servers like to quote the key.
+        let words = match dice.byte() {
+            0..128 => dice.pick(script::TEXTS),
+            _ => "no such key k3y-of-the-show!",
+        };
+        let mut info = status(dice.pick(&["status", "error"]), dice.pick(script::TEXTS), words);
         if let (Value::Object(fields), true) = (&mut info, dice.one_in(3)) {
             fields.extend((0..dice.below(4)).map(|_| (dice.pick(script::NAMES).to_owned(), script::value(dice, 2))));
         }
