@@ -53,7 +53,7 @@ fn serve(bytes: &[u8], seed: u64, longest: usize) -> (Vec<ServerEvent>, Option<E
     serve_cut(&mut cuts(bytes, seed, longest))
 }
 
-fn serve_cut<'a>(pieces: &mut dyn Iterator<Item = &'a [u8]>) -> (Vec<ServerEvent>, Option<Error>) {
+fn serve_cut(pieces: &mut dyn Iterator<Item = &[u8]>) -> (Vec<ServerEvent>, Option<Error>) {
     let mut session = ServerSession::new(ServerConfig::new([7; 1528]));
     let (mut events, mut error) = (Vec::new(), None);
     for piece in pieces {
@@ -81,7 +81,7 @@ fn client(role: Role, bytes: &[u8], seed: u64, longest: usize) -> (Vec<ClientEve
     client_cut(role, &mut cuts(bytes, seed, longest))
 }
 
-fn client_cut<'a>(role: Role, pieces: &mut dyn Iterator<Item = &'a [u8]>) -> (Vec<ClientEvent>, Option<Error>) {
+fn client_cut(role: Role, pieces: &mut dyn Iterator<Item = &[u8]>) -> (Vec<ClientEvent>, Option<Error>) {
     let mut session = ClientSession::new(ClientConfig::new(role, "live", "name", "rtmp://127.0.0.1/live", [9; 1528]));
     let (mut events, mut error) = (Vec::new(), None);
     for piece in pieces {
