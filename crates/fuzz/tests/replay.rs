@@ -76,5 +76,5 @@ fn client() {
 #[cfg(feature = "words")]
 #[test]
 fn words() {
-    replay("words", 300);
+    replay("words", 100);
 }
