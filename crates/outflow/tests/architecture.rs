@@ -110,7 +110,7 @@ fn sockets_exit_and_the_protocol_stay_where_they_belong() {
 
 #[test]
 fn files_are_small_and_say_what_they_are_for() {
-    report(each_file(&["outflow", "rtmp", "testkit"], |_, text| shape(text)));
+    report(each_file(&["outflow", "rtmp", "testkit", "fuzz"], |_, text| shape(text)));
 }
 
 #[test]

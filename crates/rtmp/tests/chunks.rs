@@ -400,6 +400,35 @@ fn errors_say_where() {
     assert_eq!((error.at.csid, error.at.offset), (Some(5), Some(3073 + 13)));
 }
 
+/// Found by fuzzing: an error said another place when its header, or the byte above a limit, came in pieces.
+#[test]
+fn errors_say_the_same_place_however_the_bytes_are_cut() {
+    let begun = [header(0, 4, 5, 1, 8), vec![0]].concat();
+    let unknown = [&begun[..], &[0x80, 5, 0, 0, 7]].concat();
+    let too_long = [&begun[..], &header(0, 6, 0, 1 << 20, 20)].concat();
+    let two_parts = [header(0, 4, 0, 100, 9), vec![1; 100], header(0, 5, 0, 100, 9), vec![1; 100]].concat();
+    for bytes in [unknown, too_long, two_parts] {
+        let limits = Limits { partial_bytes: 70, ..Limits::default() };
+        let place = |cuts: &[&[u8]]| {
+            let mut reader = ChunkReader::new(limits.clone()).after(3073);
+            let read = |mut piece: &[u8]| loop {
+                match reader.read(&mut piece) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return None,
+                    Err(error) => return Some(error),
+                }
+            };
+            cuts.iter().copied().find_map(read)
+        };
+        let whole = place(&[&bytes]);
+        assert!(whole.is_some());
+        for cut in 1..bytes.len() {
+            assert_eq!(place(&[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
+        }
+        assert_eq!(place(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+    }
+}
+
 /// A sender that does not repeat the extended timestamp, and payloads that look like its beginning.
 #[test]
 fn payload_that_resembles_the_extended_timestamp() {

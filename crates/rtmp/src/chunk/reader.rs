@@ -125,7 +125,9 @@ impl ChunkReader {
         let before = input.len();
         let result = self.read_message(input);
         self.received += (before - input.len()) as u64;
-        let result = result.map_err(|error| error.or_offset(self.first_offset + self.received));
+        // What is kept of a header counts as received and is not read: where it begins does not depend on the cuts.
+        let read = self.first_offset + self.received - self.stashed as u64;
+        let result = result.map_err(|error| error.or_offset(read));
         if let Err(error) = &result {
             self.failed = Some(error.clone());
         }
@@ -156,7 +158,9 @@ impl ChunkReader {
             // Bytes taken for a header that turned out shorter come first.
             let from_stash = self.stashed > 0;
             let source = if from_stash { self.stash.get(..self.stashed).unwrap_or_default() } else { *input };
-            let taken = remaining.min(source.len());
+            // One byte above the limit is enough to know, and is the same byte however the input is cut.
+            let room = self.limits.partial_bytes.saturating_sub(self.partial_bytes).saturating_add(1);
+            let taken = remaining.min(source.len()).min(room);
             if let Some(partial) = &mut stream.partial {
                 partial.append(source.get(..taken).unwrap_or_default(), stream.length);
             }

@@ -35,8 +35,8 @@ pub fn split(kind: TagKind, body: &Bytes) -> Result<Vec<Part>> {
     match Multitrack::open(kind, body)? {
         None => Ok(vec![Part { id: 0, body: body.clone() }]),
         Some(mut opened) if opened.layout == MultitrackType::OneTrack => {
-            let id = opened.next()?.map_or(0, |track| track.0);
-            Ok(vec![Part { id, body: body.clone() }])
+            // One that ends before its track has none.
+            Ok(opened.next()?.map(|track| Part { id: track.0, body: body.clone() }).into_iter().collect())
         }
         Some(mut opened) => {
             let mut parts = Vec::new();

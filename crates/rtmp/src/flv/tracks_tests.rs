@@ -36,6 +36,15 @@ fn many_tracks_become_one_message_each() {
     assert_eq!(parts(TagKind::Video, prefixed), expected);
 }
 
+/// Found by fuzzing: such a body came back as track 0, which it does not have.
+#[test]
+fn a_body_that_ends_before_its_one_track_has_none() {
+    for (kind, body) in [(TagKind::Video, b"\x96\x03av01"), (TagKind::Audio, b"\x95\x01Opus")] {
+        assert!(parts(kind, body).is_empty());
+        assert_eq!(alone(kind, body, 0), None);
+    }
+}
+
 #[test]
 fn what_is_no_collection_of_tracks_stays_as_it_is() {
     for (kind, body) in [
