@@ -5,6 +5,7 @@ pub mod check;
 pub mod cost;
 pub mod finding;
 mod media;
+mod ports;
 pub mod probe;
 mod publish;
 mod rules;

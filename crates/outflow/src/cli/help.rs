@@ -29,7 +29,7 @@ A file, in real time, again and again:
 
 The relay, one port for many streams, changed while it runs: `outflow serve --init` writes its first file.
 
-More: outflow help [sources|filters|outputs|options|serve] [NAME], outflow completions SHELL, outflow man
+More: outflow help [sources|filters|outputs|options|platforms|serve|check|probe|top] [NAME], outflow completions SHELL, outflow man
 ";
 
 /// `outflow help [TOPIC] [NAME]`: the last word decides.

@@ -105,9 +105,12 @@ pub fn user_wanted() -> Ended {
     Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text.to_owned())
 }
 
+/// How the text begins that tells of a failed login.
+pub const LOGIN_FAILED: &str = "the login failed";
+
 /// What it means that a login has failed.
 pub fn login(error: LoginError) -> Ended {
-    Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, format!("the login failed: {error}"))
+    Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, format!("{LOGIN_FAILED}: {error}"))
 }
 
 /// Codecs as servers call them.

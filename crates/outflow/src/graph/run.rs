@@ -300,7 +300,11 @@ impl Running {
             (last, _) if never_live => {
                 let own = last.as_ref().map(|last| last.text.as_str());
                 let why = own.or(trouble).unwrap_or("nothing went wrong, but no media left either");
-                Ended::network(Reason::Timeout, format!("it never was live: {why}"))
+                let text = format!("it never was live: {why}");
+                match last {
+                    Some(last) => Ended { text, ..last.clone() },
+                    None => Ended::network(Reason::Timeout, text),
+                }
             }
             _ => return OK,
         };

@@ -163,6 +163,9 @@ impl MediaUrl {
         if port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some((format!("port {port} is not between 1 and 65535"), "choose a port between 1 and 65535"));
         }
+        if parts.user.is_none() && parts.path.contains('@') {
+            return Some(("what follows the host is not a port".into(), "write a `/` in a password as %2F"));
+        }
         Some(("what follows the host is not a port".into(), ESCAPE))
     }
 
@@ -179,6 +182,10 @@ fn parse_port(text: &str) -> Option<u16> {
 
 fn shown(scheme: &str, rest: &str, open_path: &[&str]) -> String {
     let parts = split(rest);
+    // A `/` in a password that is not written as %2F: what looks like host and port are its beginning.
+    if parts.user.is_none() && parts.port.is_some() && parts.path.contains('@') {
+        return format!("{scheme}://{MASK}@{MASK}");
+    }
     let mut shown = format!("{scheme}://");
     if parts.user.is_some() {
         shown.push_str(MASK);
@@ -238,6 +245,8 @@ mod tests {
             ("rtmps://h:443/live2?backup=k3y", "rtmps://h:443/live2?****"),
             ("rtmp://u:k3y@h/live/k3y", "rtmp://****@h/live/****"),
             ("rtmp://u:k3y@[::1]:1/live/k3y", "rtmp://****@[::1]:1/live/****"),
+            ("rtmp://u:12/k3y@h:1935/live/k3y", "rtmp://****@****"),
+            ("rtmp://u:k3y/k3y@h/live/k3y", "rtmp://****@****"),
             ("rtmp://h/path#k3y", "rtmp://h/path#****"),
             ("rtmp://[::1]:1935/live/k3y", "rtmp://[::1]:1935/live/****"),
             ("rtmp://:1935/live", "rtmp://:1935/live"),

@@ -10,7 +10,7 @@ use super::bandwidth::media::Shape;
 use super::bandwidth::{self, Bandwidth, Sending};
 use super::cost::{Relayed, Words};
 use super::finding::{Finding, Report, Verdict};
-use super::{cost, media, publish, rules, stages};
+use super::{cost, media, ports, publish, rules, stages};
 use crate::config::{Config, OutputRule, StreamId};
 use crate::env::Env;
 use crate::graph::look::{Looked, Patience, look};
@@ -217,6 +217,9 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
             findings.extend(cost::of_relay(&relayed(&outputs, check.rate), *lasts).await);
         }
     }
+    if check.cost.is_some() {
+        findings.extend(cost::encrypted(outputs.iter().map(|(output, _)| &output.node)));
+    }
     Report { findings, seconds: begin.elapsed().as_secs_f64() }
 }
 
@@ -368,14 +371,14 @@ async fn of_graph(graph: &Graph, env: &Env) -> Inputs {
 
 /// What is pulled can be looked at; what is published comes when it comes.
 async fn of_config(config: &Config, env: &Env) -> Inputs {
-    let mut inputs = Inputs::default();
+    let mut inputs = Inputs { findings: ports::of_config(config), ..Inputs::default() };
     let mut pulls = JoinSet::new();
     for (place, rule) in config.streams.iter().enumerate() {
         let name = rule.name.to_string();
         let (Some(pull), Some(id)) = (&rule.pull, rule.name.exact()) else {
             let text = "a publisher brings it: what it will send can't be known now";
             let mend =
-                format!("let the encoder send to `outflow check -i rtmp://:1935/{name}:gpac:rtmp_listen=1 -o ...`");
+                format!("let the encoder send to `outflow check -i {} -o ...`", ports::instead(config, &rule.name));
             inputs.findings.push(Finding::new(&name, "input", Verdict::NotTested, text).mend(mend));
             continue;
         };

@@ -155,6 +155,7 @@ pub(super) fn uplink(outputs: &[(String, u64)], unknown: usize, uplink: Option<u
     let who = "uplink";
     // What RTMP, TLS and TCP add.
     let sum = outputs.iter().map(|(_, bps)| bps).sum::<u64>() / 100 * 105;
+    let added = "with the 5 % that RTMP and TCP add";
     let parts: Vec<String> = outputs.iter().map(|(name, bps)| format!("{name} {}", rate(*bps))).collect();
     let rest = match unknown {
         0 => String::new(),
@@ -162,12 +163,19 @@ pub(super) fn uplink(outputs: &[(String, u64)], unknown: usize, uplink: Option<u
     };
     let details = json!({ "sum_bps": sum, "uplink_bps": uplink });
     let Some(line) = uplink else {
-        let text = format!("all outputs at once send {}{rest}", rate(sum));
+        let text = format!("all outputs at once send {} {added}{rest}", rate(sum));
         return Finding::new(who, "bandwidth", Verdict::NotTested, text)
             .mend("say what the line carries upwards: --uplink=10M (a speed test tells)")
             .details(details);
     };
-    let text = format!("all outputs at once send {} of {} ({}){rest}", rate(sum), rate(line), parts.join(", "));
+    if outputs.is_empty() {
+        let text = format!("what the outputs send is not known: {unknown} could not be looked at");
+        return Finding::new(who, "bandwidth", Verdict::NotTested, text)
+            .mend("let the encoder send, or say what each output sends: --rate=6M")
+            .details(details);
+    }
+    let text =
+        format!("all outputs at once send {} of {} ({}, {added}){rest}", rate(sum), rate(line), parts.join(", "));
     // A line that is full to the brim drops something now and then.
     let (verdict, mend) = match (sum, line) {
         (sum, line) if sum > line => {

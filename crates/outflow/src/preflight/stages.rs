@@ -10,6 +10,7 @@ use serde_json::json;
 use super::finding::{Finding, Verdict};
 use crate::client::greet::{Greeting, greet};
 use crate::client::settings::{self, Destination, Settings};
+use crate::client::verdict::LOGIN_FAILED;
 use crate::error::{Ended, Reason};
 use crate::net::connection::Connection;
 use crate::net::dial::{Lookup, Resolver};
@@ -66,8 +67,8 @@ pub(super) async fn connect(
             Step::Login => {
                 line.add(
                     "login",
-                    Verdict::Pass,
-                    "the server wants the user and password of the URL: once more with them",
+                    Verdict::NotTested,
+                    "the server asks for user and password: once more with those of the URL",
                 );
             }
         }
@@ -231,8 +232,10 @@ impl Line<'_> {
                 let text = format!("{version} in {took}; {}", shown.text());
                 let added = self.add("tls", verdict, text);
                 let added = match verdict {
-                    Verdict::Warn => added
-                        .mend(format!("whoever runs {peer} has to renew it in {days} days, or outputs will fail then")),
+                    Verdict::Warn => added.mend(format!(
+                        "whoever runs {peer} has to renew it within {days} {}, or outputs will fail then",
+                        if days == 1 { "day" } else { "days" }
+                    )),
                     _ => added,
                 };
                 added.details(shown.details(Some(version)));
@@ -386,6 +389,11 @@ fn tls_mend(text: &str, shown: &Shown, destination: &Destination) -> String {
 
 fn rtmp_mend(ended: &Ended, destination: &Destination) -> String {
     match ended.reason {
+        Reason::Refused if ended.text.starts_with(LOGIN_FAILED) => {
+            "user and password stand before the host: rtmp://USER:PASSWORD@HOST/APP, with %2F for a `/`, %3A for a `:` and \
+             %40 for an `@` in them; compare both with what the platform gave you"
+                .into()
+        }
         Reason::Refused => {
             "copy the URL from the platform again: what stands between host and key (the app) is not right, or this \
              server is not for you"

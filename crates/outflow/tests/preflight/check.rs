@@ -75,17 +75,20 @@ async fn a_publish_is_tried_where_it_is_asked_for_and_on_twitch_unseen() {
     let twitch = Ingest::start(Behaviour::Good).await;
     let refuses = Ingest::start(Behaviour::RefusePublish("NetStream.Publish.Denied")).await;
     let other = Ingest::start(Behaviour::Good).await;
+    let hangs_up = Ingest::start(Behaviour::CloseAfterPublish).await;
     let outputs = [
         format!("twitch:url={}:key=k3yoftwitch", twitch.url("app")),
         format!("{}:gpac:name=no", refuses.url("live/k3yofno")),
         format!("{}:gpac:name=other", other.url("live/k3yofother")),
+        format!("{}:gpac:name=hangsup", hangs_up.url("live/k3yofhangsup")),
     ];
-    let mut words = vec!["check", "--publish=twitch,no", "--uplink", "100M", "-i", file.to_str().unwrap()];
+    let mut words = vec!["check", "--publish=twitch,no,hangsup", "--uplink", "100M", "-i", file.to_str().unwrap()];
     words.extend(outputs.iter().flat_map(|output| ["-o", output.as_str()]));
-    let found = run(&words, &["k3yoftwitch", "k3yofno", "k3yofother"]).await;
+    let found = run(&words, &["k3yoftwitch", "k3yofno", "k3yofother", "k3yofhangsup"]).await;
     assert_eq!(found.code, 1, "{}", found.text);
-    found.is("twitch", "publish", "pass", "in a way that nobody sees; no media was sent", "");
+    found.is("twitch", "publish", "pass", "in a way that nobody sees if the platform has it; no media was sent", "");
     found.is("no", "publish", "fail", "Denied", "copy the key");
+    found.is("hangsup", "publish", "fail", "said yes, and closed the connection without a word", "copy the key");
     found.is("other", "publish", "not_tested", "nothing was published", "on air");
     found.is("uplink", "bandwidth", "pass", "of 100.00 Mb/s", "");
     let name = twitch.state.look(|state| state.sessions.iter().find_map(|session| session.published.clone()));

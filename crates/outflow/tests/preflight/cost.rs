@@ -50,7 +50,9 @@ async fn the_cost_is_measured_without_the_destinations() {
     let found = run(&words, &["k3y0ofcost", "k3y1ofcost"]).await;
     assert_eq!(found.code, 0, "{}", found.text);
     found.is("cost", "machine", "pass", "this graph with 2 outputs", "");
-    found.is("cost", "per output", "pass", "each output more", "");
+    // Two outputs of such a rate may differ by less than two runs do.
+    let (verdict, more, _) = found.line("cost", "per output");
+    assert!(more.starts_with("each output more: ") && (verdict == "pass" || more.contains("less CPU")), "{more}");
     found.is("cost", "apart", "pass", "one process for each of the 2 outputs", "");
     // Two processes have more memory than one.
     let ((cpu, memory), (_, apart)) = (figures(&found, "machine"), figures(&found, "apart"));
