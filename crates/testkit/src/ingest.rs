@@ -45,8 +45,10 @@ pub enum Behaviour {
     RefusePublish(&'static str),
     /// Answers `play` with this error code, as `NetStream.Play.StreamNotFound`, and half-closes.
     RefusePlay(&'static str),
-    /// Accepts `publish`, then closes without a word.
+    /// Takes `publish`, then closes without a word.
     CloseAfterPublish,
+    /// Says yes to `publish`, then closes without a word.
+    HangUpAfterYes,
     /// Good until this many bytes were read, then reads nothing until [`Ingest::resume`].
     StopReading(u64),
     /// Good, but reads no faster than this many bytes a second once published.

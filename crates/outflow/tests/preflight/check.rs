@@ -75,7 +75,7 @@ async fn a_publish_is_tried_where_it_is_asked_for_and_on_twitch_unseen() {
     let twitch = Ingest::start(Behaviour::Good).await;
     let refuses = Ingest::start(Behaviour::RefusePublish("NetStream.Publish.Denied")).await;
     let other = Ingest::start(Behaviour::Good).await;
-    let hangs_up = Ingest::start(Behaviour::CloseAfterPublish).await;
+    let hangs_up = Ingest::start(Behaviour::HangUpAfterYes).await;
     let outputs = [
         format!("twitch:url={}:key=k3yoftwitch", twitch.url("app")),
         format!("{}:gpac:name=no", refuses.url("live/k3yofno")),

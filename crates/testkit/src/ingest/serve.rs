@@ -239,6 +239,10 @@ impl Connection<'_> {
             }
             Behaviour::SilentPublish => {}
             Behaviour::CloseAfterPublish => return Ok(Some("closed after publish")),
+            Behaviour::HangUpAfterYes => {
+                self.writer.on_status(stream, "status", "NetStream.Publish.Start", "go ahead").await?;
+                return Ok(Some("closed after its yes"));
+            }
             _ => self.writer.on_status(stream, "status", "NetStream.Publish.Start", "go ahead").await?,
         }
         self.published = Some((Instant::now(), self.reader.counter().load(std::sync::atomic::Ordering::Relaxed)));
