@@ -24,6 +24,21 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// Binds the first of these addresses that can be had, and gives it as bound.
+pub fn first(addresses: &[SocketAddr]) -> Result<(std::net::TcpListener, SocketAddr), Ended> {
+    let mut failed = None;
+    for address in addresses {
+        match bind(*address) {
+            Ok(socket) => {
+                let address = socket.local_addr().unwrap_or(*address);
+                return Ok((socket, address));
+            }
+            Err(error) => failed = Some(cannot_bind(&address.to_string(), &error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Ended::internal("a port without an address")))
+}
+
 /// [`bind`] for use on the current runtime.
 pub fn bind_here(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(bind(address)?)

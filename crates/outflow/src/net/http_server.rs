@@ -58,17 +58,7 @@ pub struct HttpPort {
 impl HttpPort {
     /// Binds the first of these addresses that can be had.
     pub fn bind(addresses: &[SocketAddr]) -> Result<Self, Ended> {
-        let mut failed = None;
-        for address in addresses {
-            match bind::bind(*address) {
-                Ok(socket) => {
-                    let address = socket.local_addr().unwrap_or(*address);
-                    return Ok(Self { socket, address });
-                }
-                Err(error) => failed = Some(bind::cannot_bind(&address.to_string(), &error)),
-            }
-        }
-        Err(failed.unwrap_or_else(|| Ended::internal("a port without an address")))
+        bind::first(addresses).map(|(socket, address)| Self { socket, address })
     }
 
     /// Accepts and answers on the current runtime until `stop`, and a little longer for what is on its way. `admit` gives a

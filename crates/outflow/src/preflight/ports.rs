@@ -1,6 +1,6 @@
 //! The ports of a configuration: whether they are free, and what an encoder may send to in the place of one.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 
 use super::finding::{Finding, Verdict};
 use crate::config::{Address, Config, Pattern};
@@ -21,14 +21,12 @@ pub(super) fn of_config(config: &Config) -> Vec<Finding> {
 
 fn port(name: &str, address: Address) -> Finding {
     let who = format!("listen.{name}");
-    let address = SocketAddr::new(address.ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), address.port);
-    match bind::bind(address) {
-        Ok(_) => Finding::new(&who, "port", Verdict::Pass, format!("{address} is free, and was given back")),
-        Err(error) => {
-            let text = bind::cannot_bind(&address.to_string(), &error).text;
+    match bind::first(&address.candidates()) {
+        Ok((_, address)) => Finding::new(&who, "port", Verdict::Pass, format!("{address} is free, and was given back")),
+        Err(ended) => {
             let mend =
                 "end the program that has it (`ss -ltnp` names it; is it outflow itself?), or choose another one";
-            Finding::new(&who, "port", Verdict::Fail, text).mend(mend)
+            Finding::new(&who, "port", Verdict::Fail, ended.text).mend(mend)
         }
     }
 }
@@ -42,10 +40,10 @@ pub(super) fn instead(config: &Config, name: &Pattern) -> String {
         Some(Address { ip: None, port }) => (String::new(), port),
         None => ("127.0.0.1".to_owned(), 1935),
     };
-    let key = match host.as_str() {
-        "127.0.0.1" | "[::1]" => "",
-        // Words ask for a key where others can reach the port.
-        _ => ":publish_key=env@KEY",
+    // Words ask for a key where others can reach the port.
+    let key = match config.listen.rtmp.is_none_or(|address| address.is_loopback()) {
+        true => "",
+        false => ":publish_key=env@KEY",
     };
     format!("rtmp://{host}:{port}/{}:gpac:rtmp_listen=1{key}", path.join("/"))
 }
@@ -53,6 +51,8 @@ pub(super) fn instead(config: &Config, name: &Pattern) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::config::Listen;
 
