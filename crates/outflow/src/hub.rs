@@ -3,6 +3,7 @@
 
 mod cursor;
 mod ring;
+mod train;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 
 pub use cursor::{Cursor, Read, Skip, Start};
 use ring::Ring;
+pub use train::Train;
 
 /// What a hub carries: cheap to clone, with a size for the byte cap.
 pub trait Item: Clone + Send + Sync + 'static {

@@ -124,6 +124,18 @@ impl Cursor {
         self.place = Place::New(start);
     }
 
+    /// True if it need not skip over what arrived then, and has no `delay` to wait for.
+    pub(super) fn is_in_time(&self, arrival: Instant, now: Instant) -> bool {
+        self.delay.is_zero() && now.saturating_duration_since(arrival) <= self.max_lag + self.excused
+    }
+
+    /// All was read up to this number, the last of it with this arrival: the live edge.
+    pub(super) fn arrive(&mut self, seq: u64, last: Instant, counts: Counts) {
+        self.place = Place::At(seq);
+        self.excused = Duration::ZERO;
+        (self.last_read, self.counts) = (Some(last), counts);
+    }
+
     pub(super) fn lag<T: Item>(&self, ring: &Ring<T>, now: Instant) -> Duration {
         let Place::At(seq) = self.place else { return Duration::ZERO };
         match ring.slot(seq.max(ring.base)) {

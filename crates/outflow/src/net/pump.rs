@@ -1,6 +1,7 @@
 //! The pump: one loop per core that writes every connection of a stream, one call per connection and frame. A socket
 //! that is full is parked, and nobody waits for it.
 
+mod class;
 mod conn;
 mod gauge;
 mod link;

@@ -1,5 +1,7 @@
 //! One connection in the pump: which bytes are next, and writing them without ever waiting.
 
+pub(super) mod ride;
+
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -300,7 +302,7 @@ impl Conn {
                 Ok(!self.batch.is_empty())
             };
         }
-        if !self.order.latency.is_zero() {
+        if room.gathers && !self.order.latency.is_zero() {
             let lag = self.order.stream.hub().lag(&self.order.cursor, now);
             // Zero lag is the live edge, where there is nothing to gather yet.
             if lag < self.order.latency && self.order.cursor.has_begun() {
@@ -514,6 +516,8 @@ impl Conn {
 pub(super) struct Room {
     pub(super) bytes: Vec<u8>,
     pub(super) messages: Vec<Shared>,
+    /// Whether connections with a `latency=` wait for more.
+    pub(super) gathers: bool,
 }
 
 fn disconnected(error: &io::Error) -> Ended {

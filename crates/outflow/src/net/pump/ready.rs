@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
     /// A connection that can be read or written again.
-    Connection(u64),
+    Connection(usize),
     /// A stream with news.
     Stream(u64),
 }

@@ -10,8 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use slab::Slab;
 use tokio::time::Sleep;
 
+use super::class::Class;
+use super::conn::ride::{Ride, Tally, Train};
 use super::conn::{Conn, Room, Visit};
 use super::ready::{Bell, Ready, Token};
 use crate::error::Ended;
@@ -30,6 +33,8 @@ const PROBE: Duration = Duration::from_millis(10);
 const PUSHES: usize = 64;
 const PLAYERS: usize = 4;
 const READ_BYTES: usize = 64 * 1024;
+/// What goes out in one call to all who stand at the live edge, at most.
+const TRAIN_BYTES: usize = 256 * 1024;
 
 /// What a pump is told from outside.
 pub(super) enum Command {
@@ -44,17 +49,27 @@ pub(super) struct Worker {
     ready: Arc<Ready>,
     commands: Arc<Mutex<Vec<Command>>>,
     load: Arc<AtomicUsize>,
-    connections: HashMap<u64, Seat>,
+    connections: Slab<Box<Seat>>,
+    /// Where the connection with this number sits.
+    places: HashMap<u64, usize>,
     streams: HashMap<u64, Group>,
-    /// When to look at a connection though nobody calls (`delay=`, `latency=`, a lingering end).
-    dues: BTreeSet<(Instant, u64)>,
+    /// When to look at a connection though nobody calls (`delay=`, `latency=`, a lingering end), or at a class of them.
+    dues: BTreeSet<(Instant, Due)>,
     next_stream: u64,
     room: Room,
     tokens: Vec<Token>,
     ticks: u64,
     /// The connections whose delay is measured.
-    probed: Vec<u64>,
+    probed: Vec<usize>,
     probe_at: Option<Instant>,
+}
+
+/// What becomes due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Seat(usize),
+    /// A class of a group: what was gathered for it leaves.
+    Class(u64, usize),
 }
 
 struct Seat {
@@ -73,29 +88,37 @@ impl Seat {
     }
 }
 
-/// The connections of one stream: visited together when it has news.
+/// The connections of one stream: those of one class are visited together.
 struct Group {
     stream: Arc<Stream>,
     bell: Arc<Bell>,
-    members: Vec<u64>,
+    classes: Vec<Class>,
     _subscription: Subscription<Shared>,
+}
+
+impl Group {
+    fn add(&mut self, place: usize, conn: &Conn) {
+        let known = self.classes.iter_mut().find(|class| class.takes(&conn.order));
+        match known {
+            Some(class) => class.members.push(place),
+            None => self.classes.push(Class::new(&conn.order, self.stream.hub().head(), place)),
+        }
+    }
 }
 
 impl Worker {
     pub(super) fn new(ready: Arc<Ready>, commands: Arc<Mutex<Vec<Command>>>, load: Arc<AtomicUsize>) -> Self {
-        let room = Room { bytes: vec![0; READ_BYTES], messages: Vec::new() };
-        let (connections, streams) = (HashMap::new(), HashMap::new());
-        let (dues, tokens) = (BTreeSet::new(), Vec::new());
         Self {
             ready,
             commands,
             load,
-            connections,
-            streams,
-            dues,
+            connections: Slab::new(),
+            places: HashMap::new(),
+            streams: HashMap::new(),
+            dues: BTreeSet::new(),
             next_stream: 0,
-            room,
-            tokens,
+            room: Room { bytes: vec![0; READ_BYTES], messages: Vec::new(), gathers: true },
+            tokens: Vec::new(),
             ticks: 0,
             probed: Vec::new(),
             probe_at: None,
@@ -122,9 +145,12 @@ impl Worker {
             self.tick(now);
             *next_tick = now + TICK;
         }
-        while let Some((due, id)) = self.dues.first().copied().filter(|(due, _)| *due <= now) {
-            self.dues.remove(&(due, id));
-            self.visit(id, now, false);
+        while let Some((at, due)) = self.dues.first().copied().filter(|(at, _)| *at <= now) {
+            self.dues.remove(&(at, due));
+            match due {
+                Due::Seat(place) => self.visit(place, now, false),
+                Due::Class(key, class) => self.depart(key, class, now),
+            }
         }
         if self.probe_at.is_some_and(|at| at <= now) {
             self.probe(now);
@@ -143,53 +169,67 @@ impl Worker {
     fn obey(&mut self, now: Instant) {
         let commands = std::mem::take(&mut *self.commands.lock());
         for command in commands {
+            let place = |id| self.places.get(id).copied();
             match command {
                 Command::Attach(conn) => self.attach(*conn, now),
                 Command::Finish(id) => {
-                    if let Some(seat) = self.connections.get_mut(&id) {
+                    let Some(place) = place(&id) else { continue };
+                    if let Some(seat) = self.connections.get_mut(place) {
                         seat.conn.close();
                     }
-                    self.visit(id, now, true);
+                    self.visit(place, now, true);
                 }
-                Command::Switch(id, stream, fresh) => self.switch(id, &stream, fresh, now),
-                Command::Abort(id) => self.remove(id),
+                Command::Switch(id, stream, fresh) => {
+                    let Some(place) = place(&id) else { continue };
+                    self.switch(place, &stream, fresh, now);
+                }
+                Command::Abort(id) => {
+                    let Some(place) = place(&id) else { continue };
+                    self.remove(place);
+                }
             }
         }
     }
 
     fn attach(&mut self, conn: Conn, now: Instant) {
-        let id = conn.id;
         let Some(conn) = conn.adopt() else {
             self.load.fetch_sub(1, Ordering::Relaxed);
             return;
         };
-        let bell = Bell::new(Token::Connection(id), &self.ready);
-        let stream = self.join(&conn.order.stream, id);
+        let stream = conn.order.stream.clone();
+        let entry = self.connections.vacant_entry();
+        let place = entry.key();
+        self.places.insert(conn.id, place);
+        let bell = Bell::new(Token::Connection(place), &self.ready);
         let waker = Waker::from(bell.clone());
-        self.connections.insert(id, Seat { conn, bell, waker, stream, next: None, due: None });
-        self.choose(id);
-        self.visit(id, now, true);
+        entry.insert(Box::new(Seat { conn, bell, waker, stream: u64::MAX, next: None, due: None }));
+        let group = self.join(&stream, place);
+        if let Some(seat) = self.connections.get_mut(place) {
+            seat.stream = group;
+        }
+        self.choose(place);
+        self.visit(place, now, true);
     }
 
-    fn switch(&mut self, id: u64, stream: &Arc<Stream>, fresh: Duration, now: Instant) {
-        let Some(seat) = self.connections.get_mut(&id) else { return };
+    fn switch(&mut self, place: usize, stream: &Arc<Stream>, fresh: Duration, now: Instant) {
+        let Some(seat) = self.connections.get_mut(place) else { return };
         let given_up = seat.next.take();
         let moves = seat.conn.switch(stream, fresh, now);
         if let Some(group) = given_up {
-            self.leave(group, id);
+            self.leave(group, place);
         }
         if moves {
-            let group = self.join(stream, id);
-            if let Some(seat) = self.connections.get_mut(&id) {
+            let group = self.join(stream, place);
+            if let Some(seat) = self.connections.get_mut(place) {
                 seat.next = Some(group);
             }
         }
-        self.visit(id, now, false);
+        self.visit(place, now, false);
     }
 
     /// The connection may read the stream that it waited for, or wait for it no longer: then it is in one group again.
-    fn settle(&mut self, id: u64) {
-        let Some(seat) = self.connections.get_mut(&id).filter(|seat| !seat.conn.is_switching()) else { return };
+    fn settle(&mut self, place: usize) {
+        let Some(seat) = self.connections.get_mut(place).filter(|seat| !seat.conn.is_switching()) else { return };
         let Some(next) = seat.next.take() else { return };
         let left = match self.streams.get(&next) {
             Some(group) if Arc::ptr_eq(&group.stream, &seat.conn.order.stream) => {
@@ -197,30 +237,42 @@ impl Worker {
             }
             _ => next,
         };
-        self.leave(left, id);
+        self.leave(left, place);
     }
 
-    fn leave(&mut self, group: u64, id: u64) {
-        // While its members are being visited the list is elsewhere; the visit itself tidies up.
-        if let Some(group) = self.streams.get_mut(&group) {
-            group.members.retain(|member| *member != id);
+    fn leave(&mut self, key: u64, place: usize) {
+        // While the members of a class are visited their list is elsewhere; the visit itself tidies up.
+        if let Some(group) = self.streams.get_mut(&key) {
+            for class in &mut group.classes {
+                class.members.retain(|member| *member != place);
+            }
         }
-        if !self.connections.values().any(|seat| seat.is_in(group)) {
-            self.streams.remove(&group);
+        if !self.connections.iter().any(|(_, seat)| seat.is_in(key)) {
+            self.give_up(key);
         }
     }
 
-    fn join(&mut self, stream: &Arc<Stream>, id: u64) -> u64 {
-        if let Some((key, group)) = self.streams.iter_mut().find(|(_, group)| Arc::ptr_eq(&group.stream, stream)) {
-            group.members.push(id);
-            return *key;
+    fn give_up(&mut self, key: u64) {
+        let Some(group) = self.streams.remove(&key) else { return };
+        for (class, due) in group.classes.iter().enumerate().filter_map(|(at, class)| Some((at, class.due?))) {
+            self.dues.remove(&(due, Due::Class(key, class)));
         }
-        let key = self.next_stream;
-        self.next_stream += 1;
-        let bell = Bell::new(Token::Stream(key), &self.ready);
-        let subscription = stream.hub().subscribe(Waker::from(bell.clone()));
-        let group = Group { stream: stream.clone(), bell, members: vec![id], _subscription: subscription };
-        self.streams.insert(key, group);
+    }
+
+    fn join(&mut self, stream: &Arc<Stream>, place: usize) -> u64 {
+        let known = self.streams.iter().find(|(_, group)| Arc::ptr_eq(&group.stream, stream)).map(|(key, _)| *key);
+        let key = known.unwrap_or_else(|| {
+            let key = self.next_stream;
+            self.next_stream += 1;
+            let bell = Bell::new(Token::Stream(key), &self.ready);
+            let subscription = stream.hub().subscribe(Waker::from(bell.clone()));
+            let group = Group { stream: stream.clone(), bell, classes: Vec::new(), _subscription: subscription };
+            self.streams.insert(key, group);
+            key
+        });
+        if let (Some(group), Some(seat)) = (self.streams.get_mut(&key), self.connections.get(place)) {
+            group.add(place, &seat.conn);
+        }
         key
     }
 
@@ -230,38 +282,98 @@ impl Worker {
         self.ready.take(&mut tokens);
         for token in tokens.drain(..) {
             match token {
-                Token::Connection(id) => {
-                    if let Some(seat) = self.connections.get(&id) {
+                // Another may sit there by now: it is visited for nothing.
+                Token::Connection(place) => {
+                    if let Some(seat) = self.connections.get(place) {
                         seat.bell.answer();
-                        self.visit(id, now, true);
+                        self.visit(place, now, true);
                     }
                 }
-                Token::Stream(key) => {
-                    let Some(group) = self.streams.get_mut(&key) else { continue };
-                    group.bell.answer();
-                    let members = std::mem::take(&mut group.members);
-                    for id in &members {
-                        if self.connections.get(id).is_some_and(|seat| seat.conn.blocked_since.is_none()) {
-                            self.visit(*id, now, false);
-                        }
-                    }
-                    if let Some(group) = self.streams.get_mut(&key) {
-                        group.members = members;
-                        group.members.retain(|id| self.connections.get(id).is_some_and(|seat| seat.is_in(key)));
-                    }
-                }
+                Token::Stream(key) => self.announce(key, now),
             }
         }
         self.tokens = tokens;
     }
 
-    fn visit(&mut self, id: u64, now: Instant, read: bool) {
-        self.visit_seat(id, now, read);
-        self.settle(id);
+    /// A stream has news: they leave for those who wait for them, or are gathered.
+    fn announce(&mut self, key: u64, now: Instant) {
+        let Some(group) = self.streams.get_mut(&key) else { return };
+        group.bell.answer();
+        for class in 0..group.classes.len() {
+            let Some(group) = self.streams.get_mut(&key) else { return };
+            match group.classes.get_mut(class).filter(|class| class.gathers()) {
+                None => self.depart(key, class, now),
+                Some(gathering) if gathering.due.is_none() => {
+                    let due = now + gathering.latency;
+                    gathering.due = Some(due);
+                    self.dues.insert((due, Due::Class(key, class)));
+                }
+                Some(_) => {}
+            }
+        }
     }
 
-    fn visit_seat(&mut self, id: u64, now: Instant, read: bool) {
-        let Some(seat) = self.connections.get_mut(&id) else { return };
+    /// What came since the last time leaves for all connections of a class: in one call each for those at the live edge.
+    fn depart(&mut self, key: u64, class: usize, now: Instant) {
+        let Some(group) = self.streams.get_mut(&key) else { return };
+        let stream = group.stream.clone();
+        let Some(leaving) = group.classes.get_mut(class) else { return };
+        leaving.due = None;
+        let gathered = leaving.gathers();
+        let members = std::mem::take(&mut leaving.members);
+        let train = Train::new(&stream, leaving.edge, members.len(), TRAIN_BYTES);
+        leaving.edge = train.as_ref().map_or_else(|| stream.hub().head(), Train::end);
+        let mut tally = Tally::default();
+        for place in &members {
+            match self.ride(*place, train.as_ref(), &mut tally, now) {
+                Ride::Done => {}
+                Ride::Visit => {
+                    // Who stands elsewhere is brought to where the others are, whatever it has gathered.
+                    self.room.gathers = !gathered;
+                    self.visit(*place, now, false);
+                    self.room.gathers = true;
+                }
+                Ride::Gone => self.remove(*place),
+            }
+        }
+        tally.tell();
+        if let Some(class) = self.streams.get_mut(&key).and_then(|group| group.classes.get_mut(class)) {
+            class.members = members;
+            let connections = &self.connections;
+            class.members.retain(|place| connections.get(*place).is_some_and(|seat| seat.is_in(key)));
+        }
+    }
+
+    fn ride(&mut self, place: usize, train: Option<&Train>, tally: &mut Tally, now: Instant) -> Ride {
+        // Who is stuck calls when its socket takes bytes again.
+        let Some(seat) = self.connections.get_mut(place).filter(|seat| seat.conn.blocked_since.is_none()) else {
+            return Ride::Done;
+        };
+        let Some(train) = train.filter(|_| seat.next.is_none()) else { return Ride::Visit };
+        let mut context = Context::from_waker(&seat.waker);
+        let ridden = catch_unwind(AssertUnwindSafe(|| seat.conn.ride(train, now, &mut context, tally)));
+        let Ok(ridden) = ridden else {
+            seat.conn.report(fault());
+            return Ride::Gone;
+        };
+        if ridden == Ride::Done {
+            if seat.conn.gauge.is_waiting() {
+                self.probe_at.get_or_insert(now + PROBE);
+            }
+            if let Some(due) = seat.due.take() {
+                self.dues.remove(&(due, Due::Seat(place)));
+            }
+        }
+        ridden
+    }
+
+    fn visit(&mut self, place: usize, now: Instant, read: bool) {
+        self.visit_seat(place, now, read);
+        self.settle(place);
+    }
+
+    fn visit_seat(&mut self, place: usize, now: Instant, read: bool) {
+        let Some(seat) = self.connections.get_mut(place) else { return };
         let mut context = Context::from_waker(&seat.waker);
         let visit = catch_unwind(AssertUnwindSafe(|| seat.conn.visit(now, &mut context, &mut self.room, read)));
         match visit {
@@ -270,37 +382,37 @@ impl Worker {
                     self.probe_at.get_or_insert(now + PROBE);
                 }
                 if let Some(old) = std::mem::replace(&mut seat.due, due) {
-                    self.dues.remove(&(old, id));
+                    self.dues.remove(&(old, Due::Seat(place)));
                 }
-                self.dues.extend(due.map(|due| (due, id)));
+                self.dues.extend(due.map(|due| (due, Due::Seat(place))));
             }
             Ok(Visit::Again) => seat.waker.wake_by_ref(),
-            Ok(Visit::Gone) => self.remove(id),
+            Ok(Visit::Gone) => self.remove(place),
             Err(_) => {
-                seat.conn.report(Ended::internal("a fault in this connection's code; the others are untouched"));
-                self.remove(id);
+                seat.conn.report(fault());
+                self.remove(place);
             }
         }
     }
 
     /// Measures the delay of this connection, if not too many are measured.
-    fn choose(&mut self, id: u64) {
-        let Some(seat) = self.connections.get(&id) else { return };
+    fn choose(&mut self, place: usize) {
+        let Some(seat) = self.connections.get(place) else { return };
         let (push, probed) = (seat.conn.is_push(), self.probed.iter());
-        let alike = probed.filter_map(|id| self.connections.get(id)).filter(|seat| seat.conn.is_push() == push);
+        let alike = probed.filter_map(|place| self.connections.get(*place)).filter(|seat| seat.conn.is_push() == push);
         if alike.count() >= if push { PUSHES } else { PLAYERS } {
             return;
         }
-        if let Some(seat) = self.connections.get_mut(&id).filter(|seat| !seat.conn.gauge.probed) {
+        if let Some(seat) = self.connections.get_mut(place).filter(|seat| !seat.conn.gauge.probed) {
             seat.conn.gauge.probed = true;
-            self.probed.push(id);
+            self.probed.push(place);
         }
     }
 
     fn probe(&mut self, now: Instant) {
         let mut more = false;
-        for id in &self.probed {
-            if let Some(seat) = self.connections.get_mut(id).filter(|seat| seat.conn.gauge.is_waiting()) {
+        for place in &self.probed {
+            if let Some(seat) = self.connections.get_mut(*place).filter(|seat| seat.conn.gauge.is_waiting()) {
                 seat.conn.probe(now);
                 more |= seat.conn.gauge.is_waiting();
             }
@@ -314,8 +426,8 @@ impl Worker {
         let mut over = Vec::new();
         self.ticks += 1;
         let measures = super::measures();
-        for (id, seat) in &mut self.connections {
-            if measures && (seat.conn.is_push() || (id + self.ticks).is_multiple_of(SELDOM)) {
+        for (place, seat) in &mut self.connections {
+            if measures && (seat.conn.is_push() || (seat.conn.id + self.ticks).is_multiple_of(SELDOM)) {
                 seat.conn.look(now);
             }
             let stats = &seat.conn.order.stats;
@@ -323,36 +435,41 @@ impl Worker {
             entry.1 = entry.1.max(seat.conn.lag_millis(now));
             if let Some(ended) = seat.conn.tick(now) {
                 seat.conn.report(ended);
-                over.push(*id);
+                over.push(place);
             }
         }
         for (stats, lag) in worst.into_values() {
             stats.lag_millis.store(lag, Ordering::Relaxed);
         }
-        for id in over {
-            self.remove(id);
+        for place in over {
+            self.remove(place);
         }
     }
 
-    fn remove(&mut self, id: u64) {
-        let Some(seat) = self.connections.remove(&id) else { return };
+    fn remove(&mut self, place: usize) {
+        let Some(seat) = self.connections.try_remove(place) else { return };
+        self.places.remove(&seat.conn.id);
         if let Some(due) = seat.due {
-            self.dues.remove(&(due, id));
+            self.dues.remove(&(due, Due::Seat(place)));
         }
         if seat.conn.gauge.probed {
-            self.probed.retain(|probed| *probed != id);
+            self.probed.retain(|probed| *probed != place);
             // Another takes its place.
             let push = seat.conn.is_push();
             let next = self.connections.iter().find(|(_, seat)| seat.conn.is_push() == push && !seat.conn.gauge.probed);
-            if let Some(id) = next.map(|(id, _)| *id) {
-                self.choose(id);
+            if let Some(place) = next.map(|(place, _)| place) {
+                self.choose(place);
             }
         }
         self.load.fetch_sub(1, Ordering::Relaxed);
-        self.leave(seat.stream, id);
+        self.leave(seat.stream, place);
         if let Some(next) = seat.next {
-            self.leave(next, id);
+            self.leave(next, place);
         }
         seat.conn.abandon();
     }
+}
+
+fn fault() -> Ended {
+    Ended::internal("a fault in this connection's code; the others are untouched")
 }
