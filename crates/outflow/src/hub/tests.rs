@@ -251,3 +251,42 @@ fn a_skip_counts_frames_and_groups() {
     let skip = hub.read(&mut cursor, clock.at(400), 100, 100, &mut out).skip.unwrap();
     assert_eq!((skip.items, skip.frames, skip.groups), (25, 12, 3));
 }
+
+#[test]
+fn a_train_is_all_that_came_and_carries_those_who_stand_where_it_begins() {
+    let clock = Clock(Instant::now());
+    let (mut publisher, hub) = hub(small(1_000));
+    fill(&mut publisher, &clock, 0..25, 10);
+    let train = |from, items, bytes| {
+        let mut out = Vec::new();
+        let train = hub.train(from, items, bytes, &mut out);
+        (train, out.iter().map(|item| item.0).collect::<Vec<_>>())
+    };
+    assert!(train(25, 9, 99).0.is_none(), "nothing is there");
+    assert!(train(20, 4, 99).0.is_none() && train(20, 9, 4).0.is_none(), "too much for one");
+    let (stretch, items) = train(20, 9, 99);
+    let stretch = stretch.unwrap();
+    assert_eq!((stretch.from, stretch.to, items), (20, 25, vec![20, 21, 22, 23, 24]));
+
+    // One that joined is not there before it has read what it needs; then it rides, and reads on behind it.
+    let mut cursor = Cursor::new(Start::Group, seconds(1), Duration::ZERO);
+    assert!(!cursor.may_ride(&stretch, clock.at(250)));
+    let mut out = Vec::new();
+    hub.read(&mut cursor, clock.at(250), 1, usize::MAX, &mut out);
+    let next = train(21, 9, 99).0.unwrap();
+    assert!(cursor.may_ride(&next, clock.at(250)) && !cursor.may_ride(&stretch, clock.at(250)));
+    cursor.ride(&next);
+    fill(&mut publisher, &clock, 25..27, 10);
+    assert_eq!(read(&hub, &mut cursor, clock.at(270)).0, [25, 26]);
+    assert!(!cursor.may_ride(&next, clock.at(270)), "it was there already");
+
+    // Nor does one ride that is to skip, or reads behind the live edge.
+    fill(&mut publisher, &clock, 27..29, 10);
+    let last = train(27, 9, 99).0.unwrap();
+    assert!(cursor.may_ride(&last, clock.at(1270)) && !cursor.may_ride(&last, clock.at(1271)));
+    let mut delayed = Cursor::new(Start::Group, seconds(1), Duration::from_millis(10));
+    let _ = read(&hub, &mut delayed, clock.at(280));
+    assert!(!delayed.may_ride(&last, clock.at(280)));
+    publisher.finish();
+    assert!(train(27, 9, 99).0.is_none(), "the end is for each to find");
+}

@@ -51,6 +51,7 @@ struct Bench {
     stream: Arc<Stream>,
     frames: i64,
     delay: Duration,
+    latency: Duration,
 }
 
 const FRAME: usize = 100_000;
@@ -61,7 +62,7 @@ impl Bench {
         let config = StreamConfig { keep: Duration::from_millis(300), ..StreamConfig::default() };
         let (writer, stream) = Stream::new("s", config, Arc::default());
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
-        Self { pumps: Pumps::start(1), writer, stream, frames: 0, delay: Duration::ZERO }
+        Self { pumps: Pumps::start(1), writer, stream, frames: 0, delay: Duration::ZERO, latency: Duration::ZERO }
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.
@@ -128,7 +129,7 @@ impl Bench {
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
             tracks: Tracks::All,
-            latency: Duration::ZERO,
+            latency: self.latency,
             patience,
             stats: stats.clone(),
             events: Arc::new(|_| {}),
@@ -331,4 +332,5 @@ async fn a_dropped_attachment_is_a_reset() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
+mod ride;
 mod switch;

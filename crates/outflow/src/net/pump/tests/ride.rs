@@ -1,0 +1,86 @@
+//! One write for all at the live edge: everybody has everything, in order and byte for byte, wherever they stand.
+
+use super::*;
+
+/// Messages as they arrive: type, bytes, time.
+async fn messages(peer: &mut Peer, count: usize) -> Vec<(u8, Bytes, u32)> {
+    let mut got = Vec::new();
+    while got.len() < count {
+        got.push(peer.message().await.unwrap());
+    }
+    got
+}
+
+#[tokio::test]
+async fn those_at_the_live_edge_and_those_behind_have_the_same() {
+    let mut bench = Bench::new();
+    let mut peers = Vec::new();
+    let mut narrow = Vec::new();
+    // Enough to share one piece; and some that take a train in parts.
+    for _ in 0..10 {
+        peers.push(bench.connect(Mute::default(), None).await);
+    }
+    for _ in 0..2 {
+        narrow.push(bench.connect_narrow().await);
+    }
+    let rounds = 3 * GROUP;
+    let total = usize::try_from(rounds * 3).unwrap();
+    let stats: Vec<_> = peers.iter().chain(&narrow).map(|(_, _, stats)| stats.clone()).collect();
+    let mut attached = Vec::new();
+    let mut reading = Vec::new();
+    for (peer, connection, _) in peers.into_iter().chain(narrow) {
+        attached.push(connection);
+        let mut peer = Peer::new(peer);
+        reading.push(tokio::spawn(async move { messages(&mut peer, total).await }));
+    }
+    for _ in 0..rounds {
+        bench.publish();
+        let time = (bench.frames - 1) * 40;
+        // Two more, which leave in the same call.
+        bench.publish_audio(time);
+        bench.publish_audio(time + 20);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    let mut first: Option<Vec<(u8, Bytes, u32)>> = None;
+    for (reading, stats) in reading.into_iter().zip(stats) {
+        let got = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+        let times: Vec<u32> = got.iter().filter(|(kind, ..)| *kind == 9).map(|(_, _, time)| *time).collect();
+        assert_eq!(times, (0..u32::try_from(rounds).unwrap()).map(|frame| frame * 40).collect::<Vec<_>>());
+        assert_eq!(OutputStats::get(&stats.skips), 0);
+        match &first {
+            None => first = Some(got),
+            Some(first) => assert!(*first == got, "one peer had other bytes than the first"),
+        }
+        // Figures are told once for all who rode together, and are complete.
+        assert_eq!(OutputStats::get(&stats.packets), total as u64);
+        assert_eq!(OutputStats::get(&stats.frames), rounds.unsigned_abs());
+        assert!(OutputStats::get(&stats.bytes) > rounds.unsigned_abs() * FRAME as u64);
+    }
+}
+
+#[tokio::test]
+async fn what_is_gathered_leaves_for_all_and_not_before_its_time() {
+    let mut bench = Bench { latency: Duration::from_millis(120), ..Bench::new() };
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let (peer, attached, _) = bench.connect(Mute::default(), None).await;
+        peers.push((Peer::new(peer), attached));
+    }
+    // The entry point, as soon as it is there, and all that had come.
+    bench.publish();
+    for (peer, _) in &mut peers {
+        assert_eq!(peer.frame().await.unwrap(), (0, 0));
+    }
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let from = bench.frames;
+        bench.publish();
+        bench.publish();
+        for (peer, _) in &mut peers {
+            assert_eq!(peer.frame().await.unwrap().0, from);
+            let after = begun.elapsed();
+            assert!(after >= Duration::from_millis(120), "frame {from} left after {after:?}");
+            assert_eq!(peer.frame().await.unwrap().0, from + 1);
+        }
+    }
+}
