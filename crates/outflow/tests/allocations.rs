@@ -1,0 +1,139 @@
+//! A guard on the path of every packet: what it allocates is counted, and does not grow with the number of players.
+//!
+//! In a process of its own, as it has an allocator that counts. Never on time: a busy machine counts like a quiet one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use outflow::error::Ended;
+use outflow::hub::{Cursor, Start};
+use outflow::ingest::Ingest;
+use outflow::media::Intake;
+use outflow::monitor::OutputStats;
+use outflow::net::connection::Connection;
+use outflow::net::pump::{Attached, Heard, Link, Order, Pumps, Tracks};
+use outflow::stream::{Stream, StreamConfig};
+use outflow::wire::{CHUNK_SIZE, Form};
+use outflow_rtmp::chunk::{ChunkReader, csid, encode_delta, encode_full};
+use outflow_rtmp::{Limits, message};
+
+/// Frames that are counted, after as many that warm everything up.
+const FRAMES: u32 = 200;
+const BODY: usize = 10_000;
+
+/// A peer that says nothing.
+struct Mute;
+
+impl Link for Mute {
+    fn receive(&mut self, _: &[u8]) -> Result<(), Ended> {
+        Ok(())
+    }
+    fn heard(&mut self) -> Option<Heard> {
+        None
+    }
+    fn take_output(&mut self) -> Bytes {
+        Bytes::new()
+    }
+    fn has_output(&self) -> bool {
+        false
+    }
+    fn note_sent(&mut self, _: u64) {}
+    fn finish(&mut self) {}
+}
+
+/// What a publisher sends for one frame: a picture and the sound with it.
+fn sent(frame: u32) -> BytesMut {
+    let mut out = BytesMut::new();
+    let mut picture = vec![0x5A; BODY];
+    picture[..5].copy_from_slice(&[if frame == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
+    let sound = [0xAF, 1, 0x21, 0x10, 4, 0x60];
+    for (csid, kind, body) in
+        [(csid::VIDEO, message::kind::VIDEO, &picture[..]), (csid::AUDIO, message::kind::AUDIO, &sound[..])]
+    {
+        match frame {
+            0 => encode_full(&mut out, csid, kind, 1, 0, body, CHUNK_SIZE).unwrap(),
+            _ => encode_delta(&mut out, csid, kind, 40, body, CHUNK_SIZE).unwrap(),
+        }
+    }
+    out
+}
+
+/// Allocations for each frame, from the bytes of the publisher to those of all players, with so many players.
+fn allocations(players: usize) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let config = StreamConfig { keep: Duration::from_millis(200), ..StreamConfig::default() };
+    let (writer, stream) = Stream::new("s", config, Arc::default());
+    let (feed, pumps, stats): (Arc<dyn Intake>, _, _) =
+        (Arc::new(writer), Pumps::start(1), Arc::<OutputStats>::default());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut attached: Vec<Attached> = Vec::new();
+    for _ in 0..players {
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let ours = listener.accept().unwrap().0;
+        ours.set_nonblocking(true).unwrap();
+        // On a thread of its own, whose allocations do not count.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 16 << 10];
+            while peer.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        });
+        let order = Order {
+            stream: stream.clone(),
+            cursor: Cursor::new(Start::Group, Duration::from_secs(60), Duration::ZERO),
+            form: Form::Play,
+            stream_id: 1,
+            chunk_size: CHUNK_SIZE,
+            tracks: Tracks::All,
+            latency: Duration::ZERO,
+            patience: None,
+            stats: stats.clone(),
+            events: Arc::new(|_| {}),
+            output: "o".into(),
+            peer: listener.local_addr().ok(),
+        };
+        let ours = Connection::Plain(tokio::net::TcpStream::from_std(ours).unwrap());
+        attached.push(pumps.attach(ours, Box::new(Mute), order));
+    }
+    let mut ingest = Ingest::new(feed);
+    let mut reader = ChunkReader::new(Limits { chunk_size: CHUNK_SIZE, ..Limits::default() });
+    let mut chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
+    chunk_size.extend_from_slice(&CHUNK_SIZE.to_be_bytes());
+    reader.push(&chunk_size);
+    let frames: Vec<BytesMut> = (0..2 * FRAMES).map(sent).collect();
+    let mut feed = |frames: &[BytesMut], before: u64| {
+        for (frame, number) in frames.iter().zip(before..) {
+            reader.push(frame);
+            while let Some(message) = reader.next().unwrap() {
+                ingest.take(message, Instant::now());
+            }
+            let wanted = (number + 1) * players as u64;
+            let begun = Instant::now();
+            runtime.block_on(async {
+                while OutputStats::get(&stats.frames) < wanted {
+                    assert!(begun.elapsed() < Duration::from_secs(60), "frame {number} has not gone to all after 60 s");
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+    };
+    let (warm, counted) = frames.split_at(FRAMES as usize);
+    feed(warm, 0);
+    let info = allocation_counter::measure(|| feed(counted, u64::from(FRAMES)));
+    #[allow(clippy::cast_precision_loss)]
+    let each = info.count_total as f64 / f64::from(FRAMES);
+    drop(attached);
+    each
+}
+
+#[test]
+fn a_frame_costs_no_allocation_for_each_player() {
+    let (few, many) = (allocations(10), allocations(200));
+    println!("{few:.2} allocations for a frame and its sound with 10 players, {many:.2} with 200");
+    // Bodies, packets in the hub, wire bytes; what a ring or a list that grows adds now and then is no whole one.
+    assert!(few <= 16.0, "{few} allocations for each frame");
+    assert!(many <= few + 1.0, "{many} allocations for each frame with 200 players, {few} with 10");
+}
