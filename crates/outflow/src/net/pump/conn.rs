@@ -66,6 +66,10 @@ pub(super) struct Conn {
     opened: u32,
     headers: Option<Arc<[Shared]>>,
     paused: bool,
+    /// The session has nothing to say until the peer says something.
+    quiet: bool,
+    /// Bytes of media that the session has not been told of.
+    untold: u64,
     /// Since when the socket has taken nothing though data waits.
     pub(super) blocked_since: Option<Instant>,
     phase: Phase,
@@ -110,6 +114,8 @@ impl Conn {
             opened: 0,
             headers: None,
             paused: false,
+            quiet: false,
+            untold: 0,
             blocked_since: None,
             phase: Phase::Sending,
             gauge,
@@ -175,6 +181,8 @@ impl Conn {
             }
             // Someone who was told good-bye may say what he likes.
             if self.phase == Phase::Sending {
+                self.tell();
+                self.quiet = false;
                 self.link.receive(buffer.filled())?;
                 self.obey()?;
             }
@@ -276,8 +284,19 @@ impl Conn {
         }
     }
 
+    /// Brings the session's count of what was sent up to date; it lies in memory that is not needed for each frame.
+    fn tell(&mut self) {
+        if self.untold > 0 {
+            self.link.note_sent(std::mem::take(&mut self.untold));
+        }
+    }
+
     /// Puts what the session has to say into the batch.
     fn fetch_words(&mut self) {
+        if self.quiet {
+            return;
+        }
+        self.quiet = true;
         if self.link.has_output() {
             let bytes = self.link.take_output();
             if !bytes.is_empty() {
@@ -383,7 +402,7 @@ impl Conn {
             let shared = (self.opened & bit != 0).then(|| message.shared(self.order.chunk_size, self.order.form));
             match shared.flatten() {
                 Some(bytes) => {
-                    self.link.note_sent(bytes.len() as u64);
+                    self.untold += bytes.len() as u64;
                     self.batch.push_back(Piece { bytes, ends: Some((packet.kind, packet.arrival)) });
                 }
                 None => {
@@ -392,6 +411,7 @@ impl Conn {
                 }
             }
         }
+        self.tell();
         Ok(())
     }
 
@@ -404,7 +424,7 @@ impl Conn {
         let bytes = bytes.ok_or_else(|| {
             Ended::new(Origin::Protocol, Retry::Backoff, Reason::Media, "a frame is larger than RTMP can carry (16 MB)")
         })?;
-        self.link.note_sent(bytes.len() as u64);
+        self.untold += bytes.len() as u64;
         self.batch.push_back(Piece { bytes, ends: Some((message.packet.kind, message.packet.arrival)) });
         Ok(())
     }
@@ -435,6 +455,8 @@ impl Conn {
     pub(super) fn close(&mut self) {
         if self.phase == Phase::Sending {
             self.phase = Phase::Closing;
+            self.tell();
+            self.quiet = false;
             self.link.finish();
         }
     }
@@ -479,6 +501,7 @@ impl Conn {
 
     /// Brings the figures up to date that the kernel keeps.
     pub(super) fn look(&mut self, now: Instant) {
+        self.tell();
         let lag = self.lag_millis(now);
         self.gauge.look(now, lag, self.link.unacknowledged(), &self.connection);
     }

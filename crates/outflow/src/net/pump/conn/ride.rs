@@ -150,7 +150,7 @@ impl Conn {
             Poll::Ready(Ok(written)) => written,
         };
         let whole = written == load.bytes;
-        self.link.note_sent(load.bytes as u64);
+        self.untold += load.bytes as u64;
         if !whole {
             self.batch.extend(load.pieces.iter().zip(&train.messages).map(|(bytes, message)| Piece {
                 bytes: bytes.clone(),
@@ -191,7 +191,7 @@ impl Conn {
             && order.tracks == Tracks::All
             && order.cursor.may_ride(&train.stretch, now)
             && !self.connection.is_tls()
-            && !self.link.has_output()
+            && self.quiet
     }
 
     fn write_load<W: AsyncWrite>(to: Pin<&mut W>, load: &Load, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
