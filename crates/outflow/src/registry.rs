@@ -16,10 +16,9 @@ use crate::hub::Start;
 use crate::media::Feed;
 use crate::monitor::{self, InputStats, OutputStats};
 use crate::net::BoxFuture;
-use crate::net::pump::Tracks;
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper};
-use crate::stream::Stream;
+use crate::stream::{Selection, Stream};
 pub use roster::{Player, Roster, Taken, next_id};
 
 /// What a peer wants, in its own words. App and name may hold keys: never show them.
@@ -130,8 +129,8 @@ pub struct PlayOffer {
     pub latency: Duration,
     /// How much the players are held back.
     pub delay: Duration,
-    /// Which tracks.
-    pub tracks: Tracks,
+    /// What is sent of it.
+    pub selection: Selection,
     /// The chunk size to announce.
     pub chunk_size: u32,
     /// What a player must present.
@@ -152,6 +151,15 @@ pub struct PlayOffer {
     pub closing: Mutex<Stop>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
+}
+
+impl PlayOffer {
+    /// The stream as its players get it.
+    pub fn selected(&self) -> Arc<Stream> {
+        let selected = self.stream.select(&self.selection);
+        selected.hub().keep_at_least(self.max_lag + self.delay);
+        selected
+    }
 }
 
 /// What a listening input takes from its publisher: one at a time.
@@ -323,7 +331,7 @@ mod tests {
             max_lag: Duration::ZERO,
             latency: Duration::ZERO,
             delay: Duration::ZERO,
-            tracks: Tracks::All,
+            selection: Selection::default(),
             chunk_size: 128,
             key: None,
             stats: Arc::default(),

@@ -150,12 +150,11 @@ async fn play(
     let _stays = ticket.map(Ticket::begun);
     let _way = offer.stream.goes_to(&ask.connect.hops);
     let order = Order {
-        stream: offer.stream.clone(),
+        stream: offer.selected(),
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
         form: Form::Play,
         stream_id: id,
         chunk_size: session.chunk_size(),
-        tracks: offer.tracks.clone(),
         latency: offer.latency,
         patience: Some(PLAYER_PATIENCE),
         stats: offer.stats.clone(),

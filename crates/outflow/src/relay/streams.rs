@@ -11,11 +11,10 @@ use super::rates::Rates;
 use crate::config::{Config, Conflict, StreamId, StreamRule};
 use crate::hub::Start;
 use crate::monitor::{self, InputStats, OutputStats};
-use crate::net::pump::Tracks;
 use crate::options::{self, Options, rtmp};
 use crate::registry::{PlayOffer, PublishSlot, Roster};
 use crate::stop::{Stop, Stopper, stopper};
-use crate::stream::{Stream, StreamConfig};
+use crate::stream::{Selection, Stream, StreamConfig};
 
 /// A stream without anybody is forgotten after so long.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
@@ -133,7 +132,7 @@ fn offer(
         latency: options.duration("latency").unwrap_or_default(),
         delay: options.duration("delay").unwrap_or_default(),
         // Checked when the file was read.
-        tracks: options.list("tracks").and_then(|names| Tracks::parse(&names).ok()).unwrap_or_default(),
+        selection: Selection::of(&options).unwrap_or_default(),
         chunk_size: options
             .count("chunk_size")
             .and_then(|size| u32::try_from(size).ok())

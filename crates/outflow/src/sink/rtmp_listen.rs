@@ -13,13 +13,12 @@ use crate::hub::Start;
 use crate::listen::word::{address, first_peer, identity, nobody_came};
 use crate::listen::{Claim, Route};
 use crate::monitor::{OutputStats, State};
-use crate::net::pump::Tracks;
 use crate::net::tls::Identity;
 use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PlayOffer, Target};
 use crate::stop::{Stopper, stopper};
-use crate::stream::Stream;
+use crate::stream::{Selection, Stream};
 
 /// `-o rtmp://...:rtmp_listen=1`.
 pub const KIND: SinkKind = SinkKind {
@@ -35,7 +34,7 @@ struct RtmpListen {
     url: RtmpUrl,
     shown: String,
     options: Options,
-    tracks: Tracks,
+    selection: Selection,
     path: Path,
     tls: Option<Arc<Identity>>,
     claim: Option<Claim>,
@@ -44,11 +43,8 @@ struct RtmpListen {
 fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let (url, shown, path) = address(node)?;
     let tls = identity(node)?;
-    let tracks = match node.options.list("tracks") {
-        Some(names) => Tracks::parse(&names).map_err(|problem| node.option_error("tracks", problem))?,
-        None => Tracks::All,
-    };
-    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), tracks, path, tls, claim: None }))
+    let selection = super::selection(node)?;
+    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), selection, path, tls, claim: None }))
 }
 
 /// Returns when the stream is over for good and the last player has gone.
@@ -111,7 +107,7 @@ impl Sink for RtmpListen {
                 max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
                 latency: options.duration("latency").unwrap_or_default(),
                 delay: options.duration("delay").unwrap_or_default(),
-                tracks: self.tracks.clone(),
+                selection: self.selection.clone(),
                 chunk_size: chunk_size(options),
                 key: options.secret("play_key"),
                 stats: job.stats.clone(),

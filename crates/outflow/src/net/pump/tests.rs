@@ -127,7 +127,6 @@ impl Bench {
             form: Form::Play,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
-            tracks: Tracks::All,
             latency: Duration::ZERO,
             patience,
             stats: stats.clone(),
