@@ -18,7 +18,7 @@ use crate::monitor::{self, InputStats, OutputStats};
 use crate::net::BoxFuture;
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper};
-use crate::stream::{Selection, Stream};
+use crate::stream::Stream;
 pub use roster::{Player, Roster, Taken, next_id};
 
 /// What a peer wants, in its own words. App and name may hold keys: never show them.
@@ -119,7 +119,7 @@ impl Path {
 
 /// What a listening output serves to its players.
 pub struct PlayOffer {
-    /// The stream.
+    /// The stream, or what is selected of it.
     pub stream: Arc<Stream>,
     /// Where a player begins.
     pub start: Start,
@@ -129,8 +129,6 @@ pub struct PlayOffer {
     pub latency: Duration,
     /// How much the players are held back.
     pub delay: Duration,
-    /// What is sent of it.
-    pub selection: Selection,
     /// The chunk size to announce.
     pub chunk_size: u32,
     /// What a player must present.
@@ -151,15 +149,6 @@ pub struct PlayOffer {
     pub closing: Mutex<Stop>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
-}
-
-impl PlayOffer {
-    /// The stream as its players get it.
-    pub fn selected(&self) -> Arc<Stream> {
-        let selected = self.stream.select(&self.selection);
-        selected.hub().keep_at_least(self.max_lag + self.delay);
-        selected
-    }
 }
 
 /// What a listening input takes from its publisher: one at a time.
@@ -331,7 +320,6 @@ mod tests {
             max_lag: Duration::ZERO,
             latency: Duration::ZERO,
             delay: Duration::ZERO,
-            selection: Selection::default(),
             chunk_size: 128,
             key: None,
             stats: Arc::default(),

@@ -179,7 +179,7 @@ async fn send(mut guest: Guest, mut sender: Sender<Bytes>, stop: Stop) {
 
 async fn stream(offer: &PlayOffer, figures: &PeerStats, peer: SocketAddr, sender: &mut Sender<Bytes>) -> &'static str {
     let (stats, mut flv) = (&offer.stats, Flv::default());
-    let mut reader = Reader::new(&offer.selected(), offer.start, offer.max_lag, offer.delay);
+    let mut reader = Reader::new(&offer.stream, offer.start, offer.max_lag, offer.delay);
     loop {
         let mut packets = Vec::new();
         let read = reader.read(&mut packets).await;

@@ -150,7 +150,7 @@ async fn play(
     let _stays = ticket.map(Ticket::begun);
     let _way = offer.stream.goes_to(&ask.connect.hops);
     let order = Order {
-        stream: offer.selected(),
+        stream: offer.stream.clone(),
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
         form: Form::Play,
         stream_id: id,

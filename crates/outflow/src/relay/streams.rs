@@ -126,13 +126,12 @@ fn offer(
         options.set(name, value.clone());
     }
     let offer = PlayOffer {
-        stream: stream.clone(),
+        // Checked when the file was read.
+        stream: stream.select(&Selection::of(&options).unwrap_or_default()),
         start: if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group },
         max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
         latency: options.duration("latency").unwrap_or_default(),
         delay: options.duration("delay").unwrap_or_default(),
-        // Checked when the file was read.
-        selection: Selection::of(&options).unwrap_or_default(),
         chunk_size: options
             .count("chunk_size")
             .and_then(|size| u32::try_from(size).ok())
@@ -147,6 +146,6 @@ fn offer(
         closing: Mutex::new(closing),
         nodelay: true,
     };
-    stream.hub().keep_at_least(offer.max_lag + offer.delay);
+    offer.stream.hub().keep_at_least(offer.max_lag + offer.delay);
     Arc::new(offer)
 }

@@ -102,12 +102,11 @@ impl Sink for RtmpListen {
             let options = &self.options;
             let start = if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group };
             let offer = Arc::new(PlayOffer {
-                stream: job.stream.clone(),
+                stream: job.stream.select(&self.selection),
                 start,
                 max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
                 latency: options.duration("latency").unwrap_or_default(),
                 delay: options.duration("delay").unwrap_or_default(),
-                selection: self.selection.clone(),
                 chunk_size: chunk_size(options),
                 key: options.secret("play_key"),
                 stats: job.stats.clone(),
@@ -119,7 +118,7 @@ impl Sink for RtmpListen {
                 closing: Mutex::new(closing),
                 nodelay: options.bool("tcp_nodelay"),
             });
-            job.stream.hub().keep_at_least(offer.max_lag + offer.delay);
+            offer.stream.hub().keep_at_least(offer.max_lag + offer.delay);
             let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
             let route: Route = claim.serve(self.path.clone(), Target::Play(offer.clone()));
             job.progress.enter(State::Live);

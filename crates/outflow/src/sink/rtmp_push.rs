@@ -23,7 +23,7 @@ use crate::net::connection::Connection;
 use crate::net::pump::Order;
 use crate::node::Node;
 use crate::options::rtmp;
-use crate::stream::Stream;
+use crate::stream::{Selection, Stream};
 use crate::wire::Form;
 use link::{MoveTo, PushLink, Said};
 use moving::{APART, Line, Moving, Opening, Quiet, Step};
@@ -73,7 +73,7 @@ impl Sink for RtmpPush {
         Box::pin(async move {
             let told = Told(&job);
             // Taken now: a key frame that comes while we connect is one to begin with.
-            let stream = self.select(&job.stream);
+            let stream = self.select(&job.stream).await;
             let mark = stream.hub().next_entry(Instant::now(), FRESH);
             let hops = job.stream.hops();
             let client = self.client.clone();
@@ -95,8 +95,16 @@ impl Sink for RtmpPush {
 
 impl RtmpPush {
     /// What is sent of a stream. It is kept between attempts too: what is made for this output goes on.
-    fn select(&mut self, stream: &Arc<Stream>) -> Arc<Stream> {
-        let selected = stream.select(&self.settings.selection);
+    async fn select(&mut self, stream: &Arc<Stream>) -> Arc<Stream> {
+        let selection = self.settings.selection.clone();
+        let selected = if selection.is_all() {
+            stream.clone()
+        } else {
+            // What the stream still has may be much, where outputs are held back.
+            let (whole, again) = (stream.clone(), selection.clone());
+            let made = tokio::task::spawn_blocking(move || whole.select(&selection)).await;
+            made.unwrap_or_else(|_| stream.select(&again))
+        };
         selected.hub().keep_at_least(self.settings.max_lag + self.settings.delay);
         self.selected = Some(selected.clone());
         selected
@@ -147,12 +155,12 @@ impl RtmpPush {
                     line.attached.finish();
                 }
                 next = switches.next(), if !stopping => {
-                    stream = self.select(&next);
+                    stream = self.select(&next).await;
                     stream.hub().keep_at_least(self.settings.max_lag + self.settings.delay);
                     // With the cached group of pictures, or with the next: as it is said for the first.
                     let fresh = if self.settings.start == Start::Next { FRESH } else { Duration::MAX };
                     moving.next = None;
-                    line.doubt(job, &stream);
+                    line.doubt(job, &stream, &self.settings.selection);
                     line.attached.switch(stream.clone(), fresh);
                 }
                 now = look.tick(), if !accepted || !sending => {
@@ -160,7 +168,7 @@ impl RtmpPush {
                         continue;
                     }
                     sending = true;
-                    line.doubt(job, &stream);
+                    line.doubt(job, &stream, &self.settings.selection);
                     if accepted {
                         job.progress.enter(State::Live);
                         continue;
@@ -239,19 +247,21 @@ impl RtmpPush {
             peer: None,
         };
         let said = Arc::<Said>::default();
-        let peer = session.peer_capabilities().clone();
+        let peer = Box::new(session.peer_capabilities().clone());
         let link = PushLink { session, words: self.words.clone(), said: said.clone() };
         let attached = job.env.pumps.attach(connection, Box::new(link), order);
         let mut line = Line { attached, said, peer, doubts: Vec::new() };
-        line.doubt(job, stream);
+        line.doubt(job, stream, &settings.selection);
         line
     }
 }
 
 impl Line {
-    /// Tells what of the stream does not fit what the server has announced, each thing once.
-    fn doubt(&mut self, job: &SinkJob, stream: &Stream) {
-        for text in fits::misfits(&self.peer, &stream.headers()) {
+    /// Tells what of the stream does not fit what the server has announced, and what it lacks that is asked for, each once.
+    fn doubt(&mut self, job: &SinkJob, stream: &Arc<Stream>, selection: &Selection) {
+        let headers = stream.headers();
+        let missing = fits::missing(&stream.select(&Selection::default()).headers(), selection);
+        for text in fits::misfits(&self.peer, &headers).into_iter().chain(missing) {
             if !self.doubts.contains(&text) {
                 (job.events)(Event::Warning { who: job.name.clone(), text: text.clone() });
                 self.doubts.push(text);
@@ -261,7 +271,15 @@ impl Line {
 
     /// The end of a connection, with what may well be why.
     fn doubtful(&self, mut ended: Ended) -> Ended {
-        if let (Some(doubt), false) = (self.doubts.first(), ended.is_clean()) {
+        let by_media = matches!(
+            ended.reason,
+            Reason::Disconnected
+                | Reason::ClosedAfterPublish
+                | Reason::Refused
+                | Reason::CodecRefused
+                | Reason::Stalled
+        );
+        if let (Some(doubt), true, false) = (self.doubts.first(), by_media, ended.is_clean()) {
             ended.text = format!("{}; {doubt}", ended.text);
         }
         ended

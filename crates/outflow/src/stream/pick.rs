@@ -2,9 +2,9 @@
 //! becomes an ordinary one, for destinations that know no other.
 
 use bytes::Bytes;
-use outflow_rtmp::flv::audio::AudioHeader;
-use outflow_rtmp::flv::video::{PacketType, VideoCodec, VideoHeader};
-use outflow_rtmp::flv::{FourCc, TagKind, tracks};
+use outflow_rtmp::flv::audio::{self, AudioHeader};
+use outflow_rtmp::flv::video::{self, VideoHeader};
+use outflow_rtmp::flv::{TagKind, tracks};
 
 use super::selection::Tracks;
 use crate::media::{Kind, Packet, classify};
@@ -14,13 +14,19 @@ pub(super) struct Picker {
     /// The numbers of the tracks that go out, of each kind; `None` where all do as they are.
     video: Option<Vec<u8>>,
     audio: Option<Vec<u8>>,
-    /// The video goes out as H.264 in its form of before Enhanced RTMP, whose commands name a codec.
-    old_video: bool,
+    /// The first byte of the last frame or header that went out as the only track of its kind: its form, and its codec.
+    form_of_video: u8,
+    form_of_audio: u8,
 }
 
 impl Picker {
     pub(super) fn new(tracks: &Tracks) -> Self {
-        Self { video: tracks.of(Kind::Video), audio: tracks.of(Kind::Audio), old_video: false }
+        Self {
+            video: tracks.of(Kind::Video),
+            audio: tracks.of(Kind::Audio),
+            form_of_video: EX_VIDEO,
+            form_of_audio: EX_AUDIO,
+        }
     }
 
     /// True if some of this kind goes out.
@@ -61,33 +67,65 @@ impl Picker {
         Some(classify::packet(packet.kind, packet.dts, body, packet.arrival))
     }
 
-    /// A body of the only track, in the oldest form that its codec has. What has no such form while its codec has (colours,
-    /// channels) is left out: to a destination of that age it would be another codec.
+    /// A body of the only track, in the oldest form that its codec has. Colours and channels have none: beside frames in that
+    /// form they are left out, as a destination of that age would take them for another codec.
     fn plain(&mut self, kind: TagKind, body: Bytes) -> Option<Bytes> {
-        let header = (kind == TagKind::Video).then(|| VideoHeader::parse(&body).ok()).flatten();
-        // A command names no codec: it has the form of the frames around it.
-        if header.is_some_and(|header| header.packet_type == PacketType::Command) && !self.old_video {
-            return Some(body);
-        }
         let old = tracks::legacy(kind, &body);
-        if header.is_some_and(|header| header.is_sequence_header() || header.is_coded_frame()) {
-            self.old_video = old.as_ref().is_some_and(|old| old.first().is_some_and(|first| first & 0x8F == AVC));
-        }
-        match old {
-            Some(old) => Some(old),
-            None if has_old_form(kind, &body) => None,
-            None => Some(body),
+        let sort = sort(kind, &body);
+        let form = if kind == TagKind::Video { &mut self.form_of_video } else { &mut self.form_of_audio };
+        let is_old = |form: u8| if kind == TagKind::Video { form & EX_VIDEO == 0 } else { form & 0xF0 != EX_AUDIO };
+        match sort {
+            Sort::Media => {
+                let body = old.unwrap_or(body);
+                *form = body.first().copied().unwrap_or(*form);
+                Some(body)
+            }
+            // In the form of the frames around it, if they are H.264: it names that codec then.
+            Sort::Command => old.filter(|_| is_old(*form) && *form & 0x0F == AVC).or(Some(body)),
+            Sort::Beside => (!is_old(*form)).then_some(body),
+            Sort::End => old.or((!is_old(*form)).then_some(body)),
+            Sort::Unknown => Some(body),
         }
     }
 }
 
-/// The codec id of H.264, in the lower half of a body's first byte (FLV 10.1 §E.4.3).
+/// Bits of a body's first byte: the enhanced form of video, the sound format that says so of audio (Enhanced RTMP v2
+/// `ExVideoTagHeader`, `ExAudioTagHeader`), and the codec id of H.264 (FLV 10.1 §E.4.3).
+const EX_VIDEO: u8 = 0x80;
+const EX_AUDIO: u8 = 0x90;
 const AVC: u8 = 7;
 
-fn has_old_form(kind: TagKind, body: &[u8]) -> bool {
-    match kind {
-        TagKind::Video => VideoHeader::parse(body).is_ok_and(|it| it.codec == VideoCodec::FourCc(FourCc::AVC1)),
-        _ => AudioHeader::parse(body).is_ok_and(|it| matches!(it.four_cc, Some(FourCc::MP4A | FourCc::MP3))),
+/// What a body is, as far as its form depends on it.
+enum Sort {
+    /// Frames, and the header of their codec.
+    Media,
+    /// Colours and channels.
+    Beside,
+    /// To the player.
+    Command,
+    /// The end of a sequence.
+    End,
+    /// Nobody knows.
+    Unknown,
+}
+
+fn sort(kind: TagKind, body: &[u8]) -> Sort {
+    if kind == TagKind::Video {
+        let Ok(header) = VideoHeader::parse(body) else { return Sort::Unknown };
+        return match header.packet_type {
+            video::PacketType::Command => Sort::Command,
+            video::PacketType::Metadata => Sort::Beside,
+            video::PacketType::SequenceEnd => Sort::End,
+            video::PacketType::Other(_) => Sort::Unknown,
+            _ => Sort::Media,
+        };
+    }
+    let Ok(header) = AudioHeader::parse(body) else { return Sort::Unknown };
+    match header.packet_type {
+        audio::PacketType::SequenceStart | audio::PacketType::CodedFrames => Sort::Media,
+        audio::PacketType::MultichannelConfig => Sort::Beside,
+        audio::PacketType::SequenceEnd => Sort::End,
+        _ => Sort::Unknown,
     }
 }
 

@@ -70,12 +70,21 @@ fn what_is_ordinary_already_is_not_copied() {
     }
     // H.264 in its new form has an older one, and what tells of it is left out then: it has none.
     assert_eq!(pick(&mut first, Kind::Video, b"\x90avc1conf").as_deref(), Some(&b"\x17\x00\0\0\0conf"[..]));
+    assert_eq!(pick(&mut first, Kind::Audio, b"\x90mp4a\x12\x10").as_deref(), Some(&b"\xaf\x00\x12\x10"[..]));
     assert_eq!(pick(&mut first, Kind::Video, b"\x94avc1\x02\0\x09colorInfo"), None);
     assert_eq!(pick(&mut first, Kind::Audio, b"\x94mp4a\x01\x02\0\0\0\x03"), None);
     assert_eq!(
         pick(&mut first, Kind::Video, b"\xd0\x01").as_deref(),
         Some(&b"\x57\x01"[..]),
         "a command, as its frames"
+    );
+    assert_eq!(pick(&mut first, Kind::Video, b"\x92avc1").as_deref(), Some(&b"\x17\x02\0\0\0"[..]));
+    // Those of a further track that FFmpeg sends as if they were of the first.
+    assert_eq!(pick(&mut first, Kind::Video, b"\xd4hvc1\x02\0\x09colorInfo"), None);
+    // Of codecs that have no older form they go out.
+    assert!(
+        pick(&mut first, Kind::Video, b"\x90hvc1conf").is_some()
+            && pick(&mut first, Kind::Audio, b"\x90Opusconf").is_some()
     );
     assert!(pick(&mut first, Kind::Video, b"\x94hvc1\x02\0\x09colorInfo").is_some());
     assert!(pick(&mut first, Kind::Audio, b"\x94Opus\x01\x02\0\0\0\x03").is_some());

@@ -135,10 +135,6 @@ impl Variants {
         if let Some(stream) = list.find(selection) {
             return stream;
         }
-        if list.closed {
-            // Its readers find the end.
-            return stream;
-        }
         if list.sources != sources {
             (variant, stream) = Variant::new(whole, selection, list.info);
         }
@@ -146,7 +142,10 @@ impl Variants {
         self.any.store(true, Ordering::Release);
         let now = variant.catch_up(whole, list.begins);
         variant.begin(&now, &whole.headers());
-        list.all.push(variant);
+        // Without a writer it ends here, and its readers find what is left.
+        if !list.closed {
+            list.all.push(variant);
+        }
         stream
     }
 }

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use outflow_rtmp::flv::TagKind;
+use outflow_rtmp::flv::tracks::{legacy, single};
 use outflow_testkit::compare::monotonic;
 use outflow_testkit::flv::Tag;
 use outflow_testkit::free_port;
@@ -47,7 +49,8 @@ async fn hashes(ffmpeg: &Found, file: &Path, track: &str) -> Vec<String> {
     let code = child.wait_exit().await;
     let text = child.text();
     assert_eq!(code, 0, "track {track} of {}: {text}", file.display());
-    let hash = |line: &str| line.rsplit(',').next().map(|hash| hash.trim().to_owned());
+    // stream, dts, pts, duration, size, hash, and perhaps side data.
+    let hash = |line: &str| line.split(',').nth(5).map(|hash| hash.trim().to_owned());
     text.lines().filter(|line| line.starts_with("0,")).filter_map(hash).collect()
 }
 
@@ -75,7 +78,7 @@ async fn each_destination_gets_the_tracks_that_its_output_names() {
     let at = |name: &str| folder.path().join(name);
     let nginx = Nginx::start(&nginx).await;
     let whole = Ingest::start(Behaviour::Good).await;
-    let [input, old, new] = [(); 3].map(|()| free_port());
+    let [input, old, new, players] = [(); 4].map(|()| free_port());
     let mut old_server = listen(&five, old, &at("old.mkv"));
     let mut new_server = listen(&nine, new, &at("new.mkv"));
     listening(&[old], &mut old_server).await;
@@ -84,15 +87,20 @@ async fn each_destination_gets_the_tracks_that_its_output_names() {
         "-i rtmp://127.0.0.1:{input}/in/key:gpac:rtmp_listen=1 \
          -o rtmp://127.0.0.1:{old}/live/key:gpac:name=old::tracks=video,audio:1:: \
          -o rtmp://127.0.0.1:{new}/live/key:gpac:name=new::tracks=video:1,audio:0,audio:1:: \
-         -o {}:gpac:name=nginx::tracks=video:1,audio:0:: -o {}:gpac::tracks=video:1,audio:1:: -o {}:gpac:name=whole",
+         -o {}:gpac:name=nginx::tracks=video:1,audio:0:: -o {}:gpac::tracks=video:1,audio:1:: -o {}:gpac:name=whole \
+         -o rtmp://127.0.0.1:{players}/live:gpac:rtmp_listen=1::tracks=video:1,audio:1::",
         nginx.url("k"),
         at("file.flv").display(),
         whole.url("live/k"),
     ))
     .start();
-    listening(&[input], &mut program).await;
+    listening(&[input, players], &mut program).await;
     let reference = at("reference.flv");
     let mut publishing = publish(&nine, &format!("rtmp://127.0.0.1:{input}/in/key"), &reference);
+    // Late, when the headers of all tracks are long gone.
+    whole.wait_for_media(0, 200).await;
+    let mut player = peers::ffmpeg_play(&five, &[&format!("rtmp://127.0.0.1:{players}/live")], 3, &at("player.mkv"));
+    assert_eq!(player.wait_exit_within(Duration::from_secs(40)).await, 0, "{}", player.text());
     assert_eq!(publishing.wait_exit_within(Duration::from_secs(40)).await, 0, "{}", publishing.text());
     whole.wait_for("the end of the push", |state| state.open == 0 && state.sessions[0].unpublished).await;
     for server in [&mut old_server, &mut new_server] {
@@ -134,6 +142,35 @@ async fn each_destination_gets_the_tracks_that_its_output_names() {
     assert!(got.len() > 400 && sent[begin..].starts_with(&got[first..]), "{} of {}", got.len(), sent.len());
     for peer in [Peer::Ffmpeg9, Peer::Ffmpeg, Peer::NginxRtmp] {
         peer.ran();
+    }
+}
+
+/// At full speed, where the source waits for its files: each has all of its tracks, in the form that they have alone.
+#[tokio::test]
+async fn a_recording_that_runs_free_has_all_of_the_tracks_that_are_named() {
+    let folder = folder();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mt.flv");
+    let cases = [("video,audio", 0, 0), ("video:1,audio:1", 1, 1), ("video,audio:1", 0, 1)];
+    let outputs = cases.iter().enumerate().map(|(n, (tracks, ..))| {
+        format!(" -o {}:gpac::tracks={tracks}::", folder.path().join(format!("{n}.flv")).display())
+    });
+    let words = format!("-i {} reframer:rt=off{}", source.display(), outputs.collect::<String>());
+    let mut program = outflow(&words).start();
+    assert_eq!(program.wait_exit().await, 0, "{}", program.text());
+    for (n, (tracks, video, audio)) in cases.into_iter().enumerate() {
+        let got = read(&folder.path().join(format!("{n}.flv")));
+        for (kind, of, id) in [(9, TagKind::Video, video), (8, TagKind::Audio, audio)] {
+            let alone = |tag: &Tag| {
+                let body = single(of, &tag.body, id).unwrap()?;
+                let old = legacy(of, &body);
+                // H.264 and AAC of this file are the first tracks: what tells of the colours of the second is not theirs.
+                old.or((id == 1).then_some(body))
+            };
+            let sent: Vec<_> = read(&source).iter().filter(|tag| tag.kind == kind).filter_map(alone).collect();
+            let got: Vec<_> = got.iter().filter(|tag| tag.kind == kind).map(|tag| tag.body.clone()).collect();
+            assert!(got.len() > 5, "{tracks}");
+            assert_eq!(got, sent, "{tracks}");
+        }
     }
 }
 

@@ -310,7 +310,6 @@ fn offer(stream: Arc<Stream>, closing: Stop) -> PlayOffer {
         max_lag: Duration::from_secs(4),
         latency: Duration::ZERO,
         delay: Duration::ZERO,
-        selection: Default::default(),
         chunk_size: crate::wire::CHUNK_SIZE,
         key: None,
         stats: Arc::default(),

@@ -9,6 +9,7 @@ use outflow_rtmp::flv::video::{VideoCodec, VideoHeader};
 use outflow_rtmp::session::{Capabilities, Takes};
 
 use crate::media::Kind;
+use crate::stream::{Selection, Tracks};
 use crate::wire::Shared;
 
 /// What these headers need that the peer has announced itself without, each with its mend. Nothing where the peer
@@ -68,6 +69,36 @@ pub(super) fn misfits(peer: &Capabilities, headers: &[Shared]) -> Vec<String> {
         );
     }
     found
+}
+
+/// The tracks that are asked for and that the stream, with these headers, does not have. Nothing is said where it may well
+/// have them: of a kind that has no headers at all.
+pub(super) fn missing(whole: &[Shared], selection: &Selection) -> Vec<String> {
+    let mut there: Vec<(Kind, u8)> = Vec::new();
+    for header in whole {
+        let body = &header.packet.body;
+        match header.packet.kind {
+            Kind::Video => {
+                let Ok(parsed) = VideoHeader::parse(body) else { continue };
+                there.extend(parsed.tracks(body).filter_map(Result::ok).map(|track| (Kind::Video, track.id)));
+            }
+            Kind::Audio => {
+                let Ok(parsed) = AudioHeader::parse(body) else { continue };
+                there.extend(parsed.tracks(body).filter_map(Result::ok).map(|track| (Kind::Audio, track.id)));
+            }
+            Kind::Data => {}
+        }
+    }
+    there.sort_unstable();
+    there.dedup();
+    let Tracks::Only(wanted) = &selection.tracks else { return Vec::new() };
+    let lacks = |(kind, id): &&(Kind, u8)| there.iter().any(|(of, _)| of == kind) && !there.contains(&(*kind, *id));
+    let name = |(kind, id): &(Kind, u8)| format!("{}:{id}", if *kind == Kind::Video { "video" } else { "audio" });
+    let told = |track: &(Kind, u8)| {
+        let alike = there.iter().filter(|(of, _)| *of == track.0);
+        format!("the stream has no {}, it has {}", name(track), alike.map(name).collect::<Vec<_>>().join(", "))
+    };
+    wanted.iter().filter(lacks).map(told).collect()
 }
 
 /// The codecs that the peer named, a few of them.

@@ -54,6 +54,21 @@ fn several_tracks_need_an_announcement_of_their_own() {
     assert!(misfits(&other, &[second])[0].contains("older form"));
 }
 
+#[test]
+fn a_track_that_is_not_there_is_told() {
+    let headers =
+        [header(Kind::Video, b"\x17\0\0\0\0conf"), header(Kind::Audio, b"\x95\x10mp4a\x00\0\0\x01a\x02\0\0\x01b")];
+    let of = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        missing(&headers, &Selection { tracks: Tracks::parse(&names).unwrap(), silence: false })
+    };
+    assert!(of(&[]).is_empty() && of(&["video", "audio", "audio:2"]).is_empty());
+    assert_eq!(of(&["video", "audio:1"]), ["the stream has no audio:1, it has audio:0, audio:2"]);
+    let sound = std::slice::from_ref(&headers[1]);
+    let video = Selection { tracks: Tracks::parse(&["video:3".to_owned()]).unwrap(), silence: false };
+    assert!(missing(sound, &video).is_empty(), "no codec of video has had a header");
+}
+
 /// A server that announces AV1 alone and hangs up at H.265: told once, and with the end of the connection.
 #[tokio::test]
 async fn a_push_is_warned_once_and_its_end_says_why() {

@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) attached: Attached,
     pub(super) said: Arc<Said>,
     /// What the server has announced.
-    pub(super) peer: Capabilities,
+    pub(super) peer: Box<Capabilities>,
     /// What it was told not to fit.
     pub(super) doubts: Vec<String>,
 }
