@@ -97,6 +97,9 @@ pub fn reduce(kind: TagKind, body: &Bytes, wanted: impl Fn(u8) -> bool) -> Resul
     let mut is_whole = true;
     while let Some(track) = opened.next()? {
         if wanted(track.0) {
+            if kept.len() >= MAX_TRACKS {
+                return opened.fields.error("it has more tracks than there are ids");
+            }
             kept.push(track);
         } else {
             is_whole = false;

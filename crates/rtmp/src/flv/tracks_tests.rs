@@ -88,6 +88,9 @@ fn some_tracks_keep_their_form_and_their_numbers() {
     assert_eq!(some(TagKind::Video, b"\x17\x01\0\0\0d", &[0]), Some(b"\x17\x01\0\0\0d".to_vec()));
     assert_eq!(some(TagKind::Video, b"\x17\x01\0\0\0d", &[1]), None);
     assert!(reduce(TagKind::Video, &bytes(b"\x96\x13av01\x00\0\0\x09a"), |_| true).is_err());
+    let many = [&b"\x96\x13av01"[..], &[7, 0, 0, 0].repeat(257)].concat();
+    assert!(reduce(TagKind::Video, &bytes(&many), |id| id == 7).is_err(), "no room for tracks without end");
+    assert_eq!(some(TagKind::Video, &many, &[1]), None);
 }
 
 #[test]
