@@ -38,18 +38,31 @@ impl Bench {
     }
 
     fn push(&self, kind: Kind, dts: i64, body: &[u8]) {
-        self.writer.push(classify::packet(kind, dts, Bytes::copy_from_slice(body), Instant::now()));
+        self.push_at(kind, dts, body, Instant::now());
+    }
+
+    fn push_at(&self, kind: Kind, dts: i64, body: &[u8], arrival: Instant) {
+        self.writer.push(classify::packet(kind, dts, Bytes::copy_from_slice(body), arrival));
     }
 
     /// Frames from one time to another, one each 40 ms; a key frame of the first video each 400 ms, of the second 200 ms
     /// after it.
     fn media(&self, from: i64, to: i64) {
+        self.media_at(from, to, Instant::now());
+    }
+
+    fn media_at(&self, from: i64, to: i64, at: Instant) {
         for dts in (from..to).step_by(40) {
             let (first, second) = (dts % 400 == 0, dts % 400 == 200);
-            self.push(Kind::Video, dts, if first { b"\x17\x01\0\0\0K" } else { b"\x27\x01\0\0\0i" });
-            self.push(Kind::Video, dts, if second { b"\x96\x01avc1\x01\0\0\0k" } else { b"\xa6\x01avc1\x01\0\0\0j" });
-            self.push(Kind::Audio, dts, b"\xaf\x01a");
-            self.push(Kind::Audio, dts, b"\x95\x01mp4a\x01b");
+            self.push_at(Kind::Video, dts, if first { b"\x17\x01\0\0\0K" } else { b"\x27\x01\0\0\0i" }, at);
+            self.push_at(
+                Kind::Video,
+                dts,
+                if second { b"\x96\x01avc1\x01\0\0\0k" } else { b"\xa6\x01avc1\x01\0\0\0j" },
+                at,
+            );
+            self.push_at(Kind::Audio, dts, b"\xaf\x01a", at);
+            self.push_at(Kind::Audio, dts, b"\x95\x01mp4a\x01b", at);
         }
     }
 }
@@ -111,6 +124,27 @@ fn it_does_not_matter_when_a_selection_is_asked_for() {
     let all = read(&after, Start::Oldest).1;
     assert_eq!(all[..12], packets[..]);
     assert_eq!(all.len(), 22);
+}
+
+#[test]
+fn a_reader_that_is_too_slow_goes_on_at_a_key_frame_of_its_own_video() {
+    let bench = Bench::new();
+    let selected = bench.stream.select(&select(&TRACKS, false));
+    let begin = Instant::now();
+    bench.begin();
+    bench.media_at(0, 440, begin);
+    let mut cursor = Cursor::new(Start::Group, Duration::from_secs(4), Duration::ZERO);
+    let mut out = Vec::new();
+    let first = selected.hub().read(&mut cursor, begin, 10_000, usize::MAX, &mut out).restart.unwrap();
+    bench.media_at(440, 840, begin + Duration::from_secs(1));
+    let late = begin + Duration::from_secs(10);
+    bench.media_at(840, 1640, late);
+    out.clear();
+    let read = selected.hub().read(&mut cursor, late, 10_000, usize::MAX, &mut out);
+    assert_eq!((out[0].packet.dts, &out[0].packet.body[..]), (1400, &b"\x17\x01\0\0\0k"[..]));
+    let skip = read.skip.unwrap();
+    assert_eq!((skip.frames, skip.groups), (24, 3), "of what it is sent: {skip:?}");
+    assert!(Arc::ptr_eq(&first, &read.restart.unwrap()), "the headers are the same");
 }
 
 #[test]

@@ -233,3 +233,56 @@ async fn a_destination_that_wants_sound_gets_silence() {
         peer.ran();
     }
 }
+
+/// A camera without sound, then one with: the silence ends where the sound begins, in one connection and one recording.
+#[tokio::test]
+async fn silence_ends_when_sound_comes() {
+    let (Some(nine), Some(five)) = (peers::find(Peer::Ffmpeg9), peers::find(Peer::Ffmpeg)) else { return };
+    let Some(nginx) = peers::find(Peer::NginxRtmp) else { return };
+    let folder = folder();
+    let file = folder.path().join("file.flv");
+    let nginx = Nginx::start(&nginx).await;
+    let (input, witness) = (free_port(), Ingest::start(Behaviour::Good).await);
+    let mut program = outflow(&format!(
+        "-i rtmp://127.0.0.1:{input}/in/key:gpac:rtmp_listen=1 -o {}:gpac:name=nginx:silence -o {}:gpac:silence \
+         -o {}:gpac:name=witness:silence=on",
+        nginx.url("k"),
+        file.display(),
+        witness.url("live/k"),
+    ))
+    .start();
+    listening(&[input], &mut program).await;
+    let camera = |sound: &str| {
+        Command::new(&five.path)
+            .line("-nostdin -v error -re -f lavfi -i testsrc2=size=320x180:rate=25")
+            .line(sound)
+            .line("-t 4 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 25 -b:v 300k -flags +global_header -f flv")
+            .arg(format!("rtmp://127.0.0.1:{input}/in/key"))
+            .start()
+    };
+    let mut silent = camera("");
+    witness.wait_for_media(0, 120).await;
+    silent.kill().await;
+    let mut sounding = camera("-re -f lavfi -i sine=frequency=440:sample_rate=48000 -ac 1 -c:a aac");
+    assert_eq!(sounding.wait_exit_within(Duration::from_secs(40)).await, 0, "{}", sounding.text());
+    witness.wait_for("the end of the push", |state| state.open == 0 && state.sessions[0].unpublished).await;
+    assert_eq!(program.interrupt().await, 0, "{}", program.text());
+    let recordings = nginx.recordings("k");
+    assert_eq!(recordings.len(), 1, "one connection");
+    for file in [&recordings[0], &file] {
+        decodes_file(&five, file).await;
+        decodes_file(&nine, file).await;
+        let tags = read(file);
+        monotonic(&tags).unwrap();
+        let sound: Vec<_> = tags.iter().filter(|tag| tag.kind == 8).collect();
+        let headers: Vec<_> = sound.iter().filter(|tag| tag.is_sequence_header()).map(|tag| tag.body.clone()).collect();
+        assert_eq!(headers[0][..], [0xAF, 0, 0x12, 0x10]);
+        assert_eq!(headers[headers.len() - 1][2..4], [0x11, 0x88], "48 kHz, one channel: {headers:?}");
+        let silence = sound.iter().rposition(|tag| tag.is_frame() && tag.body.len() == 8).expect("silence");
+        let begins = sound.iter().position(|tag| tag.is_frame() && tag.body.len() > 60).expect("sound");
+        assert!(silence < begins && silence > 40 && sound.len() - begins > 100, "{silence} {begins} {}", sound.len());
+    }
+    for peer in [Peer::Ffmpeg9, Peer::Ffmpeg, Peer::NginxRtmp] {
+        peer.ran();
+    }
+}
