@@ -37,6 +37,34 @@ pub struct Keep {
     pub bytes: usize,
 }
 
+/// An item that a hub still has.
+pub struct Kept<T> {
+    /// Its number.
+    pub seq: u64,
+    /// The item.
+    pub item: T,
+    /// When it arrived.
+    pub arrival: Instant,
+    /// When it came to the hub.
+    pub at: Instant,
+}
+
+/// What a hub still has, for another one that is to have the like.
+pub struct Past<T> {
+    /// The items, in their order.
+    pub items: Vec<Kept<T>>,
+    /// The first entry point among them, and what belongs before it.
+    pub entry: Option<(u64, Arc<[T]>)>,
+    /// When the source of the newest entry point ended, if it has.
+    pub closed: Option<Instant>,
+    /// The number of the next item.
+    pub head: u64,
+    /// The stream is over, for now or for good.
+    pub ended: bool,
+    /// For good.
+    pub finished: bool,
+}
+
 /// One stream's ring. Readers hold it in an [`Arc`]; the single writer is [`Publisher`].
 pub struct Hub<T> {
     ring: Mutex<Ring<T>>,
@@ -63,7 +91,12 @@ impl<T: Item> Publisher<T> {
     /// Adds an item. `entry` marks it as an entry point and holds what a joiner needs before it (metadata, sequence
     /// headers): pass the same `Arc` as long as they are the same, so that readers can tell.
     pub fn publish(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
-        self.hub.ring.lock().push(item, arrival, entry);
+        self.publish_at(item, arrival, Instant::now(), entry);
+    }
+
+    /// The same for an item that came to another hub `at` some time before, and is as fresh as it was there.
+    pub fn publish_at(&mut self, item: T, arrival: Instant, at: Instant, entry: Option<Arc<[T]>>) {
+        self.hub.ring.lock().push(item, arrival, at, entry);
         self.hub.wake();
     }
 
@@ -136,6 +169,16 @@ impl<T: Item> Hub<T> {
     pub fn keep_at_least(&self, age: Duration) {
         let mut ring = self.ring.lock();
         ring.keep.age = ring.keep.age.max(age);
+    }
+
+    /// What it still has of the items from the number `from` on. Takes as long as a reader takes for as many items.
+    pub fn past(&self, from: u64) -> Past<T> {
+        self.ring.lock().past(from)
+    }
+
+    /// How much it remembers at present.
+    pub fn keep(&self) -> Keep {
+        self.ring.lock().keep
     }
 
     /// The number of the next item that this cursor reads; the head where it has not begun.

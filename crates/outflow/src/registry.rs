@@ -16,7 +16,6 @@ use crate::hub::Start;
 use crate::media::Feed;
 use crate::monitor::{self, InputStats, OutputStats};
 use crate::net::BoxFuture;
-use crate::net::pump::Tracks;
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper};
 use crate::stream::Stream;
@@ -120,7 +119,7 @@ impl Path {
 
 /// What a listening output serves to its players.
 pub struct PlayOffer {
-    /// The stream.
+    /// The stream, or what is selected of it.
     pub stream: Arc<Stream>,
     /// Where a player begins.
     pub start: Start,
@@ -130,8 +129,6 @@ pub struct PlayOffer {
     pub latency: Duration,
     /// How much the players are held back.
     pub delay: Duration,
-    /// Which tracks.
-    pub tracks: Tracks,
     /// The chunk size to announce.
     pub chunk_size: u32,
     /// What a player must present.
@@ -323,7 +320,6 @@ mod tests {
             max_lag: Duration::ZERO,
             latency: Duration::ZERO,
             delay: Duration::ZERO,
-            tracks: Tracks::All,
             chunk_size: 128,
             key: None,
             stats: Arc::default(),

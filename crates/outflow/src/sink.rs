@@ -24,7 +24,7 @@ pub use crate::net::BoxFuture;
 use crate::node::{MediaUrl, Node};
 use crate::options::OptionSpec;
 use crate::stop::Stop;
-use crate::stream::Stream;
+use crate::stream::{Selection, Stream};
 
 /// The description of one kind of sink.
 pub struct SinkKind {
@@ -41,6 +41,11 @@ pub struct SinkKind {
     pub live: bool,
     /// Validates the word; opens nothing.
     pub open: fn(&Node) -> Result<Box<dyn Sink>, SpecError>,
+}
+
+/// What a word sends of its stream.
+fn selection(node: &Node) -> Result<Selection, SpecError> {
+    Selection::of(&node.options).map_err(|problem| node.option_error("tracks", problem))
 }
 
 /// How the supervisor treats a sink.

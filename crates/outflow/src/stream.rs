@@ -3,11 +3,15 @@
 
 mod flv;
 mod headers;
+mod lane;
 mod mark;
 mod pace;
+mod pick;
 mod reader;
+mod selection;
+mod silence;
+mod variants;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,17 +19,19 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::hub::{Hub, Keep, Publisher, hub};
+use crate::hub::{Hub, Keep, hub};
 use crate::media::timeline::Timeline;
-use crate::media::{Intake, Kind, Packet, StreamInfo};
+use crate::media::{Intake, Packet, StreamInfo};
 use crate::monitor::InputStats;
-use crate::wire::{Message, Shared};
+use crate::wire::Shared;
 pub use flv::Flv;
-use headers::Headers;
+use lane::{Lane, Latest};
 pub use mark::GoesTo;
 use mark::Way;
 use pace::Pace;
 pub use reader::Reader;
+pub use selection::{Selection, Tracks};
+use variants::Variants;
 
 /// What outputs have to know of their input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +63,7 @@ impl Default for StreamConfig {
     }
 }
 
-/// The readers' side: cheap to share.
+/// The readers' side: cheap to share. The stream as it is, or what an output sends of it: see [`Stream::select`].
 pub struct Stream {
     /// Its name for logs, which no other stream of the program has.
     pub name: String,
@@ -65,8 +71,12 @@ pub struct Stream {
     /// How its source came here, and where its players take it.
     way: Mutex<Way>,
     hub: Arc<Hub<Shared>>,
+    latest: Latest,
     input: watch::Sender<InputState>,
     pace: Option<Arc<Pace>>,
+    variants: Variants,
+    /// What this is a selection of: it has the state and the way.
+    whole: Option<Arc<Stream>>,
     begin: Instant,
     /// When the last packet came, in milliseconds since `begin`.
     heard: AtomicU64,
@@ -82,24 +92,10 @@ pub struct Writer {
 }
 
 struct Inner {
-    publisher: Publisher<Shared>,
+    lane: Lane,
     timeline: Timeline,
-    headers: Headers,
-    /// Time of the last message of each chunk stream.
-    last: HashMap<u32, i64>,
-    /// The lowest video track seen: its key frames are the entry points.
-    main_video: Option<u8>,
-    /// Video of a source that has just come is dropped up to its first key frame.
-    wants_key: bool,
-    info: StreamInfo,
-    /// Time and number of the source's first packet of sound.
-    first_audio: Option<(i64, u64)>,
     ready: Vec<Packet>,
 }
-
-/// How long audio alone must have come, from a source that can't say whether there will be video, before it counts
-/// as a stream without video.
-const AUDIO_ONLY_AFTER: i64 = 1_000;
 
 impl Stream {
     /// A stream with its two sides.
@@ -112,29 +108,61 @@ impl Stream {
         let (publisher, hub) = hub(keep);
         let pace = config.free.then(|| Arc::new(Pace::default()));
         let name = name.into();
-        let stream = Arc::new(Stream {
+        let latest = Latest::new(Mutex::new(Arc::default()));
+        let stream = Arc::new(Stream::with(name, None, hub, pace, latest.clone()));
+        let inner = Inner { lane: Lane::new(publisher, latest), timeline: Timeline::default(), ready: Vec::new() };
+        (Writer { stream: stream.clone(), stats, inner: Mutex::new(inner) }, stream)
+    }
+
+    /// A selection of a stream.
+    fn part(whole: &Arc<Stream>, hub: Arc<Hub<Shared>>, pace: Option<Arc<Pace>>, latest: Latest) -> Self {
+        Self::with(whole.name.clone(), Some(whole.clone()), hub, pace, latest)
+    }
+
+    fn with(
+        name: String,
+        whole: Option<Arc<Stream>>,
+        hub: Arc<Hub<Shared>>,
+        pace: Option<Arc<Pace>>,
+        latest: Latest,
+    ) -> Self {
+        Self {
             mark: mark::mark(&name),
             way: Mutex::default(),
             name,
             hub,
+            latest,
             input: watch::Sender::new(InputState::default()),
             pace,
+            variants: Variants::default(),
+            whole,
             begin: Instant::now(),
             heard: AtomicU64::new(0),
             silent: AtomicBool::new(false),
-        });
-        let inner = Inner {
-            publisher,
-            timeline: Timeline::default(),
-            headers: Headers::default(),
-            last: HashMap::new(),
-            main_video: None,
-            wants_key: true,
-            info: StreamInfo::default(),
-            first_audio: None,
-            ready: Vec::new(),
-        };
-        (Writer { stream: stream.clone(), stats, inner: Mutex::new(inner) }, stream)
+        }
+    }
+
+    /// What an output sends of this stream: the stream itself where that is everything, else one with a hub of its own, which
+    /// all have that select the same for as long as one of them has it. It begins with what is there still; its state and its
+    /// way are those of the whole.
+    pub fn select(self: &Arc<Self>, selection: &Selection) -> Arc<Stream> {
+        if let Some(whole) = &self.whole {
+            return whole.select(selection);
+        }
+        if selection.is_all() {
+            return self.clone();
+        }
+        self.variants.get(self, selection)
+    }
+
+    /// The stream as it came.
+    fn whole(&self) -> &Stream {
+        self.whole.as_deref().unwrap_or(self)
+    }
+
+    /// The headers that are in force now.
+    pub fn headers(&self) -> Arc<[Shared]> {
+        self.latest.lock().clone()
     }
 
     /// The packets, for connections that read on their own.
@@ -149,17 +177,17 @@ impl Stream {
 
     /// The way of what leaves here: the marks of the streams that it came through, this one last.
     pub fn hops(&self) -> Vec<String> {
-        self.way.lock().up_to(&self.mark)
+        self.whole().way.lock().up_to(&self.mark)
     }
 
     /// A player takes the stream to those with these marks, for as long as the answer lives.
     pub fn goes_to(self: &Arc<Self>, marks: &[String]) -> Option<GoesTo> {
-        GoesTo::new(self, marks)
+        GoesTo::new(self.whole.as_ref().unwrap_or(self), marks)
     }
 
     /// What the input is doing, and every change of it.
     pub fn state(&self) -> watch::Receiver<InputState> {
-        self.input.subscribe()
+        self.whole().input.subscribe()
     }
 
     /// Sets what outputs see of the input.
@@ -193,6 +221,7 @@ impl Stream {
     /// No source will come again: outputs drain and stop.
     pub fn set_finished(&self) {
         self.hub.finish();
+        self.variants.finish();
         self.input.send_modify(|state| {
             state.finished = true;
             state.ended = true;
@@ -217,13 +246,8 @@ impl Intake for Writer {
         let mut inner = self.inner.lock();
         self.stats.media.lock().restart();
         inner.timeline.start(info.audio, info.video, info.realtime);
-        inner.info = info;
-        inner.wants_key = info.video != Some(false);
-        inner.main_video = None;
-        inner.first_audio = None;
-        inner.headers.clear();
-        inner.publisher.reopen();
-        inner.publisher.close_entries(Instant::now());
+        inner.lane.start(info);
+        self.stream.variants.start(info, inner.lane.publisher.head());
         self.stream.way.lock().forget_source();
         self.stream.input.send_modify(|state| {
             *state = InputState { gone_since: state.gone_since, ..InputState::default() };
@@ -233,7 +257,8 @@ impl Intake for Writer {
     fn push(&self, packet: Packet) {
         if let Some(pace) = &self.stream.pace {
             let published = pace.wait_for_room(self.stream.hub.head());
-            self.inner.lock().publisher.forget_before(published);
+            self.inner.lock().lane.publisher.forget_before(published);
+            self.stream.variants.wait_for_room();
         }
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
@@ -253,10 +278,8 @@ impl Intake for Writer {
         for packet in rest {
             inner.publish(packet, &self.stream, &self.stats);
         }
-        inner.publisher.close_entries(Instant::now());
-        if clean {
-            inner.publisher.finish();
-        }
+        inner.lane.end(clean);
+        self.stream.variants.end(clean);
         self.stream.way.lock().forget_source();
         self.stream.input.send_modify(|state| {
             state.ready = false;
@@ -274,58 +297,28 @@ impl Intake for Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stream.variants.close();
+    }
+}
+
 impl Inner {
     fn publish(&mut self, packet: Packet, stream: &Stream, stats: &InputStats) {
         InputStats::count(stats, &packet);
         stream.heard();
-        if packet.kind == Kind::Video && packet.body.is_empty() {
-            return;
-        }
-        if packet.kind == Kind::Video && !packet.flags.header {
-            self.main_video = Some(self.main_video.map_or(packet.track, |track| track.min(packet.track)));
-            if self.wants_key && !packet.flags.keyframe {
-                return;
-            }
-            self.wants_key = false;
-        }
-        let (dts, arrival) = (packet.dts, packet.arrival);
-        let is_entry = self.is_entry(&packet);
-        let is_header = packet.flags.header;
-        let previous = self.last.insert(crate::wire::chunk_stream(&packet), dts);
-        let message = Message::new(packet, previous);
-        if is_header {
-            self.headers.keep(&message);
-        }
-        let entry = is_entry.then(|| self.headers.snapshot());
-        self.publisher.publish(message, arrival, entry);
-        if is_entry && !stream.input.borrow().ready {
+        let Some(published) = self.lane.publish(packet, Instant::now()) else { return };
+        stream.variants.feed(&published);
+        if published.is_entry && !stream.input.borrow().ready {
             stream.input.send_modify(|state| {
                 *state = InputState { ready: true, ..InputState::default() };
             });
-        }
-    }
-
-    /// A key frame of the main video track; in a stream without video every packet of audio.
-    fn is_entry(&mut self, packet: &Packet) -> bool {
-        match packet.kind {
-            Kind::Video => packet.flags.keyframe && self.main_video == Some(packet.track),
-            Kind::Audio if packet.flags.header || self.main_video.is_some() => false,
-            Kind::Audio => {
-                let (first, seq) = *self.first_audio.get_or_insert((packet.dts, self.publisher.head()));
-                match self.info.video {
-                    Some(video) => !video,
-                    None if self.headers.have_video() || packet.dts - first < AUDIO_ONLY_AFTER => false,
-                    None => {
-                        // What came while this was not clear can be joined too.
-                        self.publisher.enter_at(seq, self.headers.snapshot());
-                        true
-                    }
-                }
-            }
-            Kind::Data => false,
         }
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+#[path = "stream/variants_tests.rs"]
+mod variants_tests;

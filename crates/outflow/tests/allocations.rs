@@ -15,7 +15,7 @@ use outflow::ingest::Ingest;
 use outflow::media::Intake;
 use outflow::monitor::OutputStats;
 use outflow::net::connection::Connection;
-use outflow::net::pump::{Attached, Heard, Link, Order, Pumps, Tracks};
+use outflow::net::pump::{Attached, Heard, Link, Order, Pumps};
 use outflow::stream::{Stream, StreamConfig};
 use outflow::wire::{CHUNK_SIZE, Form};
 use outflow_rtmp::chunk::{ChunkReader, csid, encode_delta, encode_full};
@@ -87,7 +87,6 @@ fn allocations(players: usize) -> f64 {
             form: Form::Play,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
-            tracks: Tracks::All,
             latency: Duration::ZERO,
             patience: None,
             stats: stats.clone(),

@@ -6,7 +6,7 @@ use outflow_rtmp::flv::audio::{self, AudioHeader};
 use outflow_rtmp::flv::avc::{AvcConfig, picture_size};
 use outflow_rtmp::flv::compose::{self, Layout, ModEx};
 use outflow_rtmp::flv::multichannel::MultichannelConfig;
-use outflow_rtmp::flv::tracks::{legacy, single, split};
+use outflow_rtmp::flv::tracks::{legacy, reduce, single, split};
 use outflow_rtmp::flv::video::{self, FrameType, VideoHeader};
 use outflow_rtmp::flv::{FourCc, TagKind};
 
@@ -59,6 +59,15 @@ fn any(kind: TagKind, body: &Bytes) {
     let _ = legacy(kind, body);
     let Ok(parts) = parts else { return };
     assert!(parts.len() <= 256 && parts.iter().all(|part| part.body.len() <= body.len() + 8));
+    // All of them are the body itself; some of them are the same some, and no others.
+    if !parts.is_empty() {
+        assert_eq!(reduce(kind, body, |_| true).as_ref(), Ok(&Some(body.clone())), "{body:?}");
+        let some: Vec<_> = parts.iter().filter(|part| part.id % 2 == 1).cloned().collect();
+        match reduce(kind, body, |id| id % 2 == 1).unwrap() {
+            Some(reduced) => assert_eq!(split(kind, &reduced), Ok(some), "{body:?}"),
+            None => assert!(some.is_empty(), "{body:?}"),
+        }
+    }
     for part in &parts {
         // Split once more, a part is what it was.
         assert_eq!(split(kind, &part.body).as_deref(), Ok(std::slice::from_ref(part)), "{body:?}");

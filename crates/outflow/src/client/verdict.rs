@@ -69,7 +69,8 @@ pub fn refused(stage: Stage, code: &str, description: &str, words: &Words) -> En
         return Ended::new(Origin::Config, Retry::Slow, Reason::Loop, text);
     }
     if stage != Stage::Play && names_a_codec(&description) {
-        let text = format!("the server does not take a codec of this stream ({said})");
+        let mend = "send H.264 and AAC there, or leave the track out with `tracks=`";
+        let text = format!("the server does not take a codec of this stream ({said}): {mend}");
         return Ended::new(Origin::Peer, Retry::Slow, Reason::CodecRefused, text);
     }
     if code.ends_with(".BadName") {

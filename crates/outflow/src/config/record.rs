@@ -112,7 +112,7 @@ impl Options {
             }
             (Options::Pull, "name") => Some("a pull has the name of its stream: leave it out"),
             (Options::Players, name) if !PLAYERS.contains(&name) => {
-                Some("options of players are start, max_lag, latency, delay, tracks and chunk_size")
+                Some("options of players are start, max_lag, latency, delay, tracks, silence and chunk_size")
             }
             _ => None,
         }
@@ -127,7 +127,7 @@ impl Options {
 }
 
 /// What players may be told.
-const PLAYERS: &[&str] = &["start", "max_lag", "latency", "delay", "tracks", "chunk_size"];
+const PLAYERS: &[&str] = &["start", "max_lag", "latency", "delay", "tracks", "silence", "chunk_size"];
 
 const fn field(name: &'static str, shape: Shape, default: &'static str, help: &'static str) -> Field {
     Field { name, shape, default, required: false, help }

@@ -194,15 +194,8 @@ async fn stream(offer: &PlayOffer, figures: &PeerStats, peer: SocketAddr, sender
             let (output, millis) = (offer.output.clone(), millis(skip.span));
             (offer.events)(Event::Skipped { output, peer: Some(peer), packets: skip.items, millis });
         }
-        packets.retain(|message| offer.tracks.take(&message.packet));
         if !packets.is_empty() {
-            let headers: Vec<_> = read
-                .restart
-                .iter()
-                .flat_map(|all| all.iter())
-                .filter(|it| offer.tracks.take(&it.packet))
-                .cloned()
-                .collect();
+            let headers = read.restart.unwrap_or_default();
             let mut out = BytesMut::new();
             let (mut count, mut frames) = (0, 0);
             flv.add(&headers, false, &packets, &mut out, |message| {

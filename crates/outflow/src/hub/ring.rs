@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Item, Keep};
+use super::{Item, Keep, Kept, Past};
 
 pub(super) struct Slot<T> {
     pub(super) item: T,
@@ -25,7 +25,7 @@ pub(super) struct Entry<T> {
     /// When it came to the ring, which may be long after its arrival: a source's first packets are held for a while.
     pub(super) at: Instant,
     /// When its source ended: nobody begins here any more, but for readers with a `delay`, for whom it has not ended yet.
-    closed: Option<Instant>,
+    pub(super) closed: Option<Instant>,
     pub(super) headers: Arc<[T]>,
 }
 
@@ -71,15 +71,37 @@ impl<T: Item> Ring<T> {
         self.slots.get(usize::try_from(seq.checked_sub(self.base)?).ok()?)
     }
 
-    pub(super) fn push(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
+    /// Adds an item that came to the ring `at` this instant.
+    pub(super) fn push(&mut self, item: T, arrival: Instant, at: Instant, entry: Option<Arc<[T]>>) {
         self.counts.frames += u64::from(item.is_frame());
         self.counts.entries += u64::from(entry.is_some());
         if let Some(headers) = entry {
-            self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), closed: None, headers });
+            self.entries.push_back(Entry { seq: self.head(), at: at.max(arrival), closed: None, headers });
         }
         self.bytes += item.size();
         self.slots.push_back(Slot { item, arrival, counts: self.counts });
         self.trim(arrival);
+    }
+
+    /// What is there of the items from `from` on.
+    pub(super) fn past(&self, from: u64) -> Past<T> {
+        let (from, head) = (from.max(self.base), self.head());
+        let entries: Vec<_> = self.entries.iter().filter(|entry| entry.seq >= from).collect();
+        let mut marks = entries.iter().map(|entry| (entry.seq, entry.at)).peekable();
+        let items = (from..head).filter_map(|seq| self.slot(seq).map(|slot| (seq, slot)));
+        let items = items.map(|(seq, slot)| {
+            let at = marks.next_if(|(entry, _)| *entry == seq).map_or(slot.arrival, |(_, at)| at);
+            Kept { seq, item: slot.item.clone(), arrival: slot.arrival, at }
+        });
+        let items = items.collect();
+        Past {
+            items,
+            entry: entries.first().map(|entry| (entry.seq, entry.headers.clone())),
+            closed: self.entries.back().and_then(|entry| entry.closed),
+            head,
+            ended: self.ended,
+            finished: self.finished,
+        }
     }
 
     pub(super) fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {

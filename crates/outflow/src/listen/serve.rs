@@ -155,7 +155,6 @@ async fn play(
         form: Form::Play,
         stream_id: id,
         chunk_size: session.chunk_size(),
-        tracks: offer.tracks.clone(),
         latency: offer.latency,
         patience: Some(PLAYER_PATIENCE),
         stats: offer.stats.clone(),

@@ -24,7 +24,7 @@ use crate::monitor::PeerStats;
 use crate::net::connection::Connection;
 use crate::stream::Stream;
 pub use link::{Heard, Link, ServerLink};
-pub use order::{Order, Tracks};
+pub use order::Order;
 use ready::Ready;
 use worker::{Command, Worker};
 

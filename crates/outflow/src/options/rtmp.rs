@@ -67,8 +67,11 @@ const TRACKS: OptionSpec = OptionSpec::new(
     "tracks",
     Type::List,
     "",
-    "which tracks: video, audio, video:1, audio:2 ...; all that fit if not given",
+    "which tracks: video, audio, video:1, audio:2 ...; one alone of its kind goes out as an ordinary one; all, as they \
+     came, if not given",
 );
+const SILENCE: OptionSpec =
+    OptionSpec::new("silence", Type::Bool, "no", "send silent AAC for as long as the stream has no sound");
 const PLATFORM: OptionSpec = OptionSpec::new(
     "platform",
     Type::Choice(super::platforms::NAMES),
@@ -89,7 +92,9 @@ const PLAYING: &[OptionSpec] = &[RTMP_LIVE, BUFFER, SUBSCRIBE];
 /// Of words that listen.
 const LISTENING: &[OptionSpec] = &[PEER_TIMEOUT, CERT, CERT_KEY];
 /// Of outputs of either direction.
-const OUTPUT: &[OptionSpec] = &[CHUNK_SIZE, MAX_LAG, LATENCY, DELAY, GRACE, TRACKS];
+const OUTPUT: &[OptionSpec] = &[CHUNK_SIZE, MAX_LAG, LATENCY, DELAY, GRACE];
+/// Of every output, files too: what of a stream is sent.
+pub const SELECTION: &[OptionSpec] = &[TRACKS, SILENCE];
 
 /// Taken without effect by a word that listens.
 const NOT_LISTENING: &[OptionSpec] = &[
@@ -115,6 +120,7 @@ pub const PUSH: &[&[OptionSpec]] = &[
     EVERY,
     DIALLING,
     OUTPUT,
+    SELECTION,
     &[OptionSpec::new("start", START, "key", "begin at the next key frame, or with the cached group of pictures")],
     &[PLATFORM],
     NOT_PLAYING,
@@ -127,6 +133,7 @@ pub const LISTEN_OUTPUT: &[&[OptionSpec]] = &[
     EVERY,
     LISTENING,
     OUTPUT,
+    SELECTION,
     &[OptionSpec::new("start", START, "gop", "begin with the cached group of pictures, or at the next key frame")],
     &[PLAY_KEY, PUBLISH_KEY.ignored()],
     NOT_LISTENING,

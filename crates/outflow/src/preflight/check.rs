@@ -192,7 +192,10 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
             let own = stages.iter_mut().find(|(place, _)| *place == number).map(|(_, lines)| std::mem::take(lines));
             findings.extend(own.unwrap_or_default());
             match &output.facts {
-                Some(facts) => findings.extend(rules::hold(who, output.platform, facts)),
+                Some(facts) => {
+                    let silence = output.node.options.bool("silence");
+                    findings.extend(rules::hold(who, output.platform, facts, silence));
+                }
                 None => {
                     let text = "its stream could not be looked at";
                     findings.push(Finding::new(who, "stream", Verdict::NotTested, text));

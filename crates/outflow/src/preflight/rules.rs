@@ -8,8 +8,8 @@ use crate::media::meter::{Facts, VideoFacts};
 use crate::monitor::alerts::words;
 use crate::options::platforms::{BFrames, DOUBT, Fact, KEY_INTERVAL, KEY_ROUNDING, Platform};
 
-/// Holds a stream against the rules of the platform that an output leads to.
-pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec<Finding> {
+/// Holds a stream against the rules of the platform that an output leads to; `silence` where it sends that for want of sound.
+pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts, silence: bool) -> Vec<Finding> {
     let mut lines = Vec::new();
     if let Some(video) = &facts.video {
         lines.extend(keys(who, platform, video));
@@ -43,9 +43,13 @@ pub(super) fn hold(who: &str, platform: Option<&Platform>, facts: &Facts) -> Vec
                 platform.audio_codecs.map(|codecs| codec(who, "audio codec", title, &audio.codec, codecs, "audio")),
             );
         }
+        None if silence => {
+            let text = "there is no audio: silence goes out in its place";
+            lines.push(Finding::new(who, "audio", Verdict::Pass, text));
+        }
         None => lines.push(
             Finding::new(who, "audio", Verdict::Warn, "there is no audio: platforms may show an error or nothing")
-                .mend("send sound, be it silence: turn audio on in the encoder"),
+                .mend("turn audio on in the encoder, or have silence sent: `silence=on` on this output"),
         ),
     }
     if let Some(hours) = platform.session_hours {
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn each_rule_has_its_verdict_and_its_mend() {
         let twitch = find("twitch");
-        let good = hold("t", twitch, &facts(Some(2.0), 1.0, 5_900_000, "h264"));
+        let good = hold("t", twitch, &facts(Some(2.0), 1.0, 5_900_000, "h264"), false);
         assert_eq!(verdict(&good, "key frames"), Some(Verdict::Pass));
         assert_eq!(verdict(&good, "bitrate"), Some(Verdict::Pass));
         assert_eq!(verdict(&good, "session"), Some(Verdict::NotTested));
@@ -245,21 +249,22 @@ mod tests {
             (facts(Some(2.0), 0.0, 8_000_000, "h264"), "bitrate", Verdict::Fail),
             (facts(Some(2.0), 0.0, 1, "hevc"), "video codec", Verdict::Fail),
         ] {
-            let lines = hold("t", twitch, &given);
+            let lines = hold("t", twitch, &given, false);
             assert_eq!(verdict(&lines, what), Some(wanted), "{what}: {lines:#?}");
             for line in lines.iter().filter(|line| matches!(line.verdict, Verdict::Warn | Verdict::Fail)) {
                 assert!(line.mend.is_some(), "{line:?}");
             }
         }
-        let ivs = hold("t", find("ivs"), &facts(Some(2.0), 0.0, 1, "h264"));
+        let ivs = hold("t", find("ivs"), &facts(Some(2.0), 0.0, 1, "h264"), false);
         assert_eq!(verdict(&ivs, "B-frames"), Some(Verdict::Warn));
         let silent = Facts { audio: None, ..facts(Some(2.0), 0.0, 1, "h264") };
-        assert_eq!(verdict(&hold("t", twitch, &silent), "audio"), Some(Verdict::Warn));
+        assert_eq!(verdict(&hold("t", twitch, &silent, false), "audio"), Some(Verdict::Warn));
+        assert_eq!(verdict(&hold("t", twitch, &silent, true), "audio"), Some(Verdict::Pass));
     }
 
     #[test]
     fn without_a_platform_only_what_troubles_all_is_told() {
-        let lines = hold("t", None, &facts(Some(10.0), 0.0, 1, "hevc"));
+        let lines = hold("t", None, &facts(Some(10.0), 0.0, 1, "hevc"), false);
         assert_eq!(lines.len(), 1);
         assert_eq!(verdict(&lines, "key frames"), Some(Verdict::Warn));
     }

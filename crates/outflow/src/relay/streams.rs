@@ -11,11 +11,10 @@ use super::rates::Rates;
 use crate::config::{Config, Conflict, StreamId, StreamRule};
 use crate::hub::Start;
 use crate::monitor::{self, InputStats, OutputStats};
-use crate::net::pump::Tracks;
 use crate::options::{self, Options, rtmp};
 use crate::registry::{PlayOffer, PublishSlot, Roster};
 use crate::stop::{Stop, Stopper, stopper};
-use crate::stream::{Stream, StreamConfig};
+use crate::stream::{Selection, Stream, StreamConfig};
 
 /// A stream without anybody is forgotten after so long.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
@@ -127,13 +126,12 @@ fn offer(
         options.set(name, value.clone());
     }
     let offer = PlayOffer {
-        stream: stream.clone(),
+        // Checked when the file was read.
+        stream: stream.select(&Selection::of(&options).unwrap_or_default()),
         start: if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group },
         max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
         latency: options.duration("latency").unwrap_or_default(),
         delay: options.duration("delay").unwrap_or_default(),
-        // Checked when the file was read.
-        tracks: options.list("tracks").and_then(|names| Tracks::parse(&names).ok()).unwrap_or_default(),
         chunk_size: options
             .count("chunk_size")
             .and_then(|size| u32::try_from(size).ok())
@@ -148,6 +146,6 @@ fn offer(
         closing: Mutex::new(closing),
         nodelay: true,
     };
-    stream.hub().keep_at_least(offer.max_lag + offer.delay);
+    offer.stream.hub().keep_at_least(offer.max_lag + offer.delay);
     Arc::new(offer)
 }

@@ -18,13 +18,13 @@ use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::monitor::Event;
 use crate::node::{MediaUrl, Node};
-use crate::options::Options;
+use crate::options::{Options, rtmp};
 
 /// The record of the kind.
 pub const KIND: SinkKind = SinkKind {
     name: "file",
     summary: "Records to an FLV file, from a key frame on; an existing file is overwritten.",
-    options: &[store::OPTIONS],
+    options: &[store::OPTIONS, rtmp::SELECTION],
     accepts: |url: &MediaUrl, _listen| url.path().is_some(),
     live: false,
     open,
@@ -68,6 +68,7 @@ fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
         let error = node.error(format!("only FLV is written, not {what}"));
         return Err(error.hint(format!("record -o {flv} and convert it afterwards: ffmpeg -i {flv} -c copy {shown}")));
     }
+    super::selection(node)?;
     Ok(Box::new(FileSink { path, options: node.options.clone(), file: None }))
 }
 

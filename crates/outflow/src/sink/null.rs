@@ -7,19 +7,20 @@ use super::{BoxFuture, Role, Sink, SinkJob, SinkKind};
 use crate::error::Ended;
 use crate::monitor::OutputStats;
 use crate::node::MediaUrl;
-use crate::options::{OptionSpec, Options};
+use crate::options::{Options, rtmp};
 
 /// The record of the kind.
 pub const KIND: SinkKind = SinkKind {
     name: "null",
     summary: "Counts what comes and keeps nothing: -o null",
-    options: &[store::OPTIONS, OPTIONS],
+    options: &[store::OPTIONS, rtmp::SELECTION],
     accepts,
     live: false,
-    open: |node| Ok(Box::new(Null { options: node.options.clone() })),
+    open: |node| {
+        super::selection(node)?;
+        Ok(Box::new(Null { options: node.options.clone() }))
+    },
 };
-
-const OPTIONS: &[OptionSpec] = &[];
 
 fn accepts(url: &MediaUrl, _listen: bool) -> bool {
     matches!(url.raw.expose(), "null" | "null:" | "null://")

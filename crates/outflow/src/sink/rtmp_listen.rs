@@ -13,13 +13,12 @@ use crate::hub::Start;
 use crate::listen::word::{address, first_peer, identity, nobody_came};
 use crate::listen::{Claim, Route};
 use crate::monitor::{OutputStats, State};
-use crate::net::pump::Tracks;
 use crate::net::tls::Identity;
 use crate::node::Node;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PlayOffer, Target};
 use crate::stop::{Stopper, stopper};
-use crate::stream::Stream;
+use crate::stream::{Selection, Stream};
 
 /// `-o rtmp://...:rtmp_listen=1`.
 pub const KIND: SinkKind = SinkKind {
@@ -35,7 +34,7 @@ struct RtmpListen {
     url: RtmpUrl,
     shown: String,
     options: Options,
-    tracks: Tracks,
+    selection: Selection,
     path: Path,
     tls: Option<Arc<Identity>>,
     claim: Option<Claim>,
@@ -44,11 +43,8 @@ struct RtmpListen {
 fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let (url, shown, path) = address(node)?;
     let tls = identity(node)?;
-    let tracks = match node.options.list("tracks") {
-        Some(names) => Tracks::parse(&names).map_err(|problem| node.option_error("tracks", problem))?,
-        None => Tracks::All,
-    };
-    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), tracks, path, tls, claim: None }))
+    let selection = super::selection(node)?;
+    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), selection, path, tls, claim: None }))
 }
 
 /// Returns when the stream is over for good and the last player has gone.
@@ -106,12 +102,11 @@ impl Sink for RtmpListen {
             let options = &self.options;
             let start = if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group };
             let offer = Arc::new(PlayOffer {
-                stream: job.stream.clone(),
+                stream: job.stream.select(&self.selection),
                 start,
                 max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
                 latency: options.duration("latency").unwrap_or_default(),
                 delay: options.duration("delay").unwrap_or_default(),
-                tracks: self.tracks.clone(),
                 chunk_size: chunk_size(options),
                 key: options.secret("play_key"),
                 stats: job.stats.clone(),
@@ -123,7 +118,7 @@ impl Sink for RtmpListen {
                 closing: Mutex::new(closing),
                 nodelay: options.bool("tcp_nodelay"),
             });
-            job.stream.hub().keep_at_least(offer.max_lag + offer.delay);
+            offer.stream.hub().keep_at_least(offer.max_lag + offer.delay);
             let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
             let route: Route = claim.serve(self.path.clone(), Target::Play(offer.clone()));
             job.progress.enter(State::Live);

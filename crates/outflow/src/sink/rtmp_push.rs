@@ -1,5 +1,6 @@
 //! The push: connects to a server, publishes, and hands the connection to the pump. One run is one attempt.
 
+mod fits;
 mod link;
 mod moving;
 mod settings;
@@ -22,7 +23,7 @@ use crate::net::connection::Connection;
 use crate::net::pump::Order;
 use crate::node::Node;
 use crate::options::rtmp;
-use crate::stream::Stream;
+use crate::stream::{Selection, Stream};
 use crate::wire::Form;
 use link::{MoveTo, PushLink, Said};
 use moving::{APART, Line, Moving, Opening, Quiet, Step};
@@ -54,7 +55,7 @@ fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let client = Client::new(client::settings::read(node, Role::Publish)?);
     let words = client.settings.words.clone();
     let client = Arc::new(Mutex::new(client));
-    Ok(Box::new(RtmpPush { client, words, settings: settings::read(node)?, proven: false }))
+    Ok(Box::new(RtmpPush { client, words, settings: settings::read(node)?, selected: None, proven: false }))
 }
 
 struct RtmpPush {
@@ -62,6 +63,7 @@ struct RtmpPush {
     client: Arc<Mutex<Client>>,
     words: Arc<Words>,
     settings: Settings,
+    selected: Option<Arc<Stream>>,
     /// The server has once taken media for long enough: its key is right, and a close is no refusal.
     proven: bool,
 }
@@ -71,7 +73,8 @@ impl Sink for RtmpPush {
         Box::pin(async move {
             let told = Told(&job);
             // Taken now: a key frame that comes while we connect is one to begin with.
-            let mark = job.stream.hub().next_entry(Instant::now(), FRESH);
+            let stream = self.select(&job.stream).await;
+            let mark = stream.hub().next_entry(Instant::now(), FRESH);
             let hops = job.stream.hops();
             let client = self.client.clone();
             let mut client = client.lock().await;
@@ -83,7 +86,7 @@ impl Sink for RtmpPush {
             };
             drop(client);
             match opened {
-                Ok(opened) => self.send(&job, opened, mark).await,
+                Ok(opened) => self.send(&job, stream, opened, mark).await,
                 Err(ended) => ended,
             }
         })
@@ -91,15 +94,30 @@ impl Sink for RtmpPush {
 }
 
 impl RtmpPush {
+    /// What is sent of a stream. It is kept between attempts too: what is made for this output goes on.
+    async fn select(&mut self, stream: &Arc<Stream>) -> Arc<Stream> {
+        let selection = self.settings.selection.clone();
+        let selected = if selection.is_all() {
+            stream.clone()
+        } else {
+            // What the stream still has may be much, where outputs are held back.
+            let (whole, again) = (stream.clone(), selection.clone());
+            let made = tokio::task::spawn_blocking(move || whole.select(&selection)).await;
+            made.unwrap_or_else(|_| stream.select(&again))
+        };
+        selected.hub().keep_at_least(self.settings.max_lag + self.settings.delay);
+        self.selected = Some(selected.clone());
+        selected
+    }
+
     /// Hands the connection to the pump, and waits for its end.
-    async fn send(&mut self, job: &SinkJob, opened: Opened, mark: u64) -> Ended {
+    async fn send(&mut self, job: &SinkJob, mut stream: Arc<Stream>, opened: Opened, mark: u64) -> Ended {
         let Opened { connection, session, mut accepted, asked, mut destination, .. } = opened;
         // Live is when bytes of media leave, not before.
         job.progress.enter(if accepted { State::WaitingInput } else { State::Publishing });
         let mut sending = false;
         let before = OutputStats::get(&job.stats.packets);
         let _connected = Connected::new(&job.stats);
-        let mut stream = job.stream.clone();
         let mut line = self.attach(job, &stream, connection, session, Some(mark));
         let mut moving = Moving::default();
         let mut switches = job.switches.clone();
@@ -137,11 +155,12 @@ impl RtmpPush {
                     line.attached.finish();
                 }
                 next = switches.next(), if !stopping => {
-                    stream = next;
+                    stream = self.select(&next).await;
                     stream.hub().keep_at_least(self.settings.max_lag + self.settings.delay);
                     // With the cached group of pictures, or with the next: as it is said for the first.
                     let fresh = if self.settings.start == Start::Next { FRESH } else { Duration::MAX };
                     moving.next = None;
+                    line.doubt(job, &stream, &self.settings.selection);
                     line.attached.switch(stream.clone(), fresh);
                 }
                 now = look.tick(), if !accepted || !sending => {
@@ -149,6 +168,7 @@ impl RtmpPush {
                         continue;
                     }
                     sending = true;
+                    line.doubt(job, &stream, &self.settings.selection);
                     if accepted {
                         job.progress.enter(State::Live);
                         continue;
@@ -174,9 +194,9 @@ impl RtmpPush {
         }
         self.proven |= asked.elapsed() >= TELLING;
         if ended.reason == Reason::Disconnected && !self.proven && !line.said.spoken.load(Ordering::Relaxed) {
-            return verdict::after_publish("closed the connection");
+            return line.doubtful(verdict::after_publish("closed the connection"));
         }
-        ended
+        line.doubtful(ended)
     }
 
     /// Connects once more while the connection in use goes on.
@@ -219,7 +239,6 @@ impl RtmpPush {
             form: Form::Publish,
             stream_id: session.stream_id().unwrap_or(1),
             chunk_size: session.chunk_size(),
-            tracks: settings.tracks.clone(),
             latency: settings.latency,
             patience: None,
             stats: job.stats.clone(),
@@ -228,8 +247,42 @@ impl RtmpPush {
             peer: None,
         };
         let said = Arc::<Said>::default();
+        let peer = Box::new(session.peer_capabilities().clone());
         let link = PushLink { session, words: self.words.clone(), said: said.clone() };
-        Line { attached: job.env.pumps.attach(connection, Box::new(link), order), said }
+        let attached = job.env.pumps.attach(connection, Box::new(link), order);
+        let mut line = Line { attached, said, peer, doubts: Vec::new() };
+        line.doubt(job, stream, &settings.selection);
+        line
+    }
+}
+
+impl Line {
+    /// Tells what of the stream does not fit what the server has announced, and what it lacks that is asked for, each once.
+    fn doubt(&mut self, job: &SinkJob, stream: &Arc<Stream>, selection: &Selection) {
+        let headers = stream.headers();
+        let missing = fits::missing(&stream.select(&Selection::default()).headers(), selection);
+        for text in fits::misfits(&self.peer, &headers).into_iter().chain(missing) {
+            if !self.doubts.contains(&text) {
+                (job.events)(Event::Warning { who: job.name.clone(), text: text.clone() });
+                self.doubts.push(text);
+            }
+        }
+    }
+
+    /// The end of a connection, with what may well be why.
+    fn doubtful(&self, mut ended: Ended) -> Ended {
+        let by_media = matches!(
+            ended.reason,
+            Reason::Disconnected
+                | Reason::ClosedAfterPublish
+                | Reason::Refused
+                | Reason::CodecRefused
+                | Reason::Stalled
+        );
+        if let (Some(doubt), true, false) = (self.doubts.first(), by_media, ended.is_clean()) {
+            ended.text = format!("{}; {doubt}", ended.text);
+        }
+        ended
     }
 }
 

@@ -10,7 +10,7 @@ use crate::hub::Start;
 use crate::media::{Kind, Packet};
 use crate::monitor::{Event, OutputStats, State};
 use crate::options::{OptionSpec, Options, Type};
-use crate::stream::{InputState, Reader, Stream};
+use crate::stream::{InputState, Reader, Selection, Stream};
 use crate::wire::Shared;
 
 /// The options of these sinks.
@@ -48,6 +48,7 @@ pub(super) struct Taker {
     paused: bool,
     live: bool,
     max_lag: Duration,
+    selection: Selection,
     switches: Switches,
     switched: bool,
 }
@@ -57,11 +58,13 @@ impl Taker {
     /// before this reads for the first time, nothing is left out.
     pub(super) fn new(job: &SinkJob, options: &Options) -> Self {
         let max_lag = options.duration("max_lag").unwrap_or(Duration::from_secs(4));
-        let reader = Reader::new(&job.stream, Start::Oldest, max_lag, Duration::ZERO);
+        // Checked when the word was read.
+        let selection = Selection::of(options).unwrap_or_default();
+        let reader = Reader::new(&job.stream.select(&selection), Start::Oldest, max_lag, Duration::ZERO);
         // Open, but with nothing to show for it yet.
         job.progress.enter(State::WaitingInput);
         let (state, switches) = (job.stream.state(), job.switches.clone());
-        Self { reader, state, paused: false, live: false, max_lag, switches, switched: false }
+        Self { reader, state, paused: false, live: false, max_lag, selection, switches, switched: false }
     }
 
     /// The same for a sink that says itself when it is live: what is taken from the stream is not yet where it should be.
@@ -71,7 +74,7 @@ impl Taker {
 
     /// Reads another stream, from its next entry point on.
     fn switch(&mut self, stream: &Arc<Stream>) {
-        self.reader = Reader::new(stream, Start::Next, self.max_lag, Duration::ZERO);
+        self.reader = Reader::new(&stream.select(&self.selection), Start::Next, self.max_lag, Duration::ZERO);
         self.state = stream.state();
         self.paused = false;
         self.switched = true;

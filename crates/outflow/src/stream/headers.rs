@@ -90,6 +90,12 @@ impl Headers {
         }
     }
 
+    /// Forgets those of the sound.
+    pub(super) fn forget_sound(&mut self) {
+        self.latest.retain(|place, _| place.order != Order::Audio);
+        self.snapshot = None;
+    }
+
     /// All of them, in the order to send; the same `Arc` as long as none has changed.
     pub(super) fn snapshot(&mut self) -> Arc<[Shared]> {
         if let Some(snapshot) = &self.snapshot {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::hub::{Cursor, Start};
-use crate::media::Flags;
+use crate::media::{Flags, Kind};
 
 struct Bench {
     writer: Writer,

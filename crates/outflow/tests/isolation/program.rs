@@ -17,7 +17,7 @@ use outflow::monitor::State;
 use outflow::monitor::board::Board;
 use outflow::net::BoxFuture;
 use outflow::net::dial::SystemResolver;
-use outflow::net::pump::{Heard, Link, Order, Tracks};
+use outflow::net::pump::{Heard, Link, Order};
 use outflow::node::Node;
 use outflow::sink::{Sink, SinkJob, SinkKind, rtmp_push};
 use outflow::wire::Form;
@@ -141,7 +141,6 @@ impl Sink for FaultyLink {
                 form: Form::Publish,
                 stream_id: opened.session.stream_id().unwrap_or(1),
                 chunk_size: opened.session.chunk_size(),
-                tracks: Tracks::All,
                 latency: std::time::Duration::ZERO,
                 patience: None,
                 stats: job.stats.clone(),

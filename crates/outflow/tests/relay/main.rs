@@ -7,3 +7,4 @@ mod outputs;
 mod reload;
 mod rig;
 mod tls;
+mod tracks;

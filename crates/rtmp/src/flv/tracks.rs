@@ -1,4 +1,4 @@
-//! Multitrack bodies taken apart: one message for each track, one track alone, and that in the form of before Enhanced RTMP
+//! Multitrack bodies taken apart: one message for each track, some tracks, one alone, and that in the form of before Enhanced RTMP
 //! (Enhanced RTMP v2 "Multitrack Streaming via Enhanced RTMP").
 //!
 //! Nothing is encoded anew and no codec's data is touched: only the fields around it change.
@@ -83,6 +83,64 @@ pub fn single(kind: TagKind, body: &Bytes, id: u8) -> Result<Option<Bytes>> {
     }
     Ok(None)
 }
+
+/// Of a body only the tracks that are wanted, with their ids; `None` if it has none of them.
+///
+/// What is left of several keeps their form, and is `OneTrack` where it is one track. A body all of whose tracks are wanted
+/// comes back as it is, without being copied. A body without multitrack is track 0.
+///
+/// # Errors
+/// The header is broken or a track is longer than the body.
+pub fn reduce(kind: TagKind, body: &Bytes, wanted: impl Fn(u8) -> bool) -> Result<Option<Bytes>> {
+    let Some(mut opened) = Multitrack::open(kind, body)? else { return Ok(wanted(0).then(|| body.clone())) };
+    let mut kept = Vec::new();
+    let mut is_whole = true;
+    while let Some(track) = opened.next()? {
+        if wanted(track.0) {
+            if kept.len() >= MAX_TRACKS {
+                return opened.fields.error("it has more tracks than there are ids");
+            }
+            kept.push(track);
+        } else {
+            is_whole = false;
+        }
+    }
+    if is_whole || kept.is_empty() {
+        return Ok((!kept.is_empty()).then(|| body.clone()));
+    }
+    let data: usize = kept.iter().map(|(.., data)| 8 + data.len()).sum();
+    let mut out = BytesMut::with_capacity(opened.prefix.len() + 5 + data);
+    out.put_slice(opened.prefix);
+    if let [(id, codec, data)] = kept[..] {
+        // OneTrack is 0 in the upper half.
+        out.put_u8(opened.packet_type);
+        out.put_slice(&codec.0);
+        out.put_u8(id);
+        out.put_slice(data);
+        return Ok(Some(out.freeze()));
+    }
+    match opened.common {
+        Some(codec) => {
+            out.put_u8(MANY_TRACKS | opened.packet_type);
+            out.put_slice(&codec.0);
+        }
+        None => out.put_u8(MANY_CODECS | opened.packet_type),
+    }
+    for (id, codec, data) in kept {
+        if opened.common.is_none() {
+            out.put_slice(&codec.0);
+        }
+        out.put_u8(id);
+        // It was read from 24 bits.
+        out.put_uint(data.len() as u64, 3);
+        out.put_slice(data);
+    }
+    Ok(Some(out.freeze()))
+}
+
+/// `AvMultitrackType` in the upper half.
+const MANY_TRACKS: u8 = 1 << 4;
+const MANY_CODECS: u8 = 2 << 4;
 
 /// A body without multitrack in the form of Adobe FLV 10.1, for a peer that knows no other: H.264, AAC and MP3 have one.
 ///

@@ -66,6 +66,34 @@ fn what_is_no_collection_of_tracks_stays_as_it_is() {
 }
 
 #[test]
+fn some_tracks_keep_their_form_and_their_numbers() {
+    let some = |kind, body: &[u8], ids: &[u8]| {
+        reduce(kind, &bytes(body), |id| ids.contains(&id)).unwrap().map(|body| body.to_vec())
+    };
+    let many = b"\x96\x13av01\x00\0\0\x01a\x01\0\0\x01x\x02\0\0\x02bc";
+    let expected = b"\x96\x13av01\x00\0\0\x01a\x02\0\0\x02bc".to_vec();
+    assert_eq!(some(TagKind::Video, many, &[0, 2, 9]), Some(expected));
+    assert_eq!(some(TagKind::Video, many, &[2]), Some(b"\x96\x03av01\x02bc".to_vec()), "one is OneTrack");
+    assert_eq!(some(TagKind::Video, many, &[0, 1, 2]), Some(many.to_vec()));
+    assert_eq!(some(TagKind::Video, many, &[7]), None);
+    let codecs = b"\x95\x21mp4a\x00\0\0\x01aOpus\x01\0\0\x01bfLaC\x02\0\0\x00";
+    let expected = b"\x95\x21Opus\x01\0\0\x01bfLaC\x02\0\0\x00".to_vec();
+    assert_eq!(some(TagKind::Audio, codecs, &[1, 2]), Some(expected));
+    assert_eq!(some(TagKind::Audio, codecs, &[0]), Some(b"\x95\x01mp4a\x00a".to_vec()));
+    // A prefix stays; a single track and an ordinary body come back as they are or not at all.
+    let prefixed = b"\x97\x02\0\0\x09\x06\x13av01\x00\0\0\x01a\x01\0\0\x01b";
+    assert_eq!(some(TagKind::Video, prefixed, &[1]), Some(b"\x97\x02\0\0\x09\x06\x03av01\x01b".to_vec()));
+    let one = b"\x96\x01hvc1\x05\0\0\0d";
+    assert_eq!((some(TagKind::Video, one, &[5]), some(TagKind::Video, one, &[0])), (Some(one.to_vec()), None));
+    assert_eq!(some(TagKind::Video, b"\x17\x01\0\0\0d", &[0]), Some(b"\x17\x01\0\0\0d".to_vec()));
+    assert_eq!(some(TagKind::Video, b"\x17\x01\0\0\0d", &[1]), None);
+    assert!(reduce(TagKind::Video, &bytes(b"\x96\x13av01\x00\0\0\x09a"), |_| true).is_err());
+    let many = [&b"\x96\x13av01"[..], &[7, 0, 0, 0].repeat(257)].concat();
+    assert!(reduce(TagKind::Video, &bytes(&many), |id| id == 7).is_err(), "no room for tracks without end");
+    assert_eq!(some(TagKind::Video, &many, &[1]), None);
+}
+
+#[test]
 fn one_track_alone_is_an_ordinary_body() {
     let many = b"\x96\x11hvc1\x00\0\0\x04\0\0\x28a\x02\0\0\x04\0\0\x50b";
     assert_eq!(alone(TagKind::Video, many, 2), Some(b"\x91hvc1\0\0\x50b".to_vec()));

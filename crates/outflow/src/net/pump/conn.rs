@@ -340,7 +340,7 @@ impl Conn {
             // The good-bye, which nobody would fetch if no packet came with the end.
             self.fetch_words();
         }
-        // Everything that was read may have been left out (other tracks): then there may be more.
+        // Everything that was read may have been left out (from before the entry point): then there may be more.
         if self.batch.is_empty() && read.more { self.fill(now, room, due) } else { Ok(!self.batch.is_empty()) }
     }
 
@@ -384,16 +384,14 @@ impl Conn {
             self.opened = 0;
             if !self.headers.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
                 for header in headers.iter() {
-                    if self.order.tracks.take(&header.packet) {
-                        self.push_full(header, begin)?;
-                    }
+                    self.push_full(header, begin)?;
                 }
                 self.headers = Some(headers.clone());
             }
         }
         for message in messages {
             let packet = &message.packet;
-            if packet.dts < self.floor || !self.order.tracks.take(packet) {
+            if packet.dts < self.floor {
                 continue;
             }
             let Some(time) = self.time.time(packet) else { continue };

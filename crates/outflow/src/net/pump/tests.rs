@@ -128,7 +128,6 @@ impl Bench {
             form: Form::Play,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
-            tracks: Tracks::All,
             latency: self.latency,
             patience,
             stats: stats.clone(),

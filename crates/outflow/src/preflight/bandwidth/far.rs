@@ -21,7 +21,6 @@ use crate::media::{Intake, Kind, StreamInfo, classify};
 use crate::monitor::{self, Event};
 use crate::net::BoxFuture;
 use crate::net::dial::Resolver;
-use crate::net::pump::Tracks;
 use crate::registry::{Admitted, Ask, Gate, PlayOffer, PublishSlot, Refusal, Ticket, presents};
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper, stopper};
@@ -311,7 +310,6 @@ fn offer(stream: Arc<Stream>, closing: Stop) -> PlayOffer {
         max_lag: Duration::from_secs(4),
         latency: Duration::ZERO,
         delay: Duration::ZERO,
-        tracks: Tracks::All,
         chunk_size: crate::wire::CHUNK_SIZE,
         key: None,
         stats: Arc::default(),

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outflow_rtmp::session::Capabilities;
+
 use super::link::Said;
 use crate::client::settings::Destination;
 use crate::client::{Opened, Watcher};
@@ -21,6 +23,10 @@ pub(super) const APART: Duration = Duration::from_secs(10);
 pub(super) struct Line {
     pub(super) attached: Attached,
     pub(super) said: Arc<Said>,
+    /// What the server has announced.
+    pub(super) peer: Box<Capabilities>,
+    /// What it was told not to fit.
+    pub(super) doubts: Vec<String>,
 }
 
 /// A connection being made.

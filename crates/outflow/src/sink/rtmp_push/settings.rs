@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::error::SpecError;
 use crate::hub::Start;
-use crate::net::pump::Tracks;
 use crate::node::Node;
+use crate::stream::Selection;
 
 /// How to send.
 pub(super) struct Settings {
@@ -13,22 +13,18 @@ pub(super) struct Settings {
     pub max_lag: Duration,
     pub latency: Duration,
     pub delay: Duration,
-    pub tracks: Tracks,
+    pub selection: Selection,
 }
 
 /// Reads a word's options.
 pub(super) fn read(node: &Node) -> Result<Settings, SpecError> {
     let options = &node.options;
-    let tracks = match options.list("tracks") {
-        Some(names) => Tracks::parse(&names).map_err(|problem| node.option_error("tracks", problem))?,
-        None => Tracks::All,
-    };
     Ok(Settings {
         start: if options.text("start").as_deref() == Some("gop") { Start::Group } else { Start::Next },
         max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
         latency: options.duration("latency").unwrap_or_default(),
         delay: options.duration("delay").unwrap_or_default(),
-        tracks,
+        selection: crate::sink::selection(node)?,
     })
 }
 

@@ -14,7 +14,7 @@ fn options_say_how_to_send() {
         (Start::Group, Duration::from_secs(2), Duration::from_millis(50))
     );
     assert_eq!(all.delay, Duration::from_secs(3));
-    assert_ne!(all.tracks, Tracks::All);
+    assert!(!all.selection.is_all());
     assert_eq!(read(&node(url, &[])).unwrap().start, Start::Next);
     let Err(error) = read(&node(url, &[("tracks", "subtitles")])) else { panic!("taken") };
     assert_eq!(error.field.as_deref(), Some("tracks"));

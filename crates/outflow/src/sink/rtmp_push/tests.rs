@@ -41,17 +41,17 @@ pub(super) fn node(url: &str, typed: &[(&str, &str)]) -> Node {
 }
 
 /// A push with everything it needs, for one attempt after another.
-struct Rig {
-    sink: Box<dyn Sink>,
+pub(super) struct Rig {
+    pub(super) sink: Box<dyn Sink>,
     stream: Arc<Stream>,
-    writer: Writer,
+    pub(super) writer: Writer,
     stats: Arc<OutputStats>,
     env: Env,
     progress: Progress,
 }
 
 impl Rig {
-    fn new(url: &str, options: &[(&str, &str)]) -> Self {
+    pub(super) fn new(url: &str, options: &[(&str, &str)]) -> Self {
         Self::with_resolver(url, options, Arc::new(SystemResolver))
     }
 
@@ -62,7 +62,7 @@ impl Rig {
         Self { sink, stream, writer, stats: Arc::default(), env, progress: Progress::default() }
     }
 
-    fn job(&mut self) -> (SinkJob, Stopper) {
+    pub(super) fn job(&mut self) -> (SinkJob, Stopper) {
         let (stopper, stop) = stopper();
         self.progress = Progress::default();
         let job = SinkJob {
@@ -248,7 +248,8 @@ async fn a_reset_while_live_is_the_networks_fault_once_the_key_was_proven() {
     let client = Client::new(client::settings::read(&node, Role::Publish).unwrap());
     let words = client.settings.words.clone();
     let client = Arc::new(Mutex::new(client));
-    rig.sink = Box::new(RtmpPush { client, words, settings: settings::read(&node).unwrap(), proven: true });
+    rig.sink =
+        Box::new(RtmpPush { client, words, settings: settings::read(&node).unwrap(), selected: None, proven: true });
     let ended = run_with_media(&mut rig, std::future::pending::<()>).await;
     assert_eq!((ended.reason, ended.retry), (Reason::Disconnected, Retry::Backoff), "{ended}");
 }

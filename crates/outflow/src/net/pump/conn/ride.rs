@@ -15,7 +15,6 @@ use super::{Conn, Phase, Piece, SLICES, disconnected};
 use crate::hub;
 use crate::media::Kind;
 use crate::monitor::OutputStats;
-use crate::net::pump::Tracks;
 use crate::stream::Stream;
 use crate::wire::{CHUNK_SIZE, Form, Shared};
 
@@ -188,7 +187,6 @@ impl Conn {
             && self.next.is_none()
             && self.floor <= train.floor
             && order.chunk_size == CHUNK_SIZE
-            && order.tracks == Tracks::All
             && order.cursor.may_ride(&train.stretch, now)
             && !self.connection.is_tls()
             && self.quiet
