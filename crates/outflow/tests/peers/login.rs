@@ -38,11 +38,11 @@ async fn guarded() -> (SocketAddr, watch::Receiver<Seen>) {
                             let password = |user: &str| (user == "user").then(|| "pass".into());
                             match gate.judge(&request.app, &request.tc_url, 100 + round, round, password) {
                                 Verdict::Accept { .. } => session.accept_connect().unwrap(),
-                                Verdict::Refuse { description, failed } => {
+                                Verdict::Refuse { description, wrong } => {
                                     session.reject_connect("NetConnection.Connect.Rejected", &description).unwrap();
                                     see.send_modify(|seen| {
                                         seen.refused += 1;
-                                        seen.failed += u32::from(failed);
+                                        seen.failed += u32::from(wrong.is_some());
                                     });
                                 }
                             }

@@ -130,12 +130,11 @@ impl Capabilities {
     }
 
     /// Those of a client that plays for a relay: any codec and any tracks. The codecs are named one by one as well, for
-    /// servers that do not know `*`; no reconnect request is obeyed.
+    /// servers that do not know `*`.
     pub fn player() -> Self {
         let named = FourCc::VIDEO.into_iter().chain(FourCc::AUDIO).map(Codec::FourCc);
         Capabilities {
             four_cc_list: named.chain([Codec::Any]).collect(),
-            caps_ex: CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET,
             ..Self::relay()
         }
     }
