@@ -179,7 +179,9 @@ impl Settings {
         config.start = self.play.start;
         config.hops = hops.to_vec();
         config.buffer_ms = self.play.buffer_ms;
-        config.token = self.play.token.as_ref().map(|secret| secret.expose().into());
+        // As a password: whoever chooses the challenge can guess it from the answer.
+        let token = self.play.token.as_ref().filter(|_| destination.host == self.destination.host);
+        config.token = token.map(|secret| secret.expose().into());
         config.subscribe = self.play.subscribe.as_ref().map(|name| name.expose().into());
         config
     }

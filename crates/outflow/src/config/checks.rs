@@ -118,7 +118,12 @@ fn publishing(draft: &Draft, reader: &mut Reader<'_>) {
     }
     for (rule, at) in streams.iter().zip(&draft.streams) {
         let asked = rule.hooks.as_ref().unwrap_or(hooks).on_publish.is_some();
-        if rule.publish_keys.is_empty() && rule.publish_users.is_empty() && !rule.publish_open && !asked && rule.pull.is_none() {
+        if rule.publish_keys.is_empty()
+            && rule.publish_users.is_empty()
+            && !rule.publish_open
+            && !asked
+            && rule.pull.is_none()
+        {
             let problem = format!("anybody could publish `{}` from another machine", rule.name);
             let hint = "add publish_key = { env = \"PUBLISH_KEY\" }, a hook on_publish, or publish_key = \"none\" if that is meant";
             reader.wrong(at, problem, hint);

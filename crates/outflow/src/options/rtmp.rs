@@ -46,8 +46,12 @@ const BUFFER: OptionSpec =
     OptionSpec::new("rtmp_buffer", Type::Count, "3000", "the buffer length announced, in milliseconds");
 const SUBSCRIBE: OptionSpec =
     OptionSpec::new("rtmp_subscribe", Type::Secret, "", "the live stream name to subscribe to (FCSubscribe)");
-const TOKEN: OptionSpec =
-    OptionSpec::new("rtmp_token", Type::Secret, "", "the secret for servers that ask for a secure token (librtmp's `token`)");
+const TOKEN: OptionSpec = OptionSpec::new(
+    "rtmp_token",
+    Type::Secret,
+    "",
+    "the secret for servers that ask for a secure token (librtmp's `token`)",
+);
 const CA: OptionSpec = OptionSpec::new("ca", Type::Text, "", "PEM file of further certificates to trust");
 const CERT: OptionSpec =
     OptionSpec::new("cert", Type::Text, "", "PEM file of the certificate chain that an rtmps:// listener shows")

@@ -17,3 +17,4 @@ mod pull;
 mod relay;
 mod source_return;
 mod stdin;
+mod token;

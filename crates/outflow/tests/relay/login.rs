@@ -23,11 +23,7 @@ fn guarded() -> Config {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let streams = vec![
         StreamRule { publish_users: names(&["alice", "bob"]), ..rule("guarded/*") },
-        StreamRule {
-            publish_users: names(&["alice"]),
-            publish_keys: vec![Secret::new("k3y")],
-            ..rule("both/show")
-        },
+        StreamRule { publish_users: names(&["alice"]), publish_keys: vec![Secret::new("k3y")], ..rule("both/show") },
         StreamRule { play_users: names(&["bob"]), ..rule("watched/*") },
         rule("open/*"),
     ];

@@ -133,10 +133,7 @@ impl Capabilities {
     /// servers that do not know `*`.
     pub fn player() -> Self {
         let named = FourCc::VIDEO.into_iter().chain(FourCc::AUDIO).map(Codec::FourCc);
-        Capabilities {
-            four_cc_list: named.chain([Codec::Any]).collect(),
-            ..Self::relay()
-        }
+        Capabilities { four_cc_list: named.chain([Codec::Any]).collect(), ..Self::relay() }
     }
 
     /// Whether nothing is said.

@@ -91,7 +91,8 @@ pub struct ServerSession {
 impl ServerSession {
     /// A session for a connection just accepted.
     pub fn new(config: ServerConfig) -> Self {
-        let ServerConfig { limits, random, chunk_size, window_ack_size, peer_bandwidth, capabilities, properties } = config;
+        let ServerConfig { limits, random, chunk_size, window_ack_size, peer_bandwidth, capabilities, properties } =
+            config;
         ServerSession {
             link: Link::new(&limits, Greeting::Server(Box::new(ServerHandshake::new(&random)))),
             settings: Settings { limits, chunk_size, window_ack_size, peer_bandwidth, capabilities, properties },

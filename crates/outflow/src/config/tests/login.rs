@@ -16,7 +16,8 @@ fn users_are_named_by_streams() {
         "{USERS}[listen]\nrtmp = \":1935\"\n[[stream]]\nname = \"live/a\"\npublish_user = \"alice\"\n\
          play_user = [\"alice\", \"bob@example.com\"]\n"
     );
-    let Loaded { config, warnings } = parse(&text, NAME, &with_key()).unwrap_or_else(|wrong| panic!("{}", told(&wrong)));
+    let Loaded { config, warnings } =
+        parse(&text, NAME, &with_key()).unwrap_or_else(|wrong| panic!("{}", told(&wrong)));
     assert_eq!(told(&warnings), "", "a login is as good as a key on a port that others reach");
     assert_eq!(config.users["bob@example.com"].expose(), "s3cret-b");
     assert_eq!(config.streams[0].publish_users, ["alice"]);

@@ -104,8 +104,7 @@ impl Link for ServerLink {
     fn finish(&mut self) {
         // One that understands a reconnect request comes back by itself, or finds another server: for it the broadcast is
         // not over.
-        let asked =
-            self.over.load(Ordering::Relaxed) && self.session.reconnect_request(None, "The server is ending");
+        let asked = self.over.load(Ordering::Relaxed) && self.session.reconnect_request(None, "The server is ending");
         if !asked {
             self.session.unpublish_notify(self.stream_id);
         }

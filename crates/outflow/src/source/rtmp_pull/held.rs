@@ -206,7 +206,8 @@ impl Held {
         old.traces.iter().rev().filter(same).map(|trace| trace.time.wrapping_sub(first.time)).find(|shift| {
             self.traces.iter().all(|trace| {
                 let there = Trace { time: trace.time.wrapping_add(*shift), ..*trace };
-                let mut at = old.traces.iter().filter(|old| old.kind == there.kind && old.time == there.time).peekable();
+                let mut at =
+                    old.traces.iter().filter(|old| old.kind == there.kind && old.time == there.time).peekable();
                 at.peek().is_none() || at.any(|old| old.hash == there.hash)
             })
         })

@@ -20,7 +20,7 @@ fn message(kind: u8, timestamp: u32, body: Vec<u8>) -> Message {
 fn stream(numbers: std::ops::Range<u32>, begin: u32) -> Vec<Message> {
     let first = numbers.start;
     let time = |number: u32| begin.wrapping_add((number - first) * 40);
-    numbers.flat_map(|number| [video(number, time(number)), audio(number, time(number) + 5)]).collect()
+    numbers.flat_map(|number| [video(number, time(number)), audio(number, time(number).wrapping_add(5))]).collect()
 }
 
 fn memory(messages: &[Message]) -> Memory {

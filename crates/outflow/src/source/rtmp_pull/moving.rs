@@ -88,8 +88,7 @@ impl Moving {
         let quiet = Quiet { job: (job.events.clone(), job.name.clone()) };
         let there = to.tc_url.as_ref().map_or("itself again", |_| "another server");
         quiet.note(format!("the server asks us to connect anew, to {there} ({})", to.why));
-        let (client, from, resolver, hops) =
-            (client.clone(), from.clone(), job.env.resolver.clone(), job.feed.marks());
+        let (client, from, resolver, hops) = (client.clone(), from.clone(), job.env.resolver.clone(), job.feed.marks());
         self.opening = Some(Box::pin(async move {
             let mut client = client.lock().await;
             let opening = client.reopen(&from, to.tc_url.as_ref().map(Secret::expose), &*resolver, &quiet, &hops);

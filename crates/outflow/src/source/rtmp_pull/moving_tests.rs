@@ -95,7 +95,8 @@ impl Part {
                 }
             }
             // The end may have come with the last bytes.
-            clean |= std::iter::from_fn(|| session.next_event()).any(|event| matches!(event, ServerEvent::PlayEnd { .. }));
+            clean |=
+                std::iter::from_fn(|| session.next_event()).any(|event| matches!(event, ServerEvent::PlayEnd { .. }));
             told.update(|over| *over = Some(clean));
         });
         (address, over)
