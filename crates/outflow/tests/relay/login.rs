@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use outflow::config::{Config, StreamRule};
+use outflow::config::{Config, Pull, StreamRule};
 use outflow::secret::Secret;
 use outflow_rtmp::auth::{Credentials, Demand, Login};
 use outflow_rtmp::session::{Capabilities, ClientConfig, ClientEvent, ClientSession, Role};
@@ -232,4 +232,36 @@ async fn players_are_told_when_we_end() {
     assert!(!told.iter().any(|event| matches!(event, ClientEvent::StreamEof | ClientEvent::Ended { .. })), "{told:?}");
     let is_end = |code: &String| code == "NetStream.Play.UnpublishNotify";
     plain.received.wait_for("the end", |received| received.statuses.iter().any(is_end).then_some(())).await;
+}
+
+/// A relay that pulls is asked to connect anew when its server ends: its own players are not told the end, and go on when the
+/// server is back.
+#[tokio::test]
+async fn a_pull_outlasts_the_server_that_it_pulls_from() {
+    let origin = Rig::start(config());
+    let _show = origin.publish("live/show").await;
+    until("the show", || origin.relay.stream("live/show").is_some_and(|stream| stream.live)).await;
+    let retry = ("retry", outflow::options::Value::Duration(Duration::from_millis(100)));
+    let pull = Some(Pull { url: Secret::new(origin.url("live/show")), options: vec![retry] });
+    let edge = Rig::start(Config { streams: vec![StreamRule { pull, ..rule("edge/show") }], ..config() });
+    until("the pull", || edge.relay.stream("edge/show").is_some_and(|stream| stream.live)).await;
+    let player = Player::connect(&edge.url("edge/show")).await.unwrap();
+    let media = async |more: usize| {
+        let so_far = player.received.look(|received| received.media_messages);
+        player.received.wait_for("media", |received| (received.media_messages >= so_far + more).then_some(())).await;
+    };
+    media(50).await;
+    let port = origin.port.address.port();
+    origin.relay.drain().await;
+    origin.port.close();
+    drop(origin);
+    until("the end of the first", || edge.said().contains("asks us to connect anew")).await;
+    until("the port", || std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()).await;
+    let back = Rig::at(port, config());
+    let _show = back.publish("live/show").await;
+    media(100).await;
+    outflow_testkit::compare::monotonic(&player.tags()).unwrap();
+    player.received.look(|received| {
+        assert!(received.end.is_none() && !received.statuses.iter().any(|code| code.contains("Unpublish")));
+    });
 }

@@ -21,7 +21,7 @@ const DELTA: u32 = 0x9E37_79B9;
 ///
 /// What is no text, since the secret is another, comes out as some text: the server refuses it.
 pub fn answer(secret: &Secret, challenge: &str) -> Option<Secret> {
-    if challenge.is_empty() || challenge.len() > LONGEST || challenge.len() % 2 != 0 {
+    if challenge.is_empty() || challenge.len() > LONGEST || !challenge.len().is_multiple_of(2) {
         return None;
     }
     let digits: Option<Vec<u8>> = challenge.chars().map(|c| u8::try_from(c.to_digit(16)?).ok()).collect();
