@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(Capabilities::default().write().count(), 0);
         let player = Capabilities::player();
         assert_eq!(read(player.write().collect()), player);
-        assert!(!player.caps_ex.contains(CapsEx::RECONNECT) && player.four_cc_list.len() == 13);
+        assert!(player.caps_ex.contains(CapsEx::RECONNECT) && player.four_cc_list.len() == 13);
     }
 
     #[test]
