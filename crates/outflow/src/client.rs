@@ -166,3 +166,7 @@ fn redirect_refused(whither: &str) -> Ended {
     let text = format!("the server sends us {whither}, which is not followed");
     Ended::new(Origin::Peer, Retry::Slow, Reason::Refused, text)
 }
+
+#[cfg(test)]
+#[path = "client/redirect_tests.rs"]
+mod redirect_tests;

@@ -19,6 +19,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 mod urls;
+mod users;
 mod values;
 pub mod world;
 
@@ -54,6 +55,8 @@ pub struct Config {
     /// Rules for streams; the first whose name fits counts. A stream that none fits is refused, unless there are no
     /// rules at all and every listener is on loopback.
     pub streams: Vec<StreamRule>,
+    /// Users and their passwords, for logins.
+    pub users: BTreeMap<String, Secret>,
     /// Outputs.
     pub outputs: Vec<OutputRule>,
     /// What outputs get that say nothing themselves. Those of the file have it in their options already; those of the
@@ -307,8 +310,12 @@ pub struct StreamRule {
     pub publish_keys: Vec<Secret>,
     /// Anybody may publish: said aloud, since it holds without keys only on loopback.
     pub publish_open: bool,
+    /// Users of [`Config::users`] that may publish, once logged in; empty asks for no login.
+    pub publish_users: Vec<String>,
     /// Tokens that let a player in; empty lets everybody in.
     pub play_tokens: Vec<Secret>,
+    /// Users that may play, once logged in; empty asks for no login.
+    pub play_users: Vec<String>,
     /// Where publishers may come from; empty is from everywhere.
     pub publish_from: Vec<Network>,
     /// Where players may come from; empty is from everywhere.

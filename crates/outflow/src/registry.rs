@@ -31,6 +31,8 @@ pub struct Ask {
     pub connect: Box<ConnectRequest>,
     /// The stream name as sent, with its query.
     pub name: Secret,
+    /// The user that it has logged in as.
+    pub user: Option<String>,
 }
 
 impl Ask {
@@ -61,9 +63,24 @@ impl Refusal {
     }
 }
 
+/// A no at connect: to log in first, or that the login was wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turned {
+    /// What the peer is told, in the form that its login wants.
+    pub description: String,
+    /// How long it waits for that.
+    pub pause: Duration,
+}
+
 /// Decides who may publish and play, before the peer is told anything. May take its time (hooks): only the peer that
 /// asks waits for it.
 pub trait Gate: Send + Sync {
+    /// Whether a peer may go on from its connect; `Ok` is the user that it has proved to be, if it was asked.
+    fn connect(&self, peer: SocketAddr, connect: &ConnectRequest) -> Result<Option<String>, Turned> {
+        let _ = (peer, connect);
+        Ok(None)
+    }
+
     /// Who takes this publisher.
     fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PublishSlot>, Refusal>>;
 
@@ -149,6 +166,8 @@ pub struct PlayOffer {
     pub closing: Mutex<Stop>,
     /// Whether small segments are sent at once (`tcp_nodelay`).
     pub nodelay: bool,
+    /// Set when the server is ending, and not the stream: players that can are told to connect anew.
+    pub over: Arc<AtomicBool>,
 }
 
 /// What a listening input takes from its publisher: one at a time.
@@ -330,6 +349,7 @@ mod tests {
             players: Arc::default(),
             closing: Mutex::new(crate::stop::stopper().1),
             nodelay: true,
+            over: Arc::default(),
         }))
     }
 

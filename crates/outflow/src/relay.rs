@@ -5,6 +5,7 @@ mod apply;
 mod core;
 mod gate;
 mod hooked;
+mod login;
 pub mod measure;
 mod outputs;
 mod plan;
@@ -185,6 +186,7 @@ pub struct Relay {
     /// Our own ports: their addresses, and whether through TLS.
     ports: Mutex<Vec<(SocketAddr, bool)>>,
     crowd: Crowd,
+    logins: login::Logins,
     /// Taken after `core` was let go, by who looks for alerts and who shows them.
     alerts: Mutex<Engine>,
 }
@@ -196,7 +198,8 @@ impl Relay {
         let (store, kept) = Store::open(state_file)?;
         let core = Mutex::new(Core::new(kept));
         let (changing, ports) = (Mutex::new(store), Mutex::default());
-        Ok(Arc::new(Self { around, changing, core, ports, crowd: Crowd::of(0, 0), alerts: Mutex::default() }))
+        let (crowd, logins, alerts) = (Crowd::of(0, 0), login::Logins::new(), Mutex::default());
+        Ok(Arc::new(Self { around, changing, core, ports, crowd, logins, alerts }))
     }
 
     /// Puts a configuration in force for the first time: streams and outputs begin. The error tells each mistake; then

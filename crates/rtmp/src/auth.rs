@@ -1,4 +1,5 @@
-//! User and password in the connect command, in the two ways that encoders know: Adobe's and Limelight's.
+//! User and password in the connect command, in the two ways that encoders know: Adobe's and Limelight's. And the
+//! [secure token](secure_token) of servers that players prove a secret to.
 //!
 //! No specification describes them; this is what Flash Media Server, librtmp, FFmpeg and GStreamer do. A login takes up to
 //! three connections, each one a [session](crate::session) of its own:
@@ -12,6 +13,7 @@
 pub mod adobe;
 mod demand;
 pub mod llnw;
+pub mod secure_token;
 #[cfg(test)]
 mod tests;
 

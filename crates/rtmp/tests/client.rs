@@ -249,6 +249,41 @@ fn a_login_is_appended_to_app_and_tc_url() {
     assert_eq!(login.answer(&third, "live", 1), Err(LoginError::Failed));
 }
 
+/// What librtmp and GStreamer answer, before the stream is made; see `auth::secure_token` for the text.
+#[test]
+fn a_secure_token_is_given_back_in_the_clear() {
+    let asks = |deep: bool, challenge: &str| {
+        let property = ("secureToken".to_owned(), Value::from(challenge));
+        let mut info = status("status", "NetConnection.Connect.Success", "");
+        if let (true, Value::Object(fields)) = (deep, &mut info) {
+            fields.push(("data".into(), Value::EcmaArray(vec![property.clone()])));
+        }
+        let mut answer = Command::new("_result", 1.0, vec![info]);
+        answer.object = Value::Object(if deep { Vec::new() } else { vec![property] });
+        message(3, kind::COMMAND, 0, &answer.encode())
+    };
+    let told = |config: ClientConfig, answer: &[u8]| {
+        let mut client = Client::new(config);
+        client.events(&handshake());
+        client.heard();
+        let events = client.events(answer);
+        let Some(ClientEvent::Connected(connected)) = events.first() else { panic!("{events:?}") };
+        (connected.secure_token().is_some(), client.heard())
+    };
+    let with = || ClientConfig { token: Some(Secret::from("k")), ..config(Role::Play) };
+    let calls = ["WindowAckSize(2500000)", "0 createStream 2 null"];
+    for deep in [false, true] {
+        let (asked, said) = told(with(), &asks(deep, "3e68c50ec98d17ea"));
+        assert!(asked);
+        assert_eq!(said[0], "0 secureTokenResponse 0 null 12345678");
+        assert_eq!(said[1..], calls);
+        // Without a secret, and where it makes no sense, the client goes on as ever.
+        assert_eq!(told(config(Role::Play), &asks(deep, "3e68c50ec98d17ea")), (true, calls.map(String::from).to_vec()));
+        assert_eq!(told(with(), &asks(deep, "no hexadecimal")), (true, calls.map(String::from).to_vec()));
+    }
+    assert_eq!(told(with(), &connected()), (false, calls.map(String::from).to_vec()));
+}
+
 #[test]
 fn redirects() {
     let ex = |fields: Vec<(&str, Value)>| {

@@ -193,8 +193,8 @@ fn a_login_of_three_connections() {
                 assert!(matches!(pair.run(), Some(ServerEvent::Publish(_))));
                 return;
             }
-            Verdict::Refuse { description, failed } => {
-                assert!(!failed);
+            Verdict::Refuse { description, wrong } => {
+                assert_eq!(wrong, None);
                 pair.server.reject_connect("NetConnection.Connect.Rejected", &description).unwrap();
                 let Some(ClientEvent::Refused(refusal)) = pair.said().pop() else { panic!() };
                 login.answer(&refusal.auth.unwrap(), "live", round as u32).unwrap();

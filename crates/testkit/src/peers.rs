@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play, wait_for_size};
-pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish, obs_publish};
+pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish, obs_publish, obs_publish_as};
 pub use self::serve::{Nginx, ffmpeg_listen, listens, node_media_server, open_to_all, wait_listening};
 
 /// A program or role that tests name.

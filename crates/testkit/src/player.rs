@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::flv::Tag;
 use crate::ingest::Arrival;
-use crate::publisher::{Target, open_stream, status};
+use crate::publisher::{Target, decoder, open_stream, status};
 use crate::tls::Authority;
 use crate::wait::Watched;
 use crate::wire::{self, Message, Value, kind, text};
@@ -68,7 +68,7 @@ impl Player {
     pub async fn connect_trusting(url: &str, authority: Option<&Authority>) -> io::Result<Self> {
         let target = Target::parse(url);
         let (mut reader, mut writer) = wire::split(target.dial(authority).await?);
-        let stream = open_stream(&target, &mut reader, &mut writer).await?;
+        let stream = open_stream(&target, decoder(), &mut reader, &mut writer).await?;
         let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
         writer.command(stream, "play", 3.0, play).await?;
         // Play.Reset may come before Play.Start.
@@ -114,7 +114,7 @@ impl Player {
     pub async fn drain(url: &str, accepted: impl FnOnce()) -> io::Result<()> {
         let target = Target::parse(url);
         let (mut reader, mut writer) = wire::split(target.dial(None).await?);
-        let stream = open_stream(&target, &mut reader, &mut writer).await?;
+        let stream = open_stream(&target, decoder(), &mut reader, &mut writer).await?;
         let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
         writer.command(stream, "play", 3.0, play).await?;
         while status(&mut reader).await? == "NetStream.Play.Reset" {}

@@ -46,13 +46,28 @@ impl Target {
     }
 }
 
+/// What encoders say of themselves in `connect`.
+pub(crate) fn encoder() -> (&'static str, Value) {
+    ("type", text("nonprivate"))
+}
+
+/// What players say.
+pub(crate) fn decoder() -> (&'static str, Value) {
+    ("videoCodecs", Value::Number(252.0))
+}
+
 /// Sends `connect` and `createStream` and waits for both answers; gives the message stream id.
-pub(crate) async fn open_stream(target: &Target, reader: &mut Reader, writer: &mut Writer) -> io::Result<u32> {
+pub(crate) async fn open_stream(
+    target: &Target,
+    sort: (&'static str, Value),
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> io::Result<u32> {
     wire::handshake(Role::Client, reader, writer).await?;
     writer.chunk_size(4096).await?;
     let connect = object([
         ("app", text(target.app.as_str())),
-        ("type", text("nonprivate")),
+        sort,
         ("flashVer", text("FMLE/3.0 (compatible; testkit)")),
         ("tcUrl", text(format!("rtmp{}://{}/{}", if target.tls { "s" } else { "" }, target.address, target.app))),
     ]);
@@ -127,7 +142,7 @@ impl Publisher {
     /// Publishes over a stream that is connected already.
     pub async fn over(stream: Box<dyn Io>, target: &Target) -> io::Result<Self> {
         let (mut reader, mut writer) = wire::split(stream);
-        let stream = open_stream(target, &mut reader, &mut writer).await?;
+        let stream = open_stream(target, encoder(), &mut reader, &mut writer).await?;
         let name = target.name.clone();
         writer.command(stream, "publish", 3.0, vec![Value::Null, text(name.as_str()), text("live")]).await?;
         status(&mut reader).await?;

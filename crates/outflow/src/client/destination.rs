@@ -1,6 +1,6 @@
 //! A server and the stream on it, and where a redirect may lead.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use outflow_rtmp::session::Redirect;
 use outflow_rtmp::url::{Host, RtmpUrl, Scheme, Target};
@@ -65,21 +65,51 @@ impl Destination {
     }
 }
 
-/// The addresses that a redirect may lead to: never into this machine or the local network, unless the destination
-/// itself is there. Else a server could make us talk to whatever only we can reach.
+/// The addresses that a redirect may lead to: never into this machine or a local network, unless the destination itself is
+/// in one of that sort. Else a server could make us talk to whatever only we can reach; and one on this machine may be a
+/// tunnel to a server far away.
 pub(super) fn allowed(home: &[SocketAddr], there: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    if home.iter().any(|address| is_local(address.ip())) {
-        return there;
-    }
-    there.into_iter().filter(|address| !is_local(address.ip())).collect()
+    let sorts: Vec<_> = home.iter().filter_map(|address| local(address.ip())).collect();
+    there.into_iter().filter(|address| local(address.ip()).is_none_or(|sort| sorts.contains(&sort))).collect()
 }
 
-fn is_local(address: IpAddr) -> bool {
+/// Networks that the world can't reach.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Local {
+    Machine,
+    Link,
+    Private,
+    /// No host has such an address.
+    Nowhere,
+}
+
+fn local(address: IpAddr) -> Option<Local> {
     match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xC0 == 64;
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        IpAddr::V4(v4) => local_v4(v4),
+        IpAddr::V6(v6) => match v6.segments() {
+            _ if v6.is_loopback() || v6.is_unspecified() => Some(Local::Machine),
+            _ if v6.is_unicast_link_local() => Some(Local::Link),
+            // Unique local addresses, and the site-local ones of before.
+            [first, ..] if v6.is_unique_local() || first & 0xFFC0 == 0xFEC0 => Some(Local::Private),
+            _ if v6.is_multicast() => Some(Local::Nowhere),
+            // An IPv4 address behind a translator (RFC 6052) or a tunnel (RFC 3056), or in the form of before.
+            [0x64, 0xFF9B, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] | [0, 0, 0, 0, 0, 0, high, low] => {
+                local_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+            }
+            _ => None,
+        },
+    }
+}
+
+fn local_v4(address: Ipv4Addr) -> Option<Local> {
+    match address.octets() {
+        _ if address.is_loopback() => Some(Local::Machine),
+        // Linux takes 0.0.0.0 for itself.
+        [0, ..] => Some(Local::Machine),
+        _ if address.is_link_local() => Some(Local::Link),
+        // The last are shared by the customers of a provider (RFC 6598).
+        [first, second, ..] if address.is_private() || (first == 100 && second & 0xC0 == 64) => Some(Local::Private),
+        _ if address.is_multicast() || address.is_broadcast() => Some(Local::Nowhere),
+        _ => None,
     }
 }

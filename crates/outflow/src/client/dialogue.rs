@@ -132,6 +132,12 @@ impl Dialogue<'_> {
                     self.asked = Some(Instant::now());
                     self.watcher.enter(State::Publishing);
                 }
+                ClientEvent::Connected(connected)
+                    if !self.session.has_token() && connected.secure_token().is_some() =>
+                {
+                    self.watcher
+                        .note("the server asks for a secure token: if it refuses, give it as rtmp_token=SECRET".into());
+                }
                 ClientEvent::Started => return Ok(true),
                 ClientEvent::Media(message) if self.early.len() < MOST_EARLY => self.early.push(message),
                 ClientEvent::Refused(refusal) => {

@@ -49,6 +49,8 @@ struct Play {
     start: f64,
     buffer_ms: u32,
     subscribe: Option<Secret>,
+    /// `rtmp_token`.
+    token: Option<Secret>,
 }
 
 /// Reads a word's URL and options.
@@ -90,6 +92,7 @@ pub fn read(node: &Node, role: Role) -> Result<Settings, SpecError> {
     let play = play(node, &destination.target)?;
     let mut words = Words::of(&url, &destination.target);
     words.extend(play.subscribe.as_ref());
+    words.extend(play.token.as_ref());
     Ok(Settings {
         credentials: credentials(&url),
         words: Arc::new(words),
@@ -119,7 +122,8 @@ fn play(node: &Node, target: &Target) -> Result<Play, SpecError> {
         .map_err(|_| node.option_error("rtmp_buffer", "it must be less than 2^32 milliseconds"))?;
     // As FFmpeg does: one who asks for a live stream by name subscribes to it.
     let by_name = || (live.as_deref() == Some("live")).then(|| Secret::new(target.name.as_str()));
-    Ok(Play { start, buffer_ms, subscribe: options.secret("rtmp_subscribe").or_else(by_name) })
+    let subscribe = options.secret("rtmp_subscribe").or_else(by_name);
+    Ok(Play { start, buffer_ms, subscribe, token: options.secret("rtmp_token") })
 }
 
 /// User and password as they are sent: without the escapes that a URL needs for `@`, `:` and `/`.
@@ -175,6 +179,9 @@ impl Settings {
         config.start = self.play.start;
         config.hops = hops.to_vec();
         config.buffer_ms = self.play.buffer_ms;
+        // As a password: whoever chooses the challenge can guess it from the answer.
+        let token = self.play.token.as_ref().filter(|_| destination.host == self.destination.host);
+        config.token = token.map(|secret| secret.expose().into());
         config.subscribe = self.play.subscribe.as_ref().map(|name| name.expose().into());
         config
     }

@@ -125,12 +125,28 @@ fn redirects_keep_the_name_and_stay_outside() {
         "fe80::1",
         "fd00::1",
         "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::c0a8:1",
+        "2002:a00:1::1",
+        "::10.0.0.1",
+        "fec0::1",
+        "ff02::1",
+        "0.1.2.3",
+        "224.0.0.1",
+        "255.255.255.255",
     ];
     let public = at(&["203.0.113.1"]);
     assert!(allowed(&public, at(&local)).is_empty());
     let mixed = at(&["10.0.0.1", "198.51.100.7", "2001:db8::1"]);
     assert_eq!(allowed(&public, mixed.clone()), at(&["198.51.100.7", "2001:db8::1"]));
-    assert_eq!(allowed(&at(&["127.0.0.1"]), mixed.clone()), mixed);
+    assert_eq!(allowed(&at(&["192.168.1.1"]), mixed.clone()), mixed, "the destination is in such a network itself");
+    for home in ["127.0.0.1", "::1"] {
+        let here = at(&["127.0.0.1", "::1", "10.0.0.1"]);
+        assert_eq!(allowed(&at(&[home]), here), at(&["127.0.0.1", "::1"]), "it may be a tunnel to one far away");
+    }
+    assert!(allowed(&at(&["10.0.0.1"]), at(&["127.0.0.1", "169.254.169.254", "fe80::1"])).is_empty());
+    assert_eq!(allowed(&public, at(&["64:ff9b::cb00:7101"])).len(), 1, "a public address behind a translator");
 }
 
 #[test]

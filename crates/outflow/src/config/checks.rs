@@ -19,6 +19,7 @@ pub(super) fn all(draft: &mut Draft, reader: &mut Reader<'_>) {
     listeners(draft, reader);
     publishing(draft, reader);
     rules(draft, reader);
+    logins(draft, reader);
     outputs(draft, reader);
     duplicates(draft, reader);
     loops(draft, reader);
@@ -117,10 +118,40 @@ fn publishing(draft: &Draft, reader: &mut Reader<'_>) {
     }
     for (rule, at) in streams.iter().zip(&draft.streams) {
         let asked = rule.hooks.as_ref().unwrap_or(hooks).on_publish.is_some();
-        if rule.publish_keys.is_empty() && !rule.publish_open && !asked && rule.pull.is_none() {
+        if rule.publish_keys.is_empty()
+            && rule.publish_users.is_empty()
+            && !rule.publish_open
+            && !asked
+            && rule.pull.is_none()
+        {
             let problem = format!("anybody could publish `{}` from another machine", rule.name);
             let hint = "add publish_key = { env = \"PUBLISH_KEY\" }, a hook on_publish, or publish_key = \"none\" if that is meant";
             reader.wrong(at, problem, hint);
+        }
+    }
+}
+
+/// Peers are asked to log in before they have named their stream: of one app, all streams want it, or those that do not are
+/// out of reach for who has no login.
+fn logins(draft: &Draft, reader: &mut Reader<'_>) {
+    let rules = || draft.config.streams.iter().zip(&draft.streams);
+    let wants = |rule: &StreamRule| [!rule.publish_users.is_empty(), !rule.play_users.is_empty()];
+    let apps = |rule: &StreamRule| rule.name.words().split_last().map(|(_, app)| app.to_vec()).unwrap_or_default();
+    let meet = |one: &[String], two: &[String]| {
+        one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one == two || one == "*" || two == "*")
+    };
+    for (rule, at) in rules().filter(|(rule, _)| rule.pull.is_none()) {
+        let other = rules().find(|(other, _)| {
+            let more = wants(other).into_iter().zip(wants(rule)).any(|(theirs, own)| theirs && !own);
+            more && meet(&apps(rule), &apps(other))
+        });
+        if let Some((other, other_at)) = other {
+            let line = reader.line_of(other_at);
+            let problem = format!(
+                "who publishes or plays `{}` has to log in too: `{}` of line {line} wants it, and has the same app",
+                rule.name, other.name
+            );
+            reader.warn(at, problem, "name users here too, or give the streams that want a login an app of their own");
         }
     }
 }

@@ -62,6 +62,9 @@ impl Reader<'_> {
         if let Some(entry) = entries.iter().find(|entry| entry.name == "secrets") {
             self.named_secrets(&entry.value);
         }
+        if let Some(entry) = entries.iter().find(|entry| entry.name == "users") {
+            self.users(&entry.value, &mut draft);
+        }
         // Streams begin with it, wherever it stands.
         if let Some(entry) = entries.iter().find(|entry| entry.name == "alerts") {
             draft.config.alerts = self.alerts(&entry.value, draft.config.alerts);
@@ -69,7 +72,7 @@ impl Reader<'_> {
         for entry in entries {
             let value = &entry.value;
             match entry.name.as_str() {
-                "secrets" | "alerts" => {}
+                "secrets" | "users" | "alerts" => {}
                 "state_file" => draft.config.state_file = self.path(value),
                 "drain" => draft.config.drain = self.duration(value).unwrap_or(draft.config.drain),
                 "listen" => self.listen(value, &mut draft),

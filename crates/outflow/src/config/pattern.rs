@@ -117,6 +117,12 @@ impl Pattern {
         let app: Vec<&str> = app.split('?').next().unwrap_or_default().split('/').filter(|w| !w.is_empty()).collect();
         self.0.len() == app.len() + 1 && self.0.iter().zip(app).all(|(own, word)| own == "*" || own == word)
     }
+
+    /// True if it fits a stream below this app, however much of the stream's path a peer has put into the app.
+    pub fn begins_with(&self, app: &str) -> bool {
+        let app: Vec<&str> = app.split('?').next().unwrap_or_default().split('/').filter(|w| !w.is_empty()).collect();
+        app.len() <= self.0.len() && self.0.iter().zip(app).all(|(own, word)| own == "*" || own == word)
+    }
 }
 
 impl fmt::Display for Pattern {

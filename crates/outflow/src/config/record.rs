@@ -157,6 +157,7 @@ pub const FILE: Section = section(
         field("limits", Shape::Table(&LIMITS), "", "what peers may cost"),
         field("policy", Shape::Table(&POLICY), "", "defaults of all outputs, those of the API included"),
         field("secrets", Shape::NamedSecrets, "", "secrets by name, for this file and for the API"),
+        field("users", Shape::NamedSecrets, "", "users by name with their passwords, for publish_user and play_user"),
         field("hooks", Shape::Table(&HOOKS), "", "the outside asked and told over HTTP"),
         field("alerts", Shape::Table(&ALERTS), "", "when alerts are raised"),
         field("stream", Shape::Tables(&STREAM), "", "rules for streams; the first whose name fits counts"),
@@ -249,7 +250,14 @@ pub const STREAM: Section = section(
             "",
             "the key a publisher must give, or a list of keys; \"none\" lets anybody publish",
         ),
+        field(
+            "publish_user",
+            Shape::Texts,
+            "",
+            "the user of [users] that a publisher must log in as (authmod=adobe), or a list; beside a key both are needed",
+        ),
         field("play_token", Shape::Secrets, "", "the token a player must give, or a list of tokens"),
+        field("play_user", Shape::Texts, "", "the same for players"),
         field("publish_from", Shape::Networks, "[]", "where publishers may come from; nothing is from everywhere"),
         field("play_from", Shape::Networks, "[]", "where players may come from; nothing is from everywhere"),
         field(

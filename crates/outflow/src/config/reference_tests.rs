@@ -29,10 +29,11 @@ fn texts() -> [String; 2] {
 
 fn surroundings() -> super::tests::Fake {
     let mut world = world();
-    for name in ["YOUTUBE_KEY", "API_TOKEN", "OLD_INGEST_KEY", "PLAY_TOKEN"] {
+    for name in ["YOUTUBE_KEY", "API_TOKEN", "OLD_INGEST_KEY", "PLAY_TOKEN", "ALICE_PASSWORD"] {
         world.variables.insert(name, "s3cret");
     }
     world.files.insert("/etc/outflow/ingest.key", "s3cret");
+    world.files.insert("/etc/outflow/bob.password", "s3cret");
     world
 }
 
@@ -95,7 +96,7 @@ fn the_reference_names_everything_with_its_default() {
             let named = match section.options {
                 Options::Policy | Options::Players => within(section, spec.name),
                 // Said in a remark, since two of them can't be in one file.
-                Options::Pull => names.contains(spec.name) || spec.name == "rtmp_subscribe",
+                Options::Pull => names.contains(spec.name) || matches!(spec.name, "rtmp_subscribe" | "rtmp_token"),
                 _ => names.contains(spec.name),
             };
             assert!(named, "{} lacks {}", section.what, spec.name);

@@ -54,6 +54,8 @@ impl Reader<'_> {
             match entry.name.as_str() {
                 "name" => (name, name_at) = (self.pattern(value), value.span.clone()),
                 "publish_key" => (rule.publish_keys, rule.publish_open) = self.publish_keys(value),
+                "publish_user" => rule.publish_users = self.users_of(value, draft),
+                "play_user" => rule.play_users = self.users_of(value, draft),
                 "play_token" => rule.play_tokens = self.secret_list(value),
                 "publish_from" => rule.publish_from = self.networks(value),
                 "play_from" => rule.play_from = self.networks(value),

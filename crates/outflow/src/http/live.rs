@@ -94,7 +94,7 @@ fn ask(call: &Call, path: &str, peer: SocketAddr) -> Ask {
         page_url: text(REFERER),
         ..ConnectRequest::default()
     };
-    Ask { peer, tls: false, connect: Box::new(connect), name: Secret::new(format!("{name}{query}")) }
+    Ask { peer, tls: false, connect: Box::new(connect), name: Secret::new(format!("{name}{query}")), user: None }
 }
 
 fn refused(refusal: Refusal) -> Problem {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use outflow_rtmp::ErrorKind;
+use outflow_rtmp::auth::adobe::without_login;
 use outflow_rtmp::session::{ConnectRequest, PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,7 +18,7 @@ use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::pump::{Order, ServerLink};
 use crate::net::tls;
-use crate::registry::{Admitted, Ask, Ticket};
+use crate::registry::{Admitted, Ask, Gate, Ticket, Turned};
 use crate::wire::Form;
 
 /// From the first byte to publish or play.
@@ -31,6 +32,26 @@ const READ_BYTES: usize = 16 * 1024;
 enum Asked {
     Play(PlayRequest),
     Publish(PublishRequest),
+}
+
+/// How a peer came to what it asked for.
+struct Came {
+    connect: Box<ConnectRequest>,
+    /// Who it has logged in as.
+    user: Option<String>,
+}
+
+/// Why a peer is not listened to any more.
+enum Parting {
+    Gone,
+    /// It was told no: it is to read that.
+    Refused,
+}
+
+impl From<Gone> for Parting {
+    fn from(_: Gone) -> Self {
+        Parting::Gone
+    }
 }
 
 /// An error of a connection that nobody but its peer needs to hear of.
@@ -53,35 +74,57 @@ pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr)
     }
     let mut session =
         ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
-    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session)).await;
-    // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
-    let Ok(Ok((connect, asked))) = asked else { return };
+    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &*listener.gate, peer)).await;
+    let (Came { connect, user }, asked) = match asked {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(Parting::Refused)) => return part(connection, session).await,
+        // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
+        Ok(Err(Parting::Gone)) | Err(_) => return,
+    };
     let tls = connection.is_tls();
     match asked {
         Asked::Play(request) => {
-            let ask = Ask { peer, tls, connect, name: request.name.clone() };
+            let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
             play(listener, connection, session, &request, &ask).await;
         }
         Asked::Publish(request) => {
-            let ask = Ask { peer, tls, connect, name: request.name.clone() };
+            let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
             publish::publish(listener, connection, session, &request, &ask).await;
         }
     }
 }
 
 /// Reads until the peer says what it wants.
-async fn ask(connection: &mut Connection, session: &mut ServerSession) -> Result<(Box<ConnectRequest>, Asked), Gone> {
+async fn ask(
+    connection: &mut Connection,
+    session: &mut ServerSession,
+    gate: &dyn Gate,
+    peer: SocketAddr,
+) -> Result<(Came, Asked), Parting> {
     let mut buffer = vec![0; READ_BYTES];
-    let mut connect = None;
+    let mut came = None;
     loop {
         while let Some(event) = session.next_event() {
             match event {
-                ServerEvent::Connect(request) => {
-                    connect = Some(request);
+                ServerEvent::Connect(mut connect) => {
+                    let user = match gate.connect(peer, &connect) {
+                        Ok(user) => user,
+                        Err(Turned { description, pause }) => {
+                            tokio::time::sleep(pause).await;
+                            let code = "NetConnection.Connect.Rejected";
+                            session.reject_connect(code, &description).map_err(|_| Gone)?;
+                            return Err(Parting::Refused);
+                        }
+                    };
+                    // The proof is for us alone: hooks, too, see the URL as it was typed.
+                    connect.app = without_login(&connect.app).to_owned();
+                    connect.tc_url = without_login(&connect.tc_url).to_owned();
+                    connect.swf_url = without_login(&connect.swf_url).to_owned();
+                    came = Some(Came { connect, user });
                     session.accept_connect().map_err(|_| Gone)?;
                 }
-                ServerEvent::Play(request) => return Ok((connect.ok_or(Gone)?, Asked::Play(request))),
-                ServerEvent::Publish(request) => return Ok((connect.ok_or(Gone)?, Asked::Publish(request))),
+                ServerEvent::Play(request) => return Ok((came.ok_or(Gone)?, Asked::Play(request))),
+                ServerEvent::Publish(request) => return Ok((came.ok_or(Gone)?, Asked::Publish(request))),
                 _ => {}
             }
         }
@@ -93,7 +136,7 @@ async fn ask(connection: &mut Connection, session: &mut ServerSession) -> Result
                 let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
                 let _ = connection.shutdown().await;
             }
-            return Err(Gone);
+            return Err(Parting::Gone);
         }
     }
 }
@@ -166,7 +209,7 @@ async fn play(
     let (number, dismissed) = offer.players.join(peer);
     offer.joined.notify_waiters();
     (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
-    let link = Box::new(ServerLink { session, stream_id: id });
+    let link = Box::new(ServerLink { session, stream_id: id, over: offer.over.clone() });
     let closing = offer.closing.lock().clone();
     let let_go = async {
         tokio::select! {

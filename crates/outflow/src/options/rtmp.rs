@@ -46,6 +46,12 @@ const BUFFER: OptionSpec =
     OptionSpec::new("rtmp_buffer", Type::Count, "3000", "the buffer length announced, in milliseconds");
 const SUBSCRIBE: OptionSpec =
     OptionSpec::new("rtmp_subscribe", Type::Secret, "", "the live stream name to subscribe to (FCSubscribe)");
+const TOKEN: OptionSpec = OptionSpec::new(
+    "rtmp_token",
+    Type::Secret,
+    "",
+    "the secret for servers that ask for a secure token (librtmp's `token`)",
+);
 const CA: OptionSpec = OptionSpec::new("ca", Type::Text, "", "PEM file of further certificates to trust");
 const CERT: OptionSpec =
     OptionSpec::new("cert", Type::Text, "", "PEM file of the certificate chain that an rtmps:// listener shows")
@@ -88,7 +94,7 @@ const EVERY: &[OptionSpec] = &[NAME, LISTEN, APP, PLAYPATH, KEY, TCP_NODELAY];
 const DIALLING: &[OptionSpec] =
     &[CONNECT_TIMEOUT, TCURL, FLASHVER, PAGEURL, SWFURL, CONN, CA, BIND, RETRY, RETRY_MAX, RETRIES];
 /// Of words that play from a server.
-const PLAYING: &[OptionSpec] = &[RTMP_LIVE, BUFFER, SUBSCRIBE];
+const PLAYING: &[OptionSpec] = &[RTMP_LIVE, BUFFER, SUBSCRIBE, TOKEN];
 /// Of words that listen.
 const LISTENING: &[OptionSpec] = &[PEER_TIMEOUT, CERT, CERT_KEY];
 /// Of outputs of either direction.
@@ -112,7 +118,7 @@ const NOT_LISTENING: &[OptionSpec] = &[
 ];
 /// Of inputs: they send no media, and so announce no chunk size.
 const NOT_SENDING: &[OptionSpec] = &[CHUNK_SIZE.ignored()];
-const NOT_PLAYING: &[OptionSpec] = &[RTMP_LIVE.ignored(), BUFFER.ignored(), SUBSCRIBE.ignored()];
+const NOT_PLAYING: &[OptionSpec] = &[RTMP_LIVE.ignored(), BUFFER.ignored(), SUBSCRIBE.ignored(), TOKEN.ignored()];
 
 /// Of an output that dials a server and publishes. FFmpeg sends `rtmp_live`, `rtmp_buffer` and `rtmp_subscribe` only when
 /// it plays; `rtmp_live=recorded` and `rtmp_buffer` have their effect on pulls.

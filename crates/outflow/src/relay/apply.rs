@@ -150,6 +150,7 @@ fn open_to_all(config: &Config, ports: &[(SocketAddr, bool)]) -> Vec<String> {
     let asks = |rule: &StreamRule| rule.hooks.as_ref().unwrap_or(&config.hooks).on_publish.is_some();
     let closed =
         |rule: &StreamRule| !rule.publish_keys.is_empty() || rule.publish_open || rule.pull.is_some() || asks(rule);
+    let closed = |rule: &StreamRule| closed(rule) || !rule.publish_users.is_empty();
     let mend = "add publish_key (or a hook, or publish_key = \"none\")";
     if config.streams.is_empty() {
         return vec![format!("anybody who reaches {address} could publish: add a [[stream]] with publish_key")];

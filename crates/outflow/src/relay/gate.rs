@@ -1,24 +1,32 @@
 //! The gate of the relay: who may publish and who may play, decided before the peer is told anything.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use outflow_rtmp::session::ConnectRequest;
+
+use super::login::is_one_of;
 use super::{Around, Fault, Relay};
 use crate::config::{Missing, Network, StreamId, StreamRule};
 use crate::hooks::Action;
 use crate::monitor::{self, Event};
 use crate::net::BoxFuture;
-use crate::registry::{Admitted, Ask, Gate, PlayOffer, PublishSlot, Refusal};
+use crate::registry::{Admitted, Ask, Gate, PlayOffer, PublishSlot, Refusal, Turned};
 use crate::secret::Secret;
 
 const DENIED: &str = "NetStream.Publish.Denied";
 const NO_PLAY: &str = "NetStream.Play.Failed";
 const NOT_FOUND: &str = "NetStream.Play.StreamNotFound";
+const NO_LOGIN: &str = "it has not logged in as a user of this stream";
 
 /// The gate of a relay, for its listeners.
 pub struct RelayGate(pub Arc<Relay>);
 
 impl Gate for RelayGate {
+    fn connect(&self, peer: SocketAddr, connect: &ConnectRequest) -> Result<Option<String>, Turned> {
+        self.0.log_in(peer.ip(), connect)
+    }
+
     fn publish<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admitted<PublishSlot>, Refusal>> {
         Box::pin(async move {
             let (id, rule) = self.0.publisher_of(ask)?;
@@ -89,8 +97,9 @@ impl Relay {
         if let Some((rule, id)) = by_key.and_then(|rule| Some((rule, rule.name.exact()?))) {
             let rule = Arc::new(rule.clone());
             return match comes_from(&rule.publish_from, ask.peer.ip()) {
-                true => Ok((id, rule)),
                 false => Err(self.deny(ask, &id, "its address is not in publish_from")),
+                true if !is_one_of(&rule.publish_users, ask) => Err(self.deny(ask, &id, NO_LOGIN)),
+                true => Ok((id, rule)),
             };
         }
         let Some(id) = StreamId::of_peer(ask.app(), ask.name.expose()) else {
@@ -103,6 +112,9 @@ impl Relay {
         if !rule.publish_open && !rule.publish_keys.is_empty() && !presents(&rule.publish_keys, ask) {
             // With a wrong key the name may be a mistyped key: it is not told.
             return Err(self.stranger(ask));
+        }
+        if !is_one_of(&rule.publish_users, ask) {
+            return Err(self.deny(ask, &id, NO_LOGIN));
         }
         Ok((id, rule))
     }
@@ -121,6 +133,9 @@ impl Relay {
         }
         if !rule.play_tokens.is_empty() && !presents(&rule.play_tokens, ask) {
             return Err(Refusal::new(NO_PLAY, "the token is missing or wrong"));
+        }
+        if !is_one_of(&rule.play_users, ask) {
+            return Err(Refusal::new(NO_PLAY, NO_LOGIN));
         }
         Ok((id, rule))
     }

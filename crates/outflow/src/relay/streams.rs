@@ -54,8 +54,7 @@ impl Live {
             over: AtomicBool::new(false),
         });
         let (closer, closing) = stopper();
-        let crowd = (Arc::default(), Arc::default());
-        let offer = offer(id, &rule, &stream, events, crowd, closing);
+        let offer = offer(id, &rule, &stream, events, Shared::default(), closing);
         let (rates, needed) = (Rates::default(), Instant::now());
         Self { stream, rule, slot, offer, stats, rates, pull: None, needed, closer }
     }
@@ -66,8 +65,12 @@ impl Live {
             return;
         }
         self.slot.takeover.store(rule.conflict == Conflict::Takeover, Ordering::Relaxed);
-        let crowd = (self.offer.stats.clone(), self.offer.players.clone());
-        self.offer = offer(id, &rule, &self.stream, &self.offer.events, crowd, self.closer.handle());
+        let shared = Shared {
+            stats: self.offer.stats.clone(),
+            players: self.offer.players.clone(),
+            over: self.offer.over.clone(),
+        };
+        self.offer = offer(id, &rule, &self.stream, &self.offer.events, shared, self.closer.handle());
         self.rule = rule;
     }
 
@@ -100,6 +103,7 @@ impl Live {
     pub(super) fn finish(&mut self) {
         self.pull = None;
         self.slot.over.store(true, Ordering::Relaxed);
+        self.offer.over.store(true, Ordering::Relaxed);
         if let Some(current) = self.slot.current.lock().as_ref() {
             current.stopper.stop();
         }
@@ -112,13 +116,21 @@ impl Live {
     }
 }
 
+/// What all offers of a stream have in common, whatever its rule said when they were made.
+#[derive(Default)]
+struct Shared {
+    stats: Arc<OutputStats>,
+    players: Arc<Roster>,
+    over: Arc<AtomicBool>,
+}
+
 /// What the players of a stream get.
 fn offer(
     id: &StreamId,
     rule: &StreamRule,
     stream: &Arc<Stream>,
     events: &monitor::Sink,
-    (stats, players): (Arc<OutputStats>, Arc<Roster>),
+    shared: Shared,
     closing: Stop,
 ) -> Arc<PlayOffer> {
     let mut options = Options::with_defaults(options::defaults(rtmp::LISTEN_OUTPUT));
@@ -137,14 +149,15 @@ fn offer(
             .and_then(|size| u32::try_from(size).ok())
             .unwrap_or(crate::wire::CHUNK_SIZE),
         key: None,
-        stats,
+        stats: shared.stats,
         output: id.to_string(),
         events: events.clone(),
         joined: Notify::new(),
         left: Notify::new(),
-        players,
+        players: shared.players,
         closing: Mutex::new(closing),
         nodelay: true,
+        over: shared.over,
     };
     offer.stream.hub().keep_at_least(offer.max_lag + offer.delay);
     Arc::new(offer)

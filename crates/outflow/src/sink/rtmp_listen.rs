@@ -1,6 +1,7 @@
 //! The listening output: players come to us, any number, at any time; each reads the stream on its own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use outflow_rtmp::url::RtmpUrl;
@@ -117,13 +118,17 @@ impl Sink for RtmpListen {
                 players: Arc::default(),
                 closing: Mutex::new(closing),
                 nodelay: options.bool("tcp_nodelay"),
+                over: Arc::default(),
             });
             offer.stream.hub().keep_at_least(offer.max_lag + offer.delay);
             let Some(claim) = self.claim.as_mut() else { return Ended::internal("a port that was not bound") };
             let route: Route = claim.serve(self.path.clone(), Target::Play(offer.clone()));
             job.progress.enter(State::Live);
             let ended = tokio::select! {
-                () = job.stop.stopped() => Ended::stopped(),
+                () = job.stop.stopped() => {
+                    offer.over.store(true, Ordering::Relaxed);
+                    Ended::stopped()
+                }
                 ended = nobody_came(&offer.joined, first_peer(&self.options)) => ended,
                 // Each player is sent what is left, and told the end, by its own reading of the stream.
                 () = all_sent(&job.stream, &offer) => Ended::clean(),

@@ -1,12 +1,15 @@
 //! The pull: plays a stream from a server and feeds it, for as long as the server sends it. One run is one connection.
 
 mod deadlines;
+mod held;
 mod media;
+mod moving;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use outflow_rtmp::session::{ClientEvent, ClientSession, Role, Stage};
+use outflow_rtmp::session::{ClientEvent, Role, Stage};
+use tokio::sync::Mutex;
 
 use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
 use crate::client::verdict::{self, Words};
@@ -18,6 +21,7 @@ use crate::node::Node;
 use crate::options::rtmp;
 use deadlines::Deadlines;
 use media::Media;
+use moving::{Line, MoveTo, Moving, Step};
 
 /// `-i rtmp://...` and `-i rtmps://...`.
 pub const KIND: SourceKind = SourceKind {
@@ -35,6 +39,8 @@ const LASTING: Duration = Duration::from_secs(10);
 /// How long a server may take to read our good-bye.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 const READ_BYTES: usize = 128 * 1024;
+/// How often it is looked whether the server is still there, at least.
+const TICK: Duration = Duration::from_millis(250);
 
 /// How long a server may be silent.
 #[derive(Clone, Copy)]
@@ -48,7 +54,7 @@ struct Patience {
 }
 
 fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
-    let client = Client::new(client::settings::read(node, Role::Play)?);
+    let client = Arc::new(Mutex::new(Client::new(client::settings::read(node, Role::Play)?)));
     let connect = node.options.duration("timeout").filter(|timeout| !timeout.is_zero());
     let seconds = Duration::from_secs;
     let patience = Patience { stage: seconds(10), ping: seconds(10), silent: seconds(30) };
@@ -56,7 +62,8 @@ fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
 }
 
 struct RtmpPull {
-    client: Client,
+    /// Dials one connection at a time.
+    client: Arc<Mutex<Client>>,
     /// The deadline for connecting.
     connect: Duration,
     patience: Patience,
@@ -67,15 +74,18 @@ impl Source for RtmpPull {
         Box::pin(async move {
             let deadlines = Deadlines::new(&job, self.connect, self.patience.stage);
             let hops = job.feed.marks();
+            let mut client = self.client.lock().await;
+            let words = client.settings.words.clone();
             let opened = tokio::select! {
                 biased;
                 // While nothing plays there is nobody to say good-bye to.
                 () = job.stop.stopped() => return Ended::stopped(),
-                opened = self.client.open(&*job.env.resolver, &deadlines, &hops) => opened,
+                opened = client.open(&*job.env.resolver, &deadlines, &hops) => opened,
                 ended = deadlines.passed() => return ended,
             };
+            drop(client);
             match opened {
-                Ok(opened) => play(&job, opened, self.client.settings.words.clone(), self.patience).await,
+                Ok(opened) => play(&job, opened, &self.client, words, self.patience).await,
                 Err(ended) => ended,
             }
         })
@@ -83,21 +93,27 @@ impl Source for RtmpPull {
 }
 
 /// Takes media until the stream or the connection ends, or we are to stop.
-async fn play(job: &SourceJob, opened: Opened, words: Arc<Words>, patience: Patience) -> Ended {
-    let Opened { connection, session, early, peer, .. } = opened;
-    let mut exchange = Exchange::new(connection);
-    let media = Media::new(job, &peer, early);
-    let now = Instant::now();
+async fn play(
+    job: &SourceJob,
+    opened: Opened,
+    client: &Arc<Mutex<Client>>,
+    words: Arc<Words>,
+    patience: Patience,
+) -> Ended {
+    let Opened { connection, session, early, peer, destination, .. } = opened;
+    let media = Media::new(job, peer.clone(), early);
+    let line = Line { exchange: Exchange::new(connection), session, peer, destination };
+    let (now, moving) = (Instant::now(), Moving::default());
     let mut playing =
-        Playing { session, media, words, patience, peer: &peer, heard: now, pinged: now, told_waiting: false };
+        Playing { line, moving, gone: None, media, words, patience, heard: now, pinged: now, told_waiting: false };
     let ended = tokio::select! {
         // The stop first: a server that sends without a pause must not hide it.
         biased;
         () = job.stop.stopped() => Ended::stopped(),
-        ended = playing.run(&mut exchange, job) => ended,
+        ended = playing.run(client, job) => ended,
     };
     // What came last is sent on while the server reads our good-bye.
-    let Playing { mut session, media, .. } = playing;
+    let Playing { line: Line { exchange, mut session, .. }, media, .. } = playing;
     media.end(ended.reason == Reason::InputEnded);
     session.finish();
     exchange.part(&mut session, LAST_WORDS).await;
@@ -105,11 +121,13 @@ async fn play(job: &SourceJob, opened: Opened, words: Arc<Words>, patience: Pati
 }
 
 struct Playing<'a> {
-    session: ClientSession,
+    line: Line,
+    moving: Moving,
+    /// Why the connection sends no more, while another is to take its place.
+    gone: Option<Ended>,
     media: Media<'a>,
     words: Arc<Words>,
     patience: Patience,
-    peer: &'a str,
     /// When the last byte came.
     heard: Instant,
     pinged: Instant,
@@ -117,45 +135,92 @@ struct Playing<'a> {
 }
 
 impl Playing<'_> {
-    async fn run(&mut self, exchange: &mut Exchange, job: &SourceJob) -> Ended {
+    async fn run(&mut self, client: &Arc<Mutex<Client>>, job: &SourceJob) -> Ended {
         // The answer to play may have come together with media, or with the end.
-        if let Some(ended) = self.obey(Instant::now()) {
+        if let Some(ended) = self.obey(Instant::now()).and_then(|ended| self.over_for(ended)) {
             return ended;
         }
         let mut buffer = vec![0; READ_BYTES];
-        let mut ticks = tokio::time::interval((self.patience.ping / 10).max(Duration::from_millis(1)));
+        let mut ticks = tokio::time::interval((self.patience.ping / 10).clamp(Duration::from_millis(1), TICK));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.reset();
         loop {
-            let read = tokio::select! {
-                biased;
+            self.moving.begin(client, &self.line.destination, job);
+            let Line { exchange, session, .. } = &mut self.line;
+            let ended = tokio::select! {
                 _ = ticks.tick() => {
-                    if let Some(ended) = self.look(job) {
-                        return ended;
-                    }
-                    continue;
+                    self.join();
+                    if self.gone.is_none() { self.look(job) } else { None }
                 }
-                read = exchange.read(&mut self.session, &mut buffer) => read,
+                step = self.moving.step(&self.words) => self.moved(step, job),
+                read = exchange.read(session, &mut buffer), if self.gone.is_none() => {
+                    self.heard = Instant::now();
+                    let ended = match read {
+                        Ok(0) => Some(Ended::network(Reason::Disconnected, "the server closed the connection")),
+                        Ok(read) => self.take(buffer.get(..read).unwrap_or_default()),
+                        Err(error) => Some(verdict::lost(&error)),
+                    };
+                    self.join();
+                    ended
+                }
             };
-            let bytes = match read {
-                Ok(0) => return Ended::network(Reason::Disconnected, "the server closed the connection"),
-                Ok(read) => buffer.get(..read).unwrap_or_default(),
-                Err(error) => return verdict::lost(&error),
-            };
-            self.heard = Instant::now();
-            let received = self.session.receive(bytes);
-            if let Some(ended) = self.obey(self.heard) {
+            if let Some(ended) = ended.and_then(|ended| self.over_for(ended)) {
                 return ended;
-            }
-            if let Err(error) = received {
-                return verdict::protocol(&error);
             }
         }
     }
 
+    fn take(&mut self, bytes: &[u8]) -> Option<Ended> {
+        let received = self.line.session.receive(bytes);
+        self.obey(self.heard).or_else(|| received.err().map(|error| verdict::protocol(&error)))
+    }
+
+    /// The end, unless another connection is on its way that can take over: that is waited for.
+    fn over_for(&mut self, ended: Ended) -> Option<Ended> {
+        if self.gone.is_some() || !self.moving.is_under_way() {
+            return Some(self.gone.take().unwrap_or(ended));
+        }
+        self.gone = Some(ended);
+        self.join();
+        None
+    }
+
+    /// A step of a move; `Some` when it has failed and nothing is left.
+    fn moved(&mut self, step: Step, job: &SourceJob) -> Option<Ended> {
+        let failed = match step {
+            Step::Opened(opened) => self.moving.hold(*opened, &self.words).err(),
+            Step::Failed(ended) => Some(ended),
+            Step::Heard | Step::Left => None,
+        };
+        match failed {
+            Some(ended) => {
+                self.moving.next = None;
+                let text = format!("the other connection failed: {}", ended.text);
+                (job.events)(Event::Note { who: job.name.clone(), text });
+                self.gone.take()
+            }
+            None => {
+                self.join();
+                None
+            }
+        }
+    }
+
+    /// Lets another connection take over, if it can.
+    fn join(&mut self) {
+        let Some(next) = &mut self.moving.next else { return };
+        let now = Instant::now();
+        let Some(joint) = next.held.joint(self.media.memory(), self.gone.is_some(), now) else { return };
+        let Some(next) = self.moving.next.take() else { return };
+        self.media.go_on(&next.line.peer, next.held, &joint, now);
+        let old = std::mem::replace(&mut self.line, next.line);
+        (self.heard, self.gone) = (now, None);
+        self.moving.leave(old);
+    }
+
     /// Takes what the server said; `Some` when it is over.
     fn obey(&mut self, arrival: Instant) -> Option<Ended> {
-        while let Some(event) = self.session.next_event() {
+        while let Some(event) = self.line.session.next_event() {
             match event {
                 ClientEvent::Media(message) => self.media.take(message, arrival),
                 ClientEvent::StreamEof => return Some(self.over()),
@@ -167,10 +232,9 @@ impl Playing<'_> {
                     let words = &self.words;
                     return Some(verdict::refused(refusal.stage, &refusal.code, &refusal.description, words));
                 }
-                ClientEvent::ReconnectRequest { description, .. } => {
-                    let said = self.words.clean(&description);
-                    let text = format!("the server asked us to connect anew ({said})");
-                    return Some(Ended::new(Origin::Peer, self.again(), Reason::Disconnected, text));
+                ClientEvent::ReconnectRequest { tc_url, description } => {
+                    // It goes on sending until we are there.
+                    self.moving.asked = Some(MoveTo { tc_url, why: self.words.clean(&description) });
                 }
                 _ => {}
             }
@@ -202,11 +266,11 @@ impl Playing<'_> {
         }
         if self.heard.elapsed() >= ping && self.pinged.elapsed() >= ping {
             self.pinged = Instant::now();
-            self.session.ping(0);
+            self.line.session.ping(0);
         }
         if !self.told_waiting && self.media.silent().is_none() {
             self.told_waiting = true;
-            let text = format!("{} accepts; waiting for media", self.peer);
+            let text = format!("{} accepts; waiting for media", self.line.peer);
             (job.events)(Event::Note { who: job.name.clone(), text });
         }
         None

@@ -18,3 +18,4 @@ mod relay;
 mod source_return;
 mod stdin;
 mod tracks;
+mod token;

@@ -3,6 +3,7 @@
 
 mod access;
 mod hooked;
+mod login;
 mod outputs;
 mod reload;
 mod rig;

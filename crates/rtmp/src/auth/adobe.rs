@@ -1,4 +1,7 @@
 //! Adobe's login (`authmod=adobe`): the hash of both roles, and the server's side.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,6 +15,10 @@ const LIFETIME: u64 = 120;
 
 /// Longest user name taken, in bytes.
 const LONGEST_USER: usize = 255;
+
+/// Proofs remembered, so that none is taken twice. Only who knows a password can add one, and each is forgotten once its
+/// challenge is too old to be answered.
+const MOST_SPENT: usize = 16_384;
 
 /// What begins every description; GStreamer looks for the brackets.
 const REJECT: &str = "[ AccessManager.Reject ] : ";
@@ -53,8 +60,8 @@ pub enum Verdict {
     Refuse {
         /// For [`reject_connect`](crate::session::ServerSession::reject_connect).
         description: String,
-        /// Whether a wrong answer was given, which is worth counting.
-        failed: bool,
+        /// What was wrong with the answer; `None` if the client is only asked for the next step.
+        wrong: Option<Wrong>,
     },
     /// The client has proved to be this user.
     Accept {
@@ -63,25 +70,47 @@ pub enum Verdict {
     },
 }
 
+/// What is wrong with a login. Worth counting: somebody may be guessing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Another method, or something that is no user name.
+    Unclear,
+    /// There is no such user. What it said is not told: it may be a password in the wrong place.
+    User,
+    /// The password of this user, who is known, is another.
+    Password {
+        /// The user.
+        user: String,
+    },
+    /// The answer of this user was right once: it was taken before, or comes too late, or was made for another server.
+    Spent {
+        /// The user.
+        user: String,
+    },
+}
+
 /// The server's side of Adobe's login.
 ///
-/// It remembers nothing between the connections of a client: salt and challenge are made of a secret key and of the
-/// `opaque` text that the client sends back, so that nobody can fill memory by beginning logins.
+/// It remembers nothing of logins that are under way: salt and challenge are made of a secret key and of the `opaque` text
+/// that the client sends back, so that nobody can fill memory by beginning logins. It remembers the proofs that it has taken,
+/// as long as their challenges last: who overhears one can't use it again. Clones remember together.
 #[derive(Clone)]
 pub struct Gate {
     key: Secret,
+    /// The code of each proof that was taken, and when its challenge was made.
+    spent: Arc<Mutex<HashMap<[u8; 16], u64>>>,
 }
 
 impl Gate {
     /// A gate with 32 random bytes, new at each start of the program.
     pub fn new(key: [u8; 32]) -> Self {
-        Gate { key: STANDARD.encode(key).into() }
+        Gate { key: STANDARD.encode(key).into(), spent: Arc::default() }
     }
 
     /// Judges a connect by its `app`, or its `tcUrl` if only that has the login. `now` is a time in seconds from any clock
     /// that does not stand still, `random` a new number for each call; `password` tells a user's password.
     ///
-    /// An unknown user and a wrong password are answered alike.
+    /// An unknown user is told so (`reason=nosuchuser`), as by Adobe's servers, once it has answered a challenge of ours.
     pub fn judge(
         &self,
         app: &str,
@@ -90,9 +119,9 @@ impl Gate {
         random: u64,
         password: impl FnOnce(&str) -> Option<Secret>,
     ) -> Verdict {
-        let refuse = |description: String, failed| Verdict::Refuse { description, failed };
+        let refuse = |description: String, wrong| Verdict::Refuse { description, wrong };
         let Some(login) = divide(app).1.or(divide(tc_url).1) else {
-            return refuse(format!("{REJECT}[ code=403 need auth; authmod=adobe ] : "), false);
+            return refuse(format!("{REJECT}[ code=403 need auth; authmod=adobe ] : "), None);
         };
         let value = |name: &str| {
             let mut pairs = login.split('&').filter_map(|pair| pair.split_once('='));
@@ -101,26 +130,43 @@ impl Gate {
         let user = value("user").unwrap_or_default();
         let strange = |c: char| c.is_control() || c.is_whitespace() || c == '?';
         if user.is_empty() || user.len() > LONGEST_USER || user.contains(strange) || value("authmod") != Some("adobe") {
-            return refuse(failure(), true);
+            return refuse(failure("authfailed"), Some(Wrong::Unclear));
         }
         let Some(response) = value("response") else {
             let opaque = self.opaque(user, now, random);
             let (salt, challenge) = (self.derive("salt", &opaque), self.derive("challenge", &opaque));
             let values = format!("user={user}&salt={salt}&challenge={challenge}&opaque={opaque}");
-            return refuse(format!("{REJECT}[ authmod=adobe ] : ?reason=needauth&{values}"), false);
+            return refuse(format!("{REJECT}[ authmod=adobe ] : ?reason=needauth&{values}"), None);
         };
         let (opaque, theirs) = (value("opaque").unwrap_or_default(), value("challenge").unwrap_or_default());
-        let known = password(user);
-        let expected = known.clone().unwrap_or_default();
+        let user = user.to_owned();
+        let Some(made) = self.made(&user, opaque) else {
+            return refuse(failure("authfailed"), Some(Wrong::Unclear));
+        };
+        let Some(known) = password(&user) else {
+            return refuse(failure("nosuchuser"), Some(Wrong::User));
+        };
         let salt = self.derive("salt", opaque);
         // Clients hash the opaque text; some the challenge, and send the text back all the same.
         let challenge = self.derive("challenge", opaque);
         let right = [opaque, &challenge]
-            .map(|dare| Secret::from(self::response(user, &expected, &salt, dare, theirs)).matches(response));
-        if self.is_ours(user, opaque, now) && known.is_some() && right.contains(&true) {
-            return Verdict::Accept { user: user.to_owned() };
+            .map(|dare| Secret::from(self::response(&user, &known, &salt, dare, theirs)).matches(response));
+        if !right.contains(&true) {
+            return refuse(failure("authfailed"), Some(Wrong::Password { user }));
         }
-        refuse(failure(), true)
+        if now.saturating_sub(made) > LIFETIME || !self.spend(opaque, made, now) {
+            return refuse(failure("authfailed"), Some(Wrong::Spent { user }));
+        }
+        Verdict::Accept { user }
+    }
+
+    /// False if a proof for this challenge was taken before.
+    fn spend(&self, opaque: &str, made: u64, now: u64) -> bool {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.retain(|_, made| now.saturating_sub(*made) <= LIFETIME);
+        // Taken by what it decodes to: the same bytes may be written in more than one way.
+        let code = self.code(&[b"spent", &STANDARD.decode(opaque).unwrap_or_default()]);
+        spent.len() < MOST_SPENT && spent.insert(code, made).is_none()
     }
 
     /// When it was made, a random number, and a code over both and the user.
@@ -131,12 +177,13 @@ impl Gate {
         STANDARD.encode(bytes)
     }
 
-    fn is_ours(&self, user: &str, opaque: &str, now: u64) -> bool {
-        let Ok(bytes) = STANDARD.decode(opaque) else { return false };
-        let Some((head, code)) = bytes.split_at_checked(16) else { return false };
-        let made = head.first_chunk().map_or(0, |time| u64::from_be_bytes(*time));
+    /// When a challenge was made for this user; `None` if it is not one of ours.
+    fn made(&self, user: &str, opaque: &str) -> Option<u64> {
+        let bytes = STANDARD.decode(opaque).ok()?;
+        let (head, code) = bytes.split_at_checked(16)?;
         let expected = Secret::from(STANDARD.encode(self.code(&[head, user.as_bytes()])));
-        expected.matches(&STANDARD.encode(code)) && now.saturating_sub(made) <= LIFETIME
+        let made = head.first_chunk().map(|time| u64::from_be_bytes(*time));
+        made.filter(|_| expected.matches(&STANDARD.encode(code)))
     }
 
     fn derive(&self, what: &str, opaque: &str) -> String {
@@ -164,6 +211,11 @@ impl std::fmt::Debug for Gate {
     }
 }
 
-fn failure() -> String {
-    format!("{REJECT}[ authmod=adobe ] : ?reason=authfailed")
+fn failure(reason: &str) -> String {
+    format!("{REJECT}[ authmod=adobe ] : ?reason={reason}")
+}
+
+/// The refusal of a login that is not looked at: `reason=authfailed`.
+pub fn turned_away() -> String {
+    failure("authfailed")
 }

@@ -1,6 +1,6 @@
 //! Tests of both logins. The numbers were made with another program from the formulas in FFmpeg's `rtmpproto.c`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-use super::adobe::{Gate, Verdict, without_login};
+use super::adobe::{Gate, Verdict, Wrong, turned_away, without_login};
 use super::*;
 use proptest::prelude::*;
 
@@ -129,7 +129,7 @@ fn a_gate_lets_in_who_knows_the_password() {
     let texts: Vec<&str> = verdicts
         .iter()
         .map(|verdict| match verdict {
-            Verdict::Refuse { description, failed: false } => description.split("&salt").next().unwrap(),
+            Verdict::Refuse { description, wrong: None } => description.split("&salt").next().unwrap(),
             Verdict::Refuse { .. } => "failed",
             Verdict::Accept { user } => user,
         })
@@ -141,28 +141,58 @@ fn a_gate_lets_in_who_knows_the_password() {
 #[test]
 fn a_gate_keeps_out_who_does_not() {
     let gate = Gate::new([7; 32]);
-    let failed = |verdicts: &[Verdict]| matches!(verdicts.last(), Some(Verdict::Refuse { failed: true, .. }));
-    assert!(failed(&converse(&gate, "Pass word", 1)));
-    assert!(failed(&converse(&gate, "", 1)));
-    assert!(failed(&converse(&gate, "pass word", LATE)), "the challenge is too old");
+    let told = |verdict: &Verdict, reason: &str| {
+        let Verdict::Refuse { description, wrong: Some(wrong) } = verdict else { panic!("{verdict:?}") };
+        assert_eq!(*description, format!("[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason={reason}"));
+        wrong.clone()
+    };
+    let last = |verdicts: Vec<Verdict>| told(verdicts.last().unwrap(), "authfailed");
+    let user = || "user".to_owned();
+    assert_eq!(last(converse(&gate, "Pass word", 1)), Wrong::Password { user: user() });
+    assert_eq!(last(converse(&gate, "", 1)), Wrong::Password { user: user() });
+    assert_eq!(last(converse(&gate, "pass word", LATE)), Wrong::Spent { user: user() }, "the challenge is too old");
     // The right password for the challenge of another server.
     let mut login = login();
     login.answer(&demand(PROVE), "live", 1).unwrap();
     let app = format!("live{}", query(&login));
     let verdict = gate.judge(&app, "", 1, 1, |_| Some("pass word".into()));
-    assert!(failed(&[verdict]));
-    // An unknown user is asked like a known one, and fails like one.
+    assert_eq!(told(&verdict, "authfailed"), Wrong::Unclear);
+    // An unknown user is asked like a known one, and told once it has answered.
     let unknown = |app: &str| gate.judge(app, "", 1, 1, |_| None);
-    assert!(!failed(&[unknown("live?authmod=adobe&user=x")]));
-    let app = "live?authmod=adobe&user=x&challenge=1&response=&opaque=";
-    assert_eq!(unknown(app), Verdict::Refuse { description: FAILED.to_owned(), failed: true });
+    let Verdict::Refuse { description, wrong: None } = unknown("live?authmod=adobe&user=user") else { panic!() };
+    let mut login = self::login();
+    login.answer(&demand(&description), "live", 1).unwrap();
+    assert_eq!(told(&unknown(&format!("live{}", query(&login))), "nosuchuser"), Wrong::User);
+    assert_eq!(Demand::read("authmod=adobe : ?reason=nosuchuser").unwrap().step, Step::NoSuchUser);
     for strange in ["", "a\nb", "a b", "a?b", &"x".repeat(256)] {
-        assert!(failed(&[unknown(&format!("live?authmod=adobe&user={strange}"))]), "{strange:?}");
+        assert_eq!(told(&unknown(&format!("live?authmod=adobe&user={strange}")), "authfailed"), Wrong::Unclear);
     }
-    assert!(failed(&[unknown("live?authmod=llnw&user=x")]));
+    assert_eq!(told(&unknown("live?authmod=llnw&user=x"), "authfailed"), Wrong::Unclear);
+    assert_eq!(Demand::read(&turned_away()).unwrap().step, Step::Failed);
 }
 
-const FAILED: &str = "[ AccessManager.Reject ] : [ authmod=adobe ] : ?reason=authfailed";
+#[test]
+fn a_proof_is_taken_once() {
+    let gate = Gate::new([7; 32]);
+    let judge = |app: &str, now| gate.judge(app, "", now, now, |_| Some("pass word".into()));
+    let Verdict::Refuse { description, .. } = judge("live?authmod=adobe&user=user", 1000) else { panic!() };
+    let mut login = login();
+    login.answer(&demand(&description), "live", 1).unwrap();
+    let app = format!("live{}", query(&login));
+    let user = || "user".to_owned();
+    assert_eq!(judge(&app, 1001), Verdict::Accept { user: user() });
+    for (app, now) in [(app.clone(), 1002), (app.replace("==", ""), 1002), (app.clone(), 1000 + LATE)] {
+        let Verdict::Refuse { wrong: Some(_), .. } = judge(&app, now) else { panic!("{now}") };
+    }
+    // Another client of the same user is asked with other numbers, and gets in.
+    let other = Login::new(Credentials { user: user(), password: "pass word".into() });
+    let mut login = other;
+    let Verdict::Refuse { description: next, .. } = judge("live?authmod=adobe&user=user", 1003) else { panic!() };
+    assert_ne!(next, description, "salt and challenge are new for each connection");
+    login.answer(&demand(&next), "live", 1).unwrap();
+    assert_eq!(judge(&format!("live{}", query(&login)), 1003), Verdict::Accept { user: user() });
+}
+
 const LATE: u64 = 121;
 
 proptest! {

@@ -84,6 +84,12 @@ fn enhanced_packet_types() {
         assert_eq!((header.codec, header.payload_offset), (hevc, 5));
     }
     assert_eq!(parse(&[0xD0, 1]).packet_type, PacketType::Command);
+    // A key frame that a server has made (type 4) is none of the encoder's: nothing begins there.
+    for body in [&b"\xC1hvc1\0\0\0\x01"[..], b"\xC3hvc1\x01", b"\x47\x01\0\0\0\x01", b"\x42\x01"] {
+        let header = parse(body);
+        assert_eq!(header.frame_type, FrameType::GeneratedKey, "{body:?}");
+        assert!(!header.is_keyframe() && !header.is_disposable(), "{body:?}");
+    }
     assert_eq!(parse(b"\x98abcd").packet_type, PacketType::Other(8));
     assert!(parse(b"\x91zzzz").is_keyframe(), "an unknown codec has key frames too");
 }

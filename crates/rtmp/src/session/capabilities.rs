@@ -130,14 +130,10 @@ impl Capabilities {
     }
 
     /// Those of a client that plays for a relay: any codec and any tracks. The codecs are named one by one as well, for
-    /// servers that do not know `*`; no reconnect request is obeyed.
+    /// servers that do not know `*`.
     pub fn player() -> Self {
         let named = FourCc::VIDEO.into_iter().chain(FourCc::AUDIO).map(Codec::FourCc);
-        Capabilities {
-            four_cc_list: named.chain([Codec::Any]).collect(),
-            caps_ex: CapsEx::MULTITRACK | CapsEx::MOD_EX | CapsEx::TIMESTAMP_NANO_OFFSET,
-            ..Self::relay()
-        }
+        Capabilities { four_cc_list: named.chain([Codec::Any]).collect(), ..Self::relay() }
     }
 
     /// Whether nothing is said.
@@ -266,7 +262,7 @@ mod tests {
         assert_eq!(Capabilities::default().write().count(), 0);
         let player = Capabilities::player();
         assert_eq!(read(player.write().collect()), player);
-        assert!(!player.caps_ex.contains(CapsEx::RECONNECT) && player.four_cc_list.len() == 13);
+        assert!(player.caps_ex.contains(CapsEx::RECONNECT) && player.four_cc_list.len() == 13);
     }
 
     #[test]

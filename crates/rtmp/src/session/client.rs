@@ -139,6 +139,11 @@ impl ClientSession {
         self.link.flow.acknowledged()
     }
 
+    /// Whether it has a secret for servers that ask for a [secure token](crate::auth::secure_token).
+    pub fn has_token(&self) -> bool {
+        self.config.token.is_some()
+    }
+
     /// What the server announced of Enhanced RTMP in its answer to connect: "can it take hvc1?".
     pub fn peer_capabilities(&self) -> &Capabilities {
         &self.server

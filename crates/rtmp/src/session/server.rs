@@ -13,6 +13,7 @@ pub use requests::{ConnectRequest, PlayRequest, PublishKind, PublishRequest};
 
 use super::capabilities::Capabilities;
 use super::link::{Greeting, Link};
+use crate::amf0::Value;
 use crate::command::Command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handshake::ServerHandshake;
@@ -55,6 +56,7 @@ struct Settings {
     window_ack_size: u32,
     peer_bandwidth: u32,
     capabilities: Capabilities,
+    properties: Vec<(String, Value)>,
 }
 
 /// A message stream.
@@ -89,10 +91,11 @@ pub struct ServerSession {
 impl ServerSession {
     /// A session for a connection just accepted.
     pub fn new(config: ServerConfig) -> Self {
-        let ServerConfig { limits, random, chunk_size, window_ack_size, peer_bandwidth, capabilities } = config;
+        let ServerConfig { limits, random, chunk_size, window_ack_size, peer_bandwidth, capabilities, properties } =
+            config;
         ServerSession {
             link: Link::new(&limits, Greeting::Server(Box::new(ServerHandshake::new(&random)))),
-            settings: Settings { limits, chunk_size, window_ack_size, peer_bandwidth, capabilities },
+            settings: Settings { limits, chunk_size, window_ack_size, peer_bandwidth, capabilities, properties },
             events: VecDeque::new(),
             connect: Connect::Missing,
             client: Capabilities::default(),

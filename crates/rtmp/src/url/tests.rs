@@ -23,6 +23,8 @@ fn the_documented_table() {
     check("rtmp://h/app", Some("K?bandwidthtest=true"), "app", "K?bandwidthtest=true", "rtmp://h/app");
     check("rtmp://h/live-bvc", Some("?streamname=x&key=y"), "live-bvc", "?streamname=x&key=y", "rtmp://h/live-bvc");
     check("rtmp://u:p@h/live/k", None, "live", "k", "rtmp://h/live");
+    check("rtmp://u:p@h:1936/live/k", None, "live", "k", "rtmp://h:1936/live");
+    check("rtmps://u:p@[::1]:443/live/k", None, "live", "k", "rtmps://[::1]:443/live");
     check("rtmp://h/path#K", None, "path", "K", "rtmp://h/path");
     check("rtmp://[::1]:1935/live/k", None, "live", "k", "rtmp://[::1]:1935/live");
 }

@@ -46,12 +46,14 @@ pub fn gst_publish(gst: &Found, sink: GstSink, seconds: u32, url: &str, referenc
     let frames = seconds * 25;
     let buffers = seconds * 44100 / 1024;
     let sink = match sink {
-        GstSink::Rtmp2 => format!("rtmp2sink sync=true location={url}"),
-        GstSink::Rtmp => format!("rtmpsink sync=true location={url}"),
+        GstSink::Rtmp2 => "rtmp2sink",
+        GstSink::Rtmp => "rtmpsink",
     };
     Command::new(&gst.path)
         .line("-q -e flvmux name=mux streamable=true ! tee name=both ! queue !")
-        .line(&sink)
+        .line(sink)
+        .line("sync=true")
+        .arg(format!("location={url}"))
         .line("both. ! queue ! filesink buffer-mode=unbuffered")
         .arg(format!("location={}", reference.display()))
         .line(&format!("videotestsrc is-live=true num-buffers={frames} pattern=ball"))
@@ -64,6 +66,14 @@ pub fn gst_publish(gst: &Found, sink: GstSink, seconds: u32, url: &str, referenc
 
 /// OBS without a screen streams a small black scene as H.264 and AAC, until it is killed. `home` takes its settings.
 pub fn obs_publish(obs: &Found, server: &str, key: &str, home: &Path) -> Child {
+    obs_publish_as(obs, server, key, None, home)
+}
+
+/// The same with "Use authentication" and this user and password.
+pub fn obs_publish_as(obs: &Found, server: &str, key: &str, login: Option<(&str, &str)>, home: &Path) -> Child {
+    let auth = login.map_or("\"use_auth\":false".to_owned(), |(user, password)| {
+        format!(r#""use_auth":true,"username":"{user}","password":"{password}""#)
+    });
     let settings = home.join(".config/obs-studio");
     let put = |file: &str, text: &str| {
         let file = settings.join(file);
@@ -83,7 +93,7 @@ pub fn obs_publish(obs: &Found, server: &str, key: &str, home: &Path) -> Child {
     );
     put(
         "basic/profiles/P/service.json",
-        &format!(r#"{{"type":"rtmp_custom","settings":{{"server":"{server}","key":"{key}","use_auth":false}}}}"#),
+        &format!(r#"{{"type":"rtmp_custom","settings":{{"server":"{server}","key":"{key}",{auth}}}}}"#),
     );
     put(
         "basic/scenes/S.json",

@@ -1,5 +1,8 @@
 //! The protocol of a connection in the pump: what comes back is read and answered, whatever the peer's role.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use outflow_rtmp::session::{ServerEvent, ServerSession};
 
@@ -44,6 +47,8 @@ pub struct ServerLink {
     pub session: ServerSession,
     /// The message stream that it plays on.
     pub stream_id: u32,
+    /// Set when it is the server that ends, and not the stream.
+    pub over: Arc<AtomicBool>,
 }
 
 impl Link for ServerLink {
@@ -97,6 +102,11 @@ impl Link for ServerLink {
     }
 
     fn finish(&mut self) {
-        self.session.unpublish_notify(self.stream_id);
+        // One that understands a reconnect request comes back by itself, or finds another server: for it the broadcast is
+        // not over.
+        let asked = self.over.load(Ordering::Relaxed) && self.session.reconnect_request(None, "The server is ending");
+        if !asked {
+            self.session.unpublish_notify(self.stream_id);
+        }
     }
 }

@@ -320,6 +320,7 @@ fn offer(stream: Arc<Stream>, closing: Stop) -> PlayOffer {
         players: Arc::default(),
         closing: Mutex::new(closing),
         nodelay: true,
+        over: Arc::default(),
     }
 }
 

@@ -366,6 +366,8 @@ async fn a_server_that_asks_for_user_and_password_gets_the_proof_and_never_the_p
     let expected = outflow_rtmp::auth::adobe::response("us@er", &"pass/word".into(), "S", "O", ours);
     assert_eq!(response, format!("{expected}&opaque=O"));
     let tc_url = server.session(2).connect_text("tcUrl").unwrap();
+    let (before, _) = tc_url.split_once('?').unwrap();
+    assert_eq!(before, server.url("live"), "without user and password");
     assert!(tc_url.ends_with(&app(2)) && !tc_url.contains("pass"), "{tc_url}");
     assert_eq!(server.session(2).published.as_deref(), Some("key"));
 

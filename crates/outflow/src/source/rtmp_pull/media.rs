@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use outflow_rtmp::message::{Message, kind};
 
+use super::held::{Held, Joint, Memory, shifted};
 use crate::ingest::Ingest;
 use crate::monitor::Event;
 use crate::source::SourceJob;
@@ -14,11 +15,17 @@ const MOST_EARLY: usize = 16;
 
 pub(super) struct Media<'a> {
     job: &'a SourceJob,
-    peer: &'a str,
+    peer: String,
     /// A source that has begun.
     begun: Option<Begun>,
     /// Metadata of a source that has not: a server may send some long before a publisher comes.
     early: Vec<Message>,
+    /// What was passed on last, should another connection have to go on from there.
+    memory: Memory,
+    /// What leads from the times of this connection to those of the first.
+    shift: u32,
+    /// Another connection has taken over, and may bring again what was there: of audio, video and data.
+    again: [bool; 3],
 }
 
 struct Begun {
@@ -28,8 +35,30 @@ struct Begun {
 }
 
 impl<'a> Media<'a> {
-    pub(super) fn new(job: &'a SourceJob, peer: &'a str, early: Vec<Message>) -> Self {
-        Self { job, peer, begun: None, early }
+    pub(super) fn new(job: &'a SourceJob, peer: String, early: Vec<Message>) -> Self {
+        Self { job, peer, begun: None, early, memory: Memory::default(), shift: 0, again: [false; 3] }
+    }
+
+    /// What was passed on last.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Another connection takes over, with what it has sent so far.
+    pub(super) fn go_on(&mut self, peer: &str, held: Held, joint: &Joint, arrival: Instant) {
+        peer.clone_into(&mut self.peer);
+        if let Joint::Other = joint {
+            self.memory = Memory::default();
+            self.early.clear();
+            if let Some(mut begun) = self.begun.take() {
+                begun.ingest.end(false);
+            }
+        }
+        (self.shift, self.again) = (0, [matches!(joint, Joint::Same(_)); 3]);
+        held.release(joint).into_iter().for_each(|message| self.take(message, arrival));
+        if let Joint::Same(shift) = joint {
+            self.shift = *shift;
+        }
     }
 
     /// Takes a message that the server sent.
@@ -38,6 +67,16 @@ impl<'a> Media<'a> {
         if message.kind == kind::DATA && message.payload.starts_with(b"\x02\x00\x11|RtmpSampleAccess") {
             return;
         }
+        let message = shifted(message, self.shift);
+        let sort = usize::from(message.kind == kind::VIDEO) + 2 * usize::from(message.kind == kind::DATA);
+        if let Some(again) = self.again.get_mut(sort).filter(|again| **again) {
+            if self.memory.has(&message) {
+                return;
+            }
+            // From here on a time that goes back is the stream's own.
+            *again = !self.memory.is_later(&message);
+        }
+        self.memory.note(&message, arrival);
         if let Some(begun) = &mut self.begun {
             begun.last = arrival;
             return begun.ingest.take(message, arrival);

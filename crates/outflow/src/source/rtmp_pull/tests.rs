@@ -18,6 +18,9 @@ use crate::node::MediaUrl;
 use crate::options::{self, Options, value};
 use crate::stop::{Stopper, stopper};
 
+#[path = "moving_tests.rs"]
+mod moving;
+
 /// What came out of a pull: bodies and times, and the ends that it told.
 #[derive(Debug, Default)]
 struct Fed {
@@ -78,7 +81,7 @@ fn pull(url: &str, typed: &[(&str, &str)], patience: Patience) -> Running {
         url: Some(MediaUrl::new(url)),
         options: set,
     };
-    let client = Client::new(client::settings::read(&node, Role::Play).unwrap());
+    let client = Arc::new(Mutex::new(Client::new(client::settings::read(&node, Role::Play).unwrap())));
     let connect = node.options.duration("timeout").unwrap();
     let mut source = RtmpPull { client, connect, patience };
     let (fed, notes) = (Watched::new(Fed::default()), Watched::new(Vec::new()));

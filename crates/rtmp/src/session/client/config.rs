@@ -53,6 +53,8 @@ pub struct ClientConfig {
     pub capabilities: Capabilities,
     /// What a login appends to `app` and `tcUrl`, with its `?`: see [`auth`](crate::auth::Login::query).
     pub auth: Option<Secret>,
+    /// Playing: the secret for servers that ask for a [secure token](crate::auth::secure_token).
+    pub token: Option<Secret>,
     /// Marks of the relays that the stream has come through, the oldest first: see [`hops`](crate::session::hops).
     pub hops: Vec<String>,
 }
@@ -83,6 +85,7 @@ impl ClientConfig {
             digest: false,
             capabilities: Capabilities::default(),
             auth: None,
+            token: None,
             hops: Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! What a server did, as a client sees it.
 use crate::amf0::Value;
-use crate::auth::Demand;
+use crate::auth::{Demand, secure_token};
 use crate::error::{Error, ErrorKind};
 use crate::message::Message;
 use crate::secret::Secret;
@@ -93,6 +93,21 @@ impl Connected {
         let properties = Capabilities::read(&self.properties);
         if properties.is_empty() { Capabilities::read(&self.info) } else { properties }
     }
+
+    /// The challenge of a server that asks for a [secure token](crate::auth::secure_token), wherever it stands: librtmp
+    /// and GStreamer look for it at any depth.
+    pub fn secure_token(&self) -> Option<&str> {
+        find(&self.properties, DEEPEST).or_else(|| find(&self.info, DEEPEST))
+    }
+}
+
+/// How deep a challenge is looked for.
+const DEEPEST: usize = 4;
+
+fn find(value: &Value, depth: usize) -> Option<&str> {
+    let own = value.get_str(secure_token::PROPERTY);
+    let deeper = || value.fields()?.iter().find_map(|(_, value)| find(value, depth.checked_sub(1)?));
+    own.or_else(deeper)
 }
 
 /// A refusal, as far as the server explained it (Adobe RTMP 1.0 §7.2.2).

@@ -1,7 +1,7 @@
 //! The dialogue of a client: what it asks, in which order, and what it makes of the answers.
 use super::{ClientEvent, ClientSession, Connected, Redirect, Refusal, Role, Stage, transaction};
 use crate::amf0::Value;
-use crate::auth::Demand;
+use crate::auth::{Demand, secure_token};
 use crate::command::Command;
 use crate::message::{Control, UserControl};
 use crate::secret::Secret;
@@ -152,6 +152,12 @@ impl ClientSession {
             }
             let connected = Connected { properties: command.object.clone(), info: info.clone() };
             self.server = connected.capabilities();
+            if let (Some(secret), Some(challenge)) = (&self.config.token, connected.secure_token())
+                && let Some(text) = secure_token::answer(secret, challenge)
+            {
+                let arguments = vec![text.expose().into()];
+                self.link.command(0, &Command::new(secure_token::CALL, 0.0, arguments));
+            }
             self.events.push_back(ClientEvent::Connected(connected));
             self.send_create_stream();
         } else if self.stage == Stage::CreateStream && answered == self.create_transaction() {

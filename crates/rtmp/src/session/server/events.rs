@@ -2,6 +2,7 @@
 #[cfg(doc)]
 use super::ServerSession;
 use super::{ConnectRequest, PlayRequest, PublishRequest};
+use crate::amf0::Value;
 use crate::limits::Limits;
 use crate::message::Message;
 use crate::session::Capabilities;
@@ -21,6 +22,8 @@ pub struct ServerConfig {
     pub peer_bandwidth: u32,
     /// Enhanced RTMP: what is told to clients that announce anything themselves.
     pub capabilities: Capabilities,
+    /// Further properties of the answer to connect.
+    pub properties: Vec<(String, Value)>,
 }
 
 impl ServerConfig {
@@ -33,6 +36,7 @@ impl ServerConfig {
             window_ack_size: 5_000_000,
             peer_bandwidth: 5_000_000,
             capabilities: Capabilities::relay(),
+            properties: Vec::new(),
         }
     }
 }

@@ -28,6 +28,9 @@ impl ServerSession {
         }
         let mut answer = Command::new("_result", transaction_id, vec![info]);
         answer.object = Value::object(properties);
+        if let Value::Object(fields) = &mut answer.object {
+            fields.extend(self.settings.properties.iter().cloned());
+        }
         self.link.command(0, &answer);
         let result = self.resume();
         if let Err(error) = &result {

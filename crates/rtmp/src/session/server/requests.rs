@@ -27,11 +27,17 @@ pub struct ConnectRequest {
     pub object_encoding: f64,
     /// What the client announced of Enhanced RTMP. Most publishers announce nothing, whatever they use.
     pub capabilities: Capabilities,
+    /// Whether the client says that it will publish (`type`, as every encoder), or that it is a player (codecs that it can
+    /// decode); `None` if it says neither.
+    pub publishes: Option<bool>,
     /// Marks of the relays that the stream has come through: see [`hops`](crate::session::hops). Empty for most clients.
     pub hops: Vec<String>,
     /// What followed the connect object.
     pub args: Vec<Value>,
 }
+
+/// What only players say in their connect (Adobe RTMP 1.0 §7.2.1.1).
+const PLAYERS_SAY: [&str; 3] = ["audioCodecs", "videoCodecs", "videoFunction"];
 
 impl ConnectRequest {
     pub(super) fn read(command: &Command, limits: &Limits) -> Result<Self> {
@@ -59,6 +65,10 @@ impl ConnectRequest {
             page_url: text(&["pageUrl"], "pageUrl", limits.tc_url)?,
             object_encoding: object.get_f64("objectEncoding").unwrap_or(0.0),
             capabilities: Capabilities::read(object),
+            publishes: match object.get_str("type").is_some() {
+                true => Some(true),
+                false => PLAYERS_SAY.iter().any(|name| object.get(name).is_some()).then_some(false),
+            },
             hops: hops::read(object.get_str(hops::PROPERTY).unwrap_or_default()),
             args: command.arguments.clone(),
         })
