@@ -92,14 +92,16 @@ struct Inner {
     /// Video of a source that has just come is dropped up to its first key frame.
     wants_key: bool,
     info: StreamInfo,
-    /// Time and number of the source's first packet of sound.
-    first_audio: Option<(i64, u64)>,
+    /// Time, arrival and number of the source's first packet of sound.
+    first_audio: Option<(i64, Instant, u64)>,
     ready: Vec<Packet>,
 }
 
 /// How long audio alone must have come, from a source that can't say whether there will be video, before it counts
 /// as a stream without video.
 const AUDIO_ONLY_AFTER: i64 = 1_000;
+/// ... or by the clock, as the source's own time may stand still.
+const AUDIO_ONLY_CLOCK: Duration = Duration::from_secs(3);
 
 impl Stream {
     /// A stream with its two sides.
@@ -238,6 +240,7 @@ impl Intake for Writer {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         inner.timeline.push(packet, &mut inner.ready);
+        self.stats.time_jumps.store(inner.timeline.jumps(), Ordering::Relaxed);
         let mut ready = std::mem::take(&mut inner.ready);
         for packet in ready.drain(..) {
             inner.publish(packet, &self.stream, &self.stats);
@@ -311,10 +314,13 @@ impl Inner {
             Kind::Video => packet.flags.keyframe && self.main_video == Some(packet.track),
             Kind::Audio if packet.flags.header || self.main_video.is_some() => false,
             Kind::Audio => {
-                let (first, seq) = *self.first_audio.get_or_insert((packet.dts, self.publisher.head()));
+                let (first, since, seq) =
+                    *self.first_audio.get_or_insert((packet.dts, packet.arrival, self.publisher.head()));
+                let passed = packet.arrival.saturating_duration_since(since);
+                let is_early = packet.dts - first < AUDIO_ONLY_AFTER && passed < AUDIO_ONLY_CLOCK;
                 match self.info.video {
                     Some(video) => !video,
-                    None if self.headers.have_video() || packet.dts - first < AUDIO_ONLY_AFTER => false,
+                    None if self.headers.have_video() || is_early => false,
                     None => {
                         // What came while this was not clear can be joined too.
                         self.publisher.enter_at(seq, self.headers.snapshot());

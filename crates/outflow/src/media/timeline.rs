@@ -6,28 +6,42 @@ use std::time::{Duration, Instant};
 
 use super::{Kind, Packet};
 
-/// Unwraps 32-bit timestamps (milliseconds modulo 2^32) of one connection to 64 bits.
+/// Unwraps 32-bit timestamps (milliseconds modulo 2^32) of one connection to 64 bits, each track by itself: tracks that are
+/// half the range apart would pull each other around.
 #[derive(Debug, Default)]
 pub struct Unwrapper {
     last: Option<i64>,
+    tracks: HashMap<(Kind, u8), i64>,
 }
 
 impl Unwrapper {
-    /// The 64-bit time nearest to the previous one that has these low 32 bits.
-    pub fn unwrap(&mut self, timestamp: u32) -> i64 {
-        let time = match self.last {
+    /// Gives `packet` the 64-bit time nearest to the previous one of its track that has these low 32 bits; the first of a
+    /// track is near the connection's last. Headers and data, which many encoders stamp 0, are placed but not counted from.
+    pub fn unwrap(&mut self, packet: &mut Packet, timestamp: u32) {
+        let key = (packet.kind, packet.track);
+        let time = match self.tracks.get(&key).copied().or(self.last) {
             None => i64::from(timestamp),
             #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
             Some(last) => last + i64::from(timestamp.wrapping_sub(last as u32) as i32),
         };
-        self.last = Some(time);
-        time
+        if has_clock(packet) {
+            self.last = Some(time);
+            self.tracks.insert(key, time);
+        }
+        packet.dts = time;
     }
 }
 
-/// A step back beyond this is a jump of the source's clock; below it the packet is held at its track's last time.
+/// Headers and data carry no clock of their own (many encoders stamp them 0): they never make a jump.
+fn has_clock(packet: &Packet) -> bool {
+    packet.kind != Kind::Data && !packet.flags.header
+}
+
+/// A step back beyond this is a jump of the source's clock; below it packets are held at their track's last time, for this
+/// long at most. Where a track may go on: within this of where it is expected.
 const BACK: i64 = 1_000;
-/// A step forward that exceeds the time that really passed by more than this is a jump.
+/// A step forward that exceeds the time that really passed by more than this is a jump. Tracks that begin further apart
+/// have clocks of their own.
 const AHEAD: i64 = 10_000;
 /// The step to the first packet after a jump or a return, where none could be measured.
 const STEP: i64 = 40;
@@ -37,18 +51,25 @@ const LOOK_AHEAD_PACKETS: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
 struct Track {
-    raw: i64,
+    /// The stream's time of a packet is the source's plus this. All tracks have the same, until one jumps alone.
+    offset: i64,
+    /// The source's time of the last packet, once there was one of the present source, and when that came.
+    raw: Option<i64>,
+    arrival: Instant,
+    /// The stream's time of the last packet, and the step that led to it.
     out: i64,
     step: i64,
-    arrival: Instant,
+    /// Since when `out` has not gone on because packets are held there.
+    behind: Option<Instant>,
 }
 
 /// Maps the time of one source after another to the stream's own.
 #[derive(Debug, Default)]
 pub struct Timeline {
+    /// What tracks count by that are new: the offset of the last track that jumped.
     offset: Option<i64>,
-    /// The offset before the last jump: the other tracks still count by it until they have jumped too.
-    before: Option<i64>,
+    /// Where the present source began.
+    begin: i64,
     tracks: HashMap<(Kind, u8), Track>,
     /// Packets of a source that has just begun, until its offset is known.
     held: Vec<Packet>,
@@ -63,7 +84,6 @@ impl Timeline {
     pub fn start(&mut self, audio: Option<bool>, video: Option<bool>, realtime: bool) {
         self.held.clear();
         self.offset = None;
-        self.before = None;
         self.expected = (audio, video);
         self.realtime = realtime;
     }
@@ -95,7 +115,7 @@ impl Timeline {
     }
 
     fn media(&self) -> impl Iterator<Item = &Packet> {
-        self.held.iter().filter(|packet| packet.kind != Kind::Data && !packet.flags.header)
+        self.held.iter().filter(|packet| has_clock(packet))
     }
 
     fn knows_enough(&self, now: Instant) -> bool {
@@ -110,8 +130,9 @@ impl Timeline {
     fn release(&mut self, out: &mut Vec<Packet>) {
         let first = self.media().map(|packet| packet.dts).min();
         let first = first.or_else(|| self.held.first().map(|packet| packet.dts)).unwrap_or(0);
-        self.offset = Some(self.next_out() - first);
-        self.tracks.values_mut().for_each(|track| track.raw = i64::MIN);
+        self.begin = self.next_out();
+        self.offset = Some(self.begin - first);
+        self.tracks.values_mut().for_each(|track| (track.raw, track.behind) = (None, None));
         for packet in std::mem::take(&mut self.held) {
             out.push(self.map(packet));
         }
@@ -125,47 +146,112 @@ impl Timeline {
 
     fn map(&mut self, mut packet: Packet) -> Packet {
         let key = (packet.kind, packet.track);
-        let mut offset = self.offset.unwrap_or(0);
         let last = self.tracks.get(&key).copied();
-        let same_source = last.filter(|track| track.raw != i64::MIN);
-        // Headers and data carry no clock of their own (many encoders stamp them 0): they never make a jump.
-        let clocked = packet.kind != Kind::Data && !packet.flags.header;
-        if clocked && let Some(track) = same_source {
-            let step = packet.dts - track.raw;
-            let passed =
-                i64::try_from(packet.arrival.saturating_duration_since(track.arrival).as_millis()).unwrap_or(0);
-            let ahead = self.realtime && step > passed + AHEAD;
-            let expected = track.out + step.clamp(0, AHEAD);
-            if step < -BACK || ahead {
-                offset = self.jump(packet.dts, track);
-            } else if let Some(before) = self.before
-                && (packet.dts + before - expected).abs() < (packet.dts + offset - expected).abs()
-            {
-                // This track has not jumped yet, another one has.
-                offset = before;
-            }
-        }
+        let present = last.filter(|track| track.raw.is_some());
+        let clocked = has_clock(&packet);
+        let offset = match present {
+            Some(track) if clocked => self.offset_after(&packet, key, track),
+            None if clocked => self.offset_of_first(&packet),
+            present => present.map(|track| track.offset).or(self.offset).unwrap_or(0),
+        };
         let mut time = (packet.dts + offset).max(0);
-        if let Some(track) = last
-            && time < track.out
-        {
-            if clocked && same_source.is_some() {
-                self.jumps += 1;
-            }
-            time = track.out;
-        }
         if !clocked {
             time = self.near(time, key);
         }
-        let step = match last {
-            Some(track) if clocked && (1..=BACK).contains(&(time - track.out)) => time - track.out,
-            Some(track) => track.step,
-            None => STEP,
-        };
-        let raw = if clocked { packet.dts } else { same_source.map_or(i64::MIN, |track| track.raw) };
-        self.tracks.insert(key, Track { raw, out: time, step, arrival: packet.arrival });
+        let Track { raw, arrival, out, step, behind, .. } = last.unwrap_or(Track {
+            offset,
+            raw: None,
+            arrival: packet.arrival,
+            out: time,
+            step: STEP,
+            behind: None,
+        });
+        let is_held = time < out;
+        time = time.max(out);
+        let mut track = Track { offset, raw, arrival, out: time, step, behind };
+        if clocked {
+            let went_back = raw.is_some_and(|raw| packet.dts < raw);
+            self.jumps += u64::from(is_held && went_back && present.is_some_and(|track| track.offset == offset));
+            track.raw = Some(packet.dts);
+            track.arrival = packet.arrival;
+            if is_held {
+                track.behind = Some(behind.unwrap_or(packet.arrival));
+            } else if time > out {
+                track.behind = None;
+            }
+            if (1..=BACK).contains(&(time - out)) {
+                track.step = time - out;
+            }
+        }
+        self.tracks.insert(key, track);
         packet.dts = time;
         packet
+    }
+
+    /// The offset of a source's first packet of a track: the common one, unless that is absurdly far from what came of the
+    /// other tracks. Then the track has a clock of its own, and begins where they are.
+    fn offset_of_first(&mut self, packet: &Packet) -> i64 {
+        let common = self.offset.unwrap_or(0);
+        let place = match self.edge(None) {
+            None => self.begin,
+            Some(edge) if self.realtime => edge.out + millis(packet.arrival, edge.arrival),
+            Some(edge) => edge.out,
+        };
+        let off = |offset: i64| (packet.dts + offset - place).abs();
+        if off(common) <= AHEAD {
+            return common;
+        }
+        self.jumps += 1;
+        let others = self.present(None).map(|track| track.offset);
+        others.min_by_key(|offset| off(*offset)).filter(|offset| off(*offset) <= AHEAD).unwrap_or(place - packet.dts)
+    }
+
+    /// The offset of a track's next packet: its own, another track's that has jumped before it, or a new one if the
+    /// source's clock jumped.
+    fn offset_after(&mut self, packet: &Packet, key: (Kind, u8), track: Track) -> i64 {
+        let step = track.raw.map_or(0, |raw| packet.dts - raw);
+        let passed = millis(packet.arrival, track.arrival);
+        let is_odd = (step - track.step).abs() > BACK && (step - passed).abs() > BACK;
+        let is_behind = packet.dts + track.offset < track.out;
+        if !is_odd && !is_behind {
+            return track.offset;
+        }
+        // It goes on by its own step, or where the others are if they have left it behind.
+        let next = track.out + track.step;
+        let target = self.edge(Some(key)).map(|edge| edge.out).filter(|edge| edge - next > BACK).unwrap_or(next);
+        let off = |offset: i64| (packet.dts + offset - target).abs();
+        let own = off(track.offset);
+        if own <= BACK && !is_behind {
+            return track.offset;
+        }
+        // Audio and video stay together where both jumped.
+        let others = self.present(Some(key)).map(|track| track.offset);
+        if let Some(other) = others.min_by_key(|offset| off(*offset))
+            && off(other) <= BACK
+            && off(other) < own
+        {
+            self.jumps += 1;
+            return other;
+        }
+        let held_for = track.behind.map_or(0, |since| millis(packet.arrival, since));
+        let is_ahead = self.realtime && step > passed + AHEAD;
+        if step < -BACK || is_ahead || (is_behind && held_for > BACK) {
+            self.jumps += 1;
+            self.offset = Some(target - packet.dts);
+            return target - packet.dts;
+        }
+        track.offset
+    }
+
+    /// Audio and video tracks of which the present source has sent something.
+    fn present(&self, but: Option<(Kind, u8)>) -> impl Iterator<Item = &Track> {
+        let tracks = self.tracks.iter().filter(move |(key, track)| track.raw.is_some() && Some(**key) != but);
+        tracks.map(|(_, track)| track)
+    }
+
+    /// The one that is furthest.
+    fn edge(&self, but: Option<(Kind, u8)>) -> Option<&Track> {
+        self.present(but).max_by_key(|track| track.out)
     }
 
     /// A header or data message belongs where the media is: not before its track's last time, and not far from it.
@@ -173,23 +259,20 @@ impl Timeline {
         let media = self.tracks.iter().filter(|((kind, _), _)| *kind != Kind::Data);
         let edge = media.map(|(_, track)| track.out).max().unwrap_or(0);
         let own = self.tracks.get(&key).map_or(0, |track| track.out);
-        if (time - edge).abs() > AHEAD { edge.max(own) } else { time.max(own) }
-    }
-
-    /// The source's clock jumped: the offset under which this packet follows its track's last one.
-    fn jump(&mut self, dts: i64, track: Track) -> i64 {
-        self.jumps += 1;
-        // The other track may have jumped first; then its offset fits this one too.
-        if let Some(offset) = self.offset
-            && (dts + offset - track.out).abs() <= BACK
-        {
-            return offset;
+        if (time - edge).abs() <= AHEAD {
+            time.max(own)
+        } else if key.0 != Kind::Data && edge - own <= AHEAD {
+            // Not at the edge: the track's next packet may be a little before that.
+            own
+        } else {
+            edge.max(own)
         }
-        self.before = self.offset;
-        let offset = track.out + track.step - dts;
-        self.offset = Some(offset);
-        offset
     }
+}
+
+/// Milliseconds between two instants; zero if they are the other way round.
+fn millis(now: Instant, before: Instant) -> i64 {
+    i64::try_from(now.saturating_duration_since(before).as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -163,3 +163,26 @@ fn a_stream_that_turns_out_to_be_sound_alone_can_be_joined_at_its_first_sound() 
     let mut cursor = Cursor::new(Start::Oldest, Duration::from_secs(60), Duration::ZERO);
     assert_eq!(bench.join(&mut cursor).1.len(), 120);
 }
+
+#[test]
+fn jumps_of_the_sources_time_are_told() {
+    let stats = Arc::<InputStats>::default();
+    let (writer, stream) = Stream::new("s", StreamConfig::default(), stats.clone());
+    let bench = Bench { writer, stream, begin: Instant::now() };
+    bench.begin_source(500, b"\x17\0one");
+    bench.push(Kind::Video, 540, Flags::default(), b"\x27\x01p");
+    bench.push(Kind::Video, 3_600_540, Flags::default(), b"\x27\x01p");
+    assert_eq!(stats.time_jumps.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn sound_alone_whose_time_stands_still_can_be_joined() {
+    let (writer, stream) = Stream::new("s", StreamConfig::default(), Arc::default());
+    let mut bench = Bench { writer, stream, begin: Instant::now() };
+    bench.writer.start(StreamInfo { realtime: true, ..StreamInfo::default() });
+    for _ in 0..50 {
+        bench.push(Kind::Audio, 0, Flags::default(), b"\xaf\x01a");
+        bench.begin += Duration::from_millis(100);
+    }
+    assert!(bench.stream.state().borrow().ready);
+}
