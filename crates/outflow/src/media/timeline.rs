@@ -37,8 +37,8 @@ fn has_clock(packet: &Packet) -> bool {
     packet.kind != Kind::Data && !packet.flags.header
 }
 
-/// A step back beyond this is a jump of the source's clock; below it packets are held at their track's last time, for this
-/// long at most. Where a track may go on: within this of where it is expected.
+/// A step back beyond this is a jump of the source's clock at once; below it, if the next packet is behind too. Where a
+/// track may go on: within this of where it is expected.
 const BACK: i64 = 1_000;
 /// A step forward that exceeds the time that really passed by more than this is a jump. Tracks that begin further apart
 /// have clocks of their own.
@@ -56,11 +56,24 @@ struct Track {
     /// The source's time of the last packet, once there was one of the present source, and when that came.
     raw: Option<i64>,
     arrival: Instant,
-    /// The stream's time of the last packet, and the step that led to it.
+    /// The stream's time of the last frame, and the step that led to it.
     out: i64,
     step: i64,
-    /// Since when `out` has not gone on because packets are held there.
-    behind: Option<Instant>,
+    /// The same of the last packet, header or frame.
+    edge: i64,
+    /// The last frame before the source's time stopped or went back: frames are pushed on from there.
+    held: Option<Held>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    raw: i64,
+    out: i64,
+    arrival: Instant,
+    /// Frames since.
+    packets: i64,
+    /// The source's time stands still, so the clock is used instead.
+    stuck: bool,
 }
 
 /// Maps the time of one source after another to the stream's own.
@@ -132,7 +145,7 @@ impl Timeline {
         let first = first.or_else(|| self.held.first().map(|packet| packet.dts)).unwrap_or(0);
         self.begin = self.next_out();
         self.offset = Some(self.begin - first);
-        self.tracks.values_mut().for_each(|track| (track.raw, track.behind) = (None, None));
+        self.tracks.values_mut().for_each(|track| (track.raw, track.held) = (None, None));
         for packet in std::mem::take(&mut self.held) {
             out.push(self.map(packet));
         }
@@ -141,7 +154,7 @@ impl Timeline {
     /// Where the stream goes on: after its last packet of any media track, by that track's own step.
     fn next_out(&self) -> i64 {
         let media = self.tracks.iter().filter(|((kind, _), _)| *kind != Kind::Data);
-        media.map(|(_, track)| track.out + track.step).max().unwrap_or(0)
+        media.map(|(_, track)| track.edge.max(track.out + track.step)).max().unwrap_or(0)
     }
 
     fn map(&mut self, mut packet: Packet) -> Packet {
@@ -155,34 +168,38 @@ impl Timeline {
             present => present.map(|track| track.offset).or(self.offset).unwrap_or(0),
         };
         let mut time = (packet.dts + offset).max(0);
-        if !clocked {
-            time = self.near(time, key);
-        }
-        let Track { raw, arrival, out, step, behind, .. } = last.unwrap_or(Track {
+        let mut track = last.unwrap_or(Track {
             offset,
             raw: None,
             arrival: packet.arrival,
-            out: time,
+            out: -1,
             step: STEP,
-            behind: None,
+            edge: 0,
+            held: None,
         });
-        let is_held = time < out;
-        time = time.max(out);
-        let mut track = Track { offset, raw, arrival, out: time, step, behind };
+        track.offset = offset;
         if clocked {
-            let went_back = raw.is_some_and(|raw| packet.dts < raw);
-            self.jumps += u64::from(is_held && went_back && present.is_some_and(|track| track.offset == offset));
-            track.raw = Some(packet.dts);
-            track.arrival = packet.arrival;
-            if is_held {
-                track.behind = Some(behind.unwrap_or(packet.arrival));
-            } else if time > out {
-                track.behind = None;
+            let is_held = time <= track.out && present.is_some();
+            time = time.max(track.out + 1).max(track.edge);
+            let stands = track.raw == Some(packet.dts);
+            // What was lost while time stood still is not lost again.
+            track.held = track.held.filter(|held| stands || !held.stuck);
+            if is_held || stands {
+                let (raw, out, arrival) = (track.raw.unwrap_or(packet.dts), track.out, track.arrival);
+                let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false });
+                held.packets += 1;
+                held.stuck |= stands && !is_held;
+            } else {
+                if (1..=BACK).contains(&(time - track.out)) && track.held.is_none() && track.out >= 0 {
+                    track.step = time - track.out;
+                }
+                track.held = None;
             }
-            if (1..=BACK).contains(&(time - out)) {
-                track.step = time - out;
-            }
+            (track.raw, track.arrival, track.out) = (Some(packet.dts), packet.arrival, time);
+        } else {
+            time = self.near(time, key);
         }
+        track.edge = time;
         self.tracks.insert(key, track);
         packet.dts = time;
         packet
@@ -212,17 +229,15 @@ impl Timeline {
         let step = track.raw.map_or(0, |raw| packet.dts - raw);
         let passed = millis(packet.arrival, track.arrival);
         let is_odd = (step - track.step).abs() > BACK && (step - passed).abs() > BACK;
-        let is_behind = packet.dts + track.offset < track.out;
+        let is_behind = packet.dts + track.offset <= track.out;
         if !is_odd && !is_behind {
-            return track.offset;
+            return self.after_standing_still(key, track);
         }
-        // It goes on by its own step, or where the others are if they have left it behind.
-        let next = track.out + track.step;
-        let target = self.edge(Some(key)).map(|edge| edge.out).filter(|edge| edge - next > BACK).unwrap_or(next);
+        let target = self.target(packet, key, track);
         let off = |offset: i64| (packet.dts + offset - target).abs();
         let own = off(track.offset);
         if own <= BACK && !is_behind {
-            return track.offset;
+            return self.after_standing_still(key, track);
         }
         // Audio and video stay together where both jumped.
         let others = self.present(Some(key)).map(|track| track.offset);
@@ -230,17 +245,53 @@ impl Timeline {
             && off(other) <= BACK
             && off(other) < own
         {
-            self.jumps += 1;
+            self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
             return other;
         }
-        let held_for = track.behind.map_or(0, |since| millis(packet.arrival, since));
         let is_ahead = self.realtime && step > passed + AHEAD;
-        if step < -BACK || is_ahead || (is_behind && held_for > BACK) {
-            self.jumps += 1;
+        let again = track.held.is_some_and(|held| self.is_lost(held, packet, step, track.step));
+        if step < -BACK || is_ahead || (is_behind && again) {
+            self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
             self.offset = Some(target - packet.dts);
             return target - packet.dts;
         }
-        track.offset
+        self.jumps += u64::from(step < 0 && is_behind);
+        if is_behind { track.offset } else { self.after_standing_still(key, track) }
+    }
+
+    /// One packet out of order, or some with one time, are no jump: what was lost has to be more than two frames take, of
+    /// any track. So all of them jump, or none does.
+    fn is_lost(&self, held: Held, packet: &Packet, step: i64, usual: i64) -> bool {
+        let expected =
+            if self.realtime { millis(packet.arrival, held.arrival) } else { (held.packets + 1).saturating_mul(usual) };
+        let lost = expected - (packet.dts - held.raw);
+        let longest = self.present(None).map(|track| track.step).max().unwrap_or(usual);
+        // A picture's time stands at most for one more frame, or those that are shown before it come after it.
+        if step == 0 { self.realtime && 2 * lost >= 3 * longest } else { lost >= 2 * longest }
+    }
+
+    /// Where a track is to go on whose time makes no sense.
+    fn target(&self, packet: &Packet, key: (Kind, u8), track: Track) -> i64 {
+        let next = match track.held {
+            // What was pushed on meanwhile took less time than it should have.
+            Some(held) if self.realtime => {
+                (held.out + millis(packet.arrival, held.arrival).min(AHEAD)).max(track.out + 1)
+            }
+            _ => track.out + track.step,
+        };
+        // By its own step, or where the others are if they have left it behind.
+        self.edge(Some(key)).map(|edge| edge.out).filter(|edge| edge - next > BACK).unwrap_or(next)
+    }
+
+    /// A clock that stood still runs again. Each track went on by when its packets came, so they are no longer quite
+    /// together: one goes with the other that runs already.
+    fn after_standing_still(&self, key: (Kind, u8), track: Track) -> i64 {
+        if !track.held.is_some_and(|held| held.stuck) {
+            return track.offset;
+        }
+        let running = self.present(Some(key)).filter(|other| other.held.is_none()).map(|other| other.offset);
+        let near = running.filter(|offset| (offset - track.offset).abs() <= BACK);
+        near.min_by_key(|offset| (offset - track.offset).abs()).unwrap_or(track.offset)
     }
 
     /// Audio and video tracks of which the present source has sent something.
@@ -257,8 +308,8 @@ impl Timeline {
     /// A header or data message belongs where the media is: not before its track's last time, and not far from it.
     fn near(&self, time: i64, key: (Kind, u8)) -> i64 {
         let media = self.tracks.iter().filter(|((kind, _), _)| *kind != Kind::Data);
-        let edge = media.map(|(_, track)| track.out).max().unwrap_or(0);
-        let own = self.tracks.get(&key).map_or(0, |track| track.out);
+        let edge = media.map(|(_, track)| track.edge).max().unwrap_or(0);
+        let own = self.tracks.get(&key).map_or(0, |track| track.edge);
         if (time - edge).abs() <= AHEAD {
             time.max(own)
         } else if key.0 != Kind::Data && edge - own <= AHEAD {

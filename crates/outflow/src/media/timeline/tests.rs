@@ -65,12 +65,12 @@ fn a_returning_source_goes_on_where_the_last_one_ended() {
 }
 
 #[test]
-fn small_backward_steps_are_held_at_the_last_time_and_counted() {
+fn one_packet_out_of_order_is_pushed_on_and_counted() {
     let mut source = Source::new();
     source.push(Video, 0, 0);
     source.push(Audio, 0, 0);
     assert_eq!(source.push(Audio, 50, 50), [(Audio, 50)]);
-    assert_eq!(source.push(Audio, 30, 60), [(Audio, 50)]);
+    assert_eq!(source.push(Audio, 30, 60), [(Audio, 51)]);
     assert_eq!(source.push(Audio, 70, 80), [(Audio, 70)], "later steps are untouched");
     assert_eq!(source.timeline.jumps(), 1);
 }
@@ -161,6 +161,28 @@ proptest! {
             for (kind, time) in source.push_flagged(kind, unwrapped(&mut unwrapper, kind, flags.header, timestamp), at, flags) {
                 let before = last.insert(kind, time).unwrap_or(0);
                 prop_assert!(time >= before, "{kind:?} went from {before} to {time}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn of_two_frames_of_a_track_one_is_later(
+        steps in proptest::collection::vec((any::<bool>(), any::<u32>(), 0u64..100, any::<bool>()), 1..300)
+    ) {
+        let mut source = Source::new();
+        let mut last = HashMap::new();
+        let mut at = 0;
+        let mut time = 0u32;
+        let mut unwrapper = Unwrapper::default();
+        for (audio, jump, passed, regular) in steps {
+            at += passed;
+            time = if regular { time.wrapping_add(jump % 64) } else { jump };
+            let kind = if audio { Audio } else { Video };
+            for (kind, time) in source.push(kind, unwrapped(&mut unwrapper, kind, false, time), at) {
+                let before = last.insert(kind, time).unwrap_or(-1);
+                prop_assert!(time > before, "{kind:?} went from {before} to {time}");
             }
         }
     }

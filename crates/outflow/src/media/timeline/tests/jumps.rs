@@ -55,12 +55,12 @@ impl Live {
         moved(1) - moved(0)
     }
 
-    /// Checks steps so far: never back, never longer than `longest`.
+    /// Checks steps so far: always ahead, never by more than `longest`.
     fn steps(&self, longest: i64) {
         for track in &self.out {
             for pair in track.windows(2) {
                 let step = pair[1].1 - pair[0].1;
-                assert!((0..=longest).contains(&step), "a step of {step} ms from {:?} to {:?}", pair[0], pair[1]);
+                assert!((1..=longest).contains(&step), "a step of {step} ms from {:?} to {:?}", pair[0], pair[1]);
             }
         }
     }
@@ -110,7 +110,7 @@ fn small_steps_of_both_clocks_keep_them_together() {
         live.both(2_000);
         live.clocks = live.clocks.map(|clock| clock + jump);
         live.both(4_000);
-        live.steps(jump.max(0) + 40);
+        live.steps(jump.max(0) + 81);
         assert_eq!(live.apart(), 0, "{jump}");
     }
 }
@@ -122,39 +122,69 @@ fn a_clock_that_goes_round_within_a_second_goes_on() {
         live.both(920);
         live.clocks = live.clocks.map(|clock| clock - 920);
     }
-    // It stands still for a second at most, each time that it is found out.
     let last = live.last();
-    assert!(last[0] > 4_000 && last[1] > 4_000, "after 11 s time is {last:?}");
+    assert!(last[0] > 10_500 && last[1] > 10_500, "after 11 s time is {last:?}");
     live.steps(100);
-    assert!(live.apart().abs() <= 40, "{} ms", live.apart());
+    assert!(live.apart().abs() <= 3, "{} ms", live.apart());
 }
 
 #[test]
-fn one_frame_back_each_second_is_held_and_counted_once_each() {
+fn one_frame_back_each_second_keeps_both_together() {
     let mut live = Live::new();
     live.both(1_000);
     for _ in 0..5 {
         live.clocks = live.clocks.map(|clock| clock - 40);
         live.both(1_000);
     }
-    live.steps(40);
+    live.steps(81);
     assert_eq!(live.apart(), 0);
-    // Audio goes back by 20 ms, video by nothing: each frame takes 40 ms.
-    assert_eq!(live.source.timeline.jumps(), 5);
+    // Each frame takes 40 ms: audio goes back by 20 ms, video stands still.
+    assert!((5..=15).contains(&live.source.timeline.jumps()), "{}", live.source.timeline.jumps());
 }
 
 #[test]
-fn a_clock_that_stands_still_is_passed_on_as_it_is() {
-    let mut live = Live::new();
-    live.both(1_000);
-    for _ in 0..150 {
-        live.clocks = live.clocks.map(|clock| clock - 20);
-        live.both(20);
+fn a_clock_that_stands_still_is_taken_from_ours() {
+    for catches_up in [0, 3_000] {
+        let mut live = Live::new();
+        live.both(1_000);
+        for _ in 0..150 {
+            live.clocks = live.clocks.map(|clock| clock - 20);
+            live.both(20);
+        }
+        live.steps(81);
+        live.clocks = live.clocks.map(|clock| clock + catches_up);
+        live.both(1_000);
+        live.steps(catches_up + 81);
+        let last = live.last();
+        assert!(last.iter().all(|last| (last - 4_980 - catches_up).abs() <= 80), "after 5 s time is {last:?}");
+        assert_eq!(live.apart(), 0);
+        assert!((1..=3).contains(&live.source.timeline.jumps()), "{}", live.source.timeline.jumps());
     }
-    live.both(1_000);
-    live.steps(40);
-    assert_eq!(live.source.timeline.jumps(), 0);
-    assert_eq!(live.apart(), 0);
+}
+
+#[test]
+fn a_clock_that_never_runs_is_taken_from_ours() {
+    let mut live = Live::new();
+    for _ in 0..500 {
+        live.both(20);
+        live.clocks = live.clocks.map(|clock| clock - 20);
+    }
+    let last = live.last();
+    assert!(last.iter().all(|last| (last - 9_980).abs() <= 80), "after 10 s time is {last:?}");
+    live.steps(81);
+}
+
+#[test]
+fn packets_that_share_their_time_are_a_millisecond_apart() {
+    let mut source = Source::new();
+    source.push(Video, 0, 0);
+    source.push(Audio, 0, 0);
+    for group in 1..50 {
+        let at = 60 * group;
+        let came: Vec<_> = (0..3).map(|_| source.push(Audio, at, at.unsigned_abs())[0].1).collect();
+        assert_eq!(came, [at, at + 1, at + 2]);
+    }
+    assert_eq!(source.timeline.jumps(), 0);
 }
 
 #[test]
