@@ -67,6 +67,7 @@ struct Track {
 
 #[derive(Debug, Clone, Copy)]
 struct Held {
+    /// Its time by the source's present clock.
     raw: i64,
     out: i64,
     arrival: Instant,
@@ -74,6 +75,8 @@ struct Held {
     packets: i64,
     /// The source's time stands still, so the clock is used instead.
     stuck: bool,
+    /// It is only that the track has come back to others that are a little behind it.
+    joined: bool,
 }
 
 /// Maps the time of one source after another to the stream's own.
@@ -177,6 +180,7 @@ impl Timeline {
             edge: 0,
             held: None,
         });
+        let joined = track.offset != offset && self.present(Some(key)).any(|other| other.offset == offset);
         track.offset = offset;
         if clocked {
             let is_held = time <= track.out && present.is_some();
@@ -185,8 +189,8 @@ impl Timeline {
             // What was lost while time stood still is not lost again.
             track.held = track.held.filter(|held| stands || !held.stuck);
             if is_held || stands {
-                let (raw, out, arrival) = (track.raw.unwrap_or(packet.dts), track.out, track.arrival);
-                let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false });
+                let (raw, out, arrival) = (track.out - offset, track.out, track.arrival);
+                let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false, joined });
                 held.packets += 1;
                 held.stuck |= stands && !is_held;
             } else {
@@ -249,8 +253,7 @@ impl Timeline {
             return other;
         }
         let is_ahead = self.realtime && step > passed + AHEAD;
-        let again = track.held.is_some_and(|held| self.is_lost(held, packet, step, track.step));
-        if step < -BACK || is_ahead || (is_behind && again) {
+        if step < -BACK || is_ahead || (is_behind && self.is_lost(packet, track, step)) {
             self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
             self.offset = Some(target - packet.dts);
             return target - packet.dts;
@@ -259,14 +262,20 @@ impl Timeline {
         if is_behind { track.offset } else { self.after_standing_still(key, track) }
     }
 
-    /// One packet out of order, or some with one time, are no jump: what was lost has to be more than two frames take, of
-    /// any track. So all of them jump, or none does.
-    fn is_lost(&self, held: Held, packet: &Packet, step: i64, usual: i64) -> bool {
-        let expected =
-            if self.realtime { millis(packet.arrival, held.arrival) } else { (held.packets + 1).saturating_mul(usual) };
+    /// One packet a little out of order, or some with one time, are no jump: what was lost has to be more than two frames
+    /// take, of any track. So all of them jump, or none does.
+    fn is_lost(&self, packet: &Packet, track: Track, step: i64) -> bool {
+        let longest = self.present(None).map(|track| track.step).max().unwrap_or(track.step);
+        if track.step - step >= 2 * longest {
+            return true;
+        }
+        let Some(held) = track.held.filter(|held| !held.joined) else { return false };
+        let expected = match self.realtime {
+            true => millis(packet.arrival, held.arrival),
+            false => (held.packets + 1).saturating_mul(track.step),
+        };
         let lost = expected - (packet.dts - held.raw);
-        let longest = self.present(None).map(|track| track.step).max().unwrap_or(usual);
-        // A picture's time stands at most for one more frame, or those that are shown before it come after it.
+        // A picture's time stands for one more frame at most, or pictures that are shown before it come after it.
         if step == 0 { self.realtime && 2 * lost >= 3 * longest } else { lost >= 2 * longest }
     }
 

@@ -255,3 +255,15 @@ fn a_header_stamped_zero_does_not_move_the_frame_after_it() {
     assert_eq!(live.apart(), 0);
     assert_eq!(live.out[0].iter().map(|(due, time)| time - due).max(), Some(0));
 }
+
+#[test]
+fn a_track_that_returns_a_little_behind_goes_back_to_the_others_all_the_same() {
+    let mut live = Live::new();
+    live.both(1_000);
+    live.clocks = [live.clocks[0] - 40, live.clocks[1] - 40 + 3_600_000];
+    live.both(1_000);
+    live.clocks = [live.clocks[0] - 40, live.clocks[1] - 40 - 3_600_000];
+    live.both(1_000);
+    assert_eq!(live.apart(), 0);
+    live.steps(81);
+}
