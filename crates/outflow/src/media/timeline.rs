@@ -252,6 +252,9 @@ impl Timeline {
             self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
             return other;
         }
+        if is_behind && key.0 == Kind::Video && self.lost_a_frame(step, passed, track) {
+            return self.shift(target - packet.dts, track);
+        }
         let is_ahead = self.realtime && step > passed + AHEAD;
         if step < -BACK || is_ahead || (is_behind && self.is_lost(packet, track, step)) {
             self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
@@ -260,6 +263,28 @@ impl Timeline {
         }
         self.jumps += u64::from(step < 0 && is_behind);
         if is_behind { track.offset } else { self.after_standing_still(key, track) }
+    }
+
+    /// A picture has the time of the last one, or a little less: then pictures that are sent before others are shown before
+    /// those no longer. (Two fields of one picture may share their time, but come together.)
+    fn lost_a_frame(&self, step: i64, passed: i64, track: Track) -> bool {
+        match step {
+            0 => self.realtime && 4 * passed >= 3 * track.step,
+            _ => (-track.step..0).contains(&step),
+        }
+    }
+
+    /// Gives a track another offset, and with it all that had the same: so little is not seen by each of them.
+    fn shift(&mut self, offset: i64, track: Track) -> i64 {
+        self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+        self.offset = Some(offset);
+        for other in self.tracks.values_mut().filter(|other| other.raw.is_some() && other.offset == track.offset) {
+            other.offset = offset;
+            if let Some(held) = &mut other.held {
+                held.raw += track.offset - offset;
+            }
+        }
+        offset
     }
 
     /// One packet a little out of order, or some with one time, are no jump: what was lost has to be more than two frames

@@ -164,7 +164,7 @@ impl Rig {
             drop(publishing);
             publishing = Publishing::begin(&self.inputs, form).await;
             publishing.play(&headers(&tags), outflow_testkit::clock::named("crosses 2^32 ms"), 0).await;
-            publishing.play(&tags[cut..], script, (BEGINS + 1_000) as u32 - tags[cut].time).await;
+            publishing.play(&tags[cut..], script, ((BEGINS + 1_000) as u32).wrapping_sub(tags[cut].time)).await;
         } else {
             publishing.play(&tags[begins..], script, 0).await;
         }

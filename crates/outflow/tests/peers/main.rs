@@ -6,6 +6,7 @@
 
 mod avgen;
 mod clock_rig;
+mod clock_skips;
 mod clocks;
 mod cost;
 mod ffmpeg_options;
