@@ -186,3 +186,18 @@ fn sound_alone_whose_time_stands_still_can_be_joined() {
     }
     assert!(bench.stream.state().borrow().ready);
 }
+
+#[test]
+fn a_picture_that_is_shown_before_it_is_decoded_stays_as_it_is() {
+    let bench = Bench::new();
+    bench.begin_source(500, b"\x17\0one");
+    let mut reader = cursor();
+    bench.join(&mut reader);
+    // As some encoders send pictures that are shown before others: 40 ms before their own decoding time.
+    let body = b"\x27\x01\xff\xff\xd8\0\0\0\x01\x41";
+    let packet = crate::media::classify::packet(Kind::Video, 540, Bytes::from_static(body), bench.begin);
+    assert_eq!(packet.cts, -40);
+    bench.writer.push(packet);
+    let (_, media) = bench.join(&mut reader);
+    assert_eq!(media, [(40, Bytes::from_static(body))]);
+}
