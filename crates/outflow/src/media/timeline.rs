@@ -65,6 +65,18 @@ struct Track {
     held: Option<Held>,
 }
 
+impl Track {
+    /// About a step from the last frame, rather more than less, towards `target`, which is when it came: pictures sent before
+    /// others have to stay in order.
+    fn paced(&self, target: i64) -> i64 {
+        let next = self.out + self.step;
+        match (target - next).abs() <= 5 * self.step {
+            true => target.clamp(next - self.step / 8, next + self.step / 2),
+            false => target,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Held {
     /// Its time by the source's present clock.
@@ -187,12 +199,16 @@ impl Timeline {
             time = time.max(track.out + 1).max(track.edge);
             let stands = track.raw == Some(packet.dts);
             // What was lost while time stood still is not lost again.
-            track.held = track.held.filter(|held| stands || !held.stuck);
+            track.held = track.held.filter(|held| stands || held.joined || !held.stuck);
             if is_held || stands {
                 let (raw, out, arrival) = (track.out - offset, track.out, track.arrival);
                 let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false, joined });
                 held.packets += 1;
                 held.stuck |= stands && !is_held;
+                // It may not have been known.
+                if stands && !is_held && key.0 == Kind::Video && (1..=BACK).contains(&(time - track.out)) {
+                    track.step = time - track.out;
+                }
             } else {
                 if (1..=BACK).contains(&(time - track.out)) && track.held.is_none() && track.out >= 0 {
                     track.step = time - track.out;
@@ -240,6 +256,10 @@ impl Timeline {
         let target = self.target(packet, key, track);
         let off = |offset: i64| (packet.dts + offset - target).abs();
         let own = off(track.offset);
+        let lost_a_frame = is_behind && key.0 == Kind::Video && self.lost_a_frame(step, passed, track);
+        if lost_a_frame && step == 0 {
+            return self.shift(track.paced(target) - packet.dts, track);
+        }
         if own <= BACK && !is_behind {
             return self.after_standing_still(key, track);
         }
@@ -252,7 +272,7 @@ impl Timeline {
             self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
             return other;
         }
-        if is_behind && key.0 == Kind::Video && self.lost_a_frame(step, passed, track) {
+        if lost_a_frame {
             return self.shift(target - packet.dts, track);
         }
         let is_ahead = self.realtime && step > passed + AHEAD;
@@ -318,14 +338,22 @@ impl Timeline {
     }
 
     /// A clock that stood still runs again. Each track went on by when its packets came, so they are no longer quite
-    /// together: one goes with the other that runs already.
-    fn after_standing_still(&self, key: (Kind, u8), track: Track) -> i64 {
+    /// together: they go with video, which may not be moved within a group.
+    fn after_standing_still(&mut self, key: (Kind, u8), track: Track) -> i64 {
         if !track.held.is_some_and(|held| held.stuck) {
             return track.offset;
         }
-        let running = self.present(Some(key)).filter(|other| other.held.is_none()).map(|other| other.offset);
-        let near = running.filter(|offset| (offset - track.offset).abs() <= BACK);
-        near.min_by_key(|offset| (offset - track.offset).abs()).unwrap_or(track.offset)
+        let is_near = |other: &Track| other.raw.is_some() && (other.offset - track.offset).abs() <= BACK;
+        if key.0 == Kind::Video {
+            let others = self.tracks.iter_mut().filter(|(other, _)| **other != key).map(|(_, other)| other);
+            for other in others.filter(|other| is_near(other)) {
+                other.offset = track.offset;
+                other.held = other.held.map(|held| Held { joined: true, ..held });
+            }
+            return track.offset;
+        }
+        let running = self.present(Some(key)).filter(|other| other.held.is_none() && is_near(other));
+        running.map(|other| other.offset).min_by_key(|offset| (offset - track.offset).abs()).unwrap_or(track.offset)
     }
 
     /// Audio and video tracks of which the present source has sent something.

@@ -267,3 +267,24 @@ fn a_track_that_returns_a_little_behind_goes_back_to_the_others_all_the_same() {
     assert_eq!(live.apart(), 0);
     live.steps(81);
 }
+
+#[test]
+fn pictures_that_are_shown_before_others_stay_before_them() {
+    let faults: [fn(i64) -> i64; 4] =
+        [|_| 0, |n| (n - 50).clamp(0, 75) * -40, |n| (n / 25) * -40, |n| if n >= 51 { -250 } else { 0 }];
+    for (fault, clock) in faults.into_iter().enumerate() {
+        let mut live = Live::new();
+        let begin = live.clocks;
+        for n in 0..200 {
+            live.clocks = begin.map(|begin| begin + clock(n));
+            live.both(40);
+        }
+        // Sent as P B P B: each B is shown at its own time, and the P before it two frames later than it is sent.
+        let sent: Vec<_> = live.out[0].iter().map(|(_, time)| *time).collect();
+        let shown: Vec<_> = sent.chunks_exact(2).flat_map(|pair| [pair[1], pair[0] + 80]).collect();
+        for pair in shown.windows(2) {
+            assert!(pair[0] < pair[1], "{fault}: a picture at {} is shown after one at {}", pair[1], pair[0]);
+        }
+        assert!(live.apart().abs() <= 3, "{fault}: {} ms apart", live.apart());
+    }
+}
