@@ -23,13 +23,14 @@ impl Ingest {
 
     /// Takes an audio, video or data message; others are nothing to us.
     pub fn take(&mut self, message: Message, arrival: Instant) {
-        let dts = self.unwrapper.unwrap(message.timestamp);
-        let packet = match message.kind {
-            kind::AUDIO => classify::packet(Kind::Audio, dts, message.payload, arrival),
-            kind::VIDEO => classify::packet(Kind::Video, dts, message.payload, arrival),
-            kind::DATA => classify::packet(Kind::Data, dts, message.payload, arrival),
+        let kind = match message.kind {
+            kind::AUDIO => Kind::Audio,
+            kind::VIDEO => Kind::Video,
+            kind::DATA => Kind::Data,
             _ => return,
         };
+        let mut packet = classify::packet(kind, 0, message.payload, arrival);
+        self.unwrapper.unwrap(&mut packet, message.timestamp);
         self.feed.push(packet);
     }
 

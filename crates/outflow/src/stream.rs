@@ -263,6 +263,7 @@ impl Intake for Writer {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         inner.timeline.push(packet, &mut inner.ready);
+        self.stats.time_jumps.store(inner.timeline.jumps(), Ordering::Relaxed);
         let mut ready = std::mem::take(&mut inner.ready);
         for packet in ready.drain(..) {
             inner.publish(packet, &self.stream, &self.stats);

@@ -448,3 +448,50 @@ fn payload_that_resembles_the_extended_timestamp() {
         }
     }
 }
+
+/// Steps of nearly 2^32, of 2^31 and of 0 behind an extended timestamp, and a wrap in a message of several chunks.
+#[test]
+fn times_without_sense_are_taken_as_they_stand() {
+    let extended = |fmt, time: u32, length: usize| {
+        let field = time.to_be_bytes();
+        let mut bytes = header(fmt, 6, 0xFF_FFFF, length as u32, 9);
+        bytes.extend(field);
+        for (n, part) in payload(length).chunks(128).enumerate() {
+            bytes.extend([0xC6].iter().chain(&field).filter(|_| n > 0));
+            bytes.extend(part);
+        }
+        bytes
+    };
+    let long = 300;
+    let bytes = [
+        extended(0, 0, long),
+        extended(1, u32::MAX, 1),
+        // Again by a type 3, which has the field too.
+        [&[0xC6][..], &u32::MAX.to_be_bytes(), &payload(1)].concat(),
+        extended(1, 1 << 31, long),
+        extended(1, (1 << 31) + 1, long),
+        extended(1, 0, long),
+        [
+            header(2, 6, 0, 0, 0)[..4].to_vec(),
+            payload(long)[..128].to_vec(),
+            vec![0xC6],
+            payload(long)[128..256].to_vec(),
+        ]
+        .concat(),
+        [&[0xC6][..], &payload(long)[256..]].concat(),
+    ]
+    .concat();
+    let expected = [0, u32::MAX, u32::MAX - 1, (1 << 31) - 2, u32::MAX, u32::MAX, u32::MAX];
+    for cuts in [&[usize::MAX][..], &[1], &[7, 100, 3]] {
+        let times: Vec<_> = receive(&bytes, cuts, false).unwrap().iter().map(|m| m.timestamp).collect();
+        assert_eq!(times, expected);
+    }
+    // A wrap by a step of 2, in three chunks that each repeat nothing.
+    let mut wraps = extended(0, u32::MAX, 1);
+    wraps.extend(
+        [header(1, 6, 2, 300, 9), payload(128), vec![0xC6], payload(300)[128..256].to_vec(), vec![0xC6]].concat(),
+    );
+    wraps.extend(&payload(300)[256..]);
+    let messages = receive(&wraps, &[5], true).unwrap();
+    assert_eq!(messages[1], message(6, 9, 1, 1, payload(300)));
+}

@@ -7,6 +7,8 @@
 
 pub mod aside;
 pub mod chaos;
+pub mod chunks;
+pub mod clock;
 pub mod compare;
 pub mod flv;
 pub mod http;

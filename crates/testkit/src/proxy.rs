@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -57,7 +57,20 @@ impl Proxy {
 
     /// [`Proxy::start`] with a seed for the places of wrong bytes.
     pub async fn start_seeded(target: SocketAddr, seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a port"), target, seed)
+    }
+
+    /// [`Proxy::start`] with small kernel buffers where it is dialled: a cap is felt there at once.
+    pub async fn start_narrow(target: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // Connections that are accepted inherit it.
+        socket.set_recv_buffer_size(64 << 10).expect("SO_RCVBUF");
+        socket.set_send_buffer_size(64 << 10).expect("SO_SNDBUF");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        Self::start_on(socket.listen(64).expect("listens"), target, 0)
+    }
+
+    fn start_on(listener: TcpListener, target: SocketAddr, seed: u64) -> Self {
         let address = listener.local_addr().expect("has an address");
         let (link, orders) = watch::channel(Link::default());
         let carried: Arc<[AtomicU64; 2]> = Arc::default();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::chunks::Chunker;
 use crate::flv::Tag;
 use crate::tls::Authority;
 use crate::wait::Watched;
@@ -169,14 +170,21 @@ impl Publisher {
         self.writer.send(&Message { kind, time, stream: self.stream, body: body.into() }).await
     }
 
+    /// Sends one message on the published stream as another writer of chunks would; from then on only that one may.
+    pub async fn send_as(
+        &mut self,
+        chunks: &mut Chunker,
+        kind: u8,
+        time: u32,
+        body: impl Into<bytes::Bytes>,
+    ) -> io::Result<()> {
+        let bytes = chunks.encode(&Message { kind, time, stream: self.stream, body: body.into() });
+        self.writer.raw(&bytes).await
+    }
+
     /// Sends a tag at its own time, moved by `offset` milliseconds; metadata gets its `@setDataFrame`.
     pub async fn send_tag(&mut self, tag: &Tag, offset: u32) -> io::Result<()> {
-        let body = if tag.kind == kind::DATA {
-            [b"\x02\x00\x0d@setDataFrame", &tag.body[..]].concat().into()
-        } else {
-            tag.body.clone()
-        };
-        self.send(tag.kind, tag.time.wrapping_add(offset), body).await
+        self.send(tag.kind, tag.time.wrapping_add(offset), published(tag)).await
     }
 
     /// Sends tags in real time by their own clock, the first one now.
@@ -201,6 +209,14 @@ impl Publisher {
         self.writer.command(0, "FCUnpublish", 4.0, vec![Value::Null, text(self.name.as_str())]).await?;
         self.writer.command(0, "deleteStream", 5.0, vec![Value::Null, Value::Number(self.stream.into())]).await?;
         self.writer.finish().await
+    }
+}
+
+/// A tag's body as it is published: metadata behind `@setDataFrame`.
+pub fn published(tag: &Tag) -> bytes::Bytes {
+    match tag.kind {
+        kind::DATA => [b"\x02\x00\x0d@setDataFrame", &tag.body[..]].concat().into(),
+        _ => tag.body.clone(),
     }
 }
 

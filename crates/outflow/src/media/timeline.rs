@@ -6,28 +6,42 @@ use std::time::{Duration, Instant};
 
 use super::{Kind, Packet};
 
-/// Unwraps 32-bit timestamps (milliseconds modulo 2^32) of one connection to 64 bits.
+/// Unwraps 32-bit timestamps (milliseconds modulo 2^32) of one connection to 64 bits, each track by itself: tracks that are
+/// half the range apart would pull each other around.
 #[derive(Debug, Default)]
 pub struct Unwrapper {
     last: Option<i64>,
+    tracks: HashMap<(Kind, u8), i64>,
 }
 
 impl Unwrapper {
-    /// The 64-bit time nearest to the previous one that has these low 32 bits.
-    pub fn unwrap(&mut self, timestamp: u32) -> i64 {
-        let time = match self.last {
+    /// Gives `packet` the 64-bit time nearest to the previous one of its track that has these low 32 bits; the first of a
+    /// track is near the connection's last. Headers and data, which many encoders stamp 0, are placed but not counted from.
+    pub fn unwrap(&mut self, packet: &mut Packet, timestamp: u32) {
+        let key = (packet.kind, packet.track);
+        let time = match self.tracks.get(&key).copied().or(self.last) {
             None => i64::from(timestamp),
             #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
             Some(last) => last + i64::from(timestamp.wrapping_sub(last as u32) as i32),
         };
-        self.last = Some(time);
-        time
+        if has_clock(packet) {
+            self.last = Some(time);
+            self.tracks.insert(key, time);
+        }
+        packet.dts = time;
     }
 }
 
-/// A step back beyond this is a jump of the source's clock; below it the packet is held at its track's last time.
+/// Headers and data carry no clock of their own (many encoders stamp them 0): they never make a jump.
+fn has_clock(packet: &Packet) -> bool {
+    packet.kind != Kind::Data && !packet.flags.header
+}
+
+/// A step back beyond this is a jump of the source's clock at once; below it, if the next packet is behind too. Where a
+/// track may go on: within this of where it is expected.
 const BACK: i64 = 1_000;
-/// A step forward that exceeds the time that really passed by more than this is a jump.
+/// A step forward that exceeds the time that really passed by more than this is a jump. Tracks that begin further apart
+/// have clocks of their own.
 const AHEAD: i64 = 10_000;
 /// The step to the first packet after a jump or a return, where none could be measured.
 const STEP: i64 = 40;
@@ -37,18 +51,53 @@ const LOOK_AHEAD_PACKETS: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
 struct Track {
-    raw: i64,
+    /// The stream's time of a packet is the source's plus this. All tracks have the same, until one jumps alone.
+    offset: i64,
+    /// The source's time of the last packet, once there was one of the present source, and when that came.
+    raw: Option<i64>,
+    arrival: Instant,
+    /// The stream's time of the last frame, and the step that led to it.
     out: i64,
     step: i64,
+    /// The same of the last packet, header or frame.
+    edge: i64,
+    /// The last frame before the source's time stopped or went back: frames are pushed on from there.
+    held: Option<Held>,
+}
+
+impl Track {
+    /// About a step from the last frame, rather more than less, towards `target`, which is when it came: pictures sent before
+    /// others have to stay in order.
+    fn paced(&self, target: i64) -> i64 {
+        let next = self.out + self.step;
+        match (target - next).abs() <= 5 * self.step {
+            true => target.clamp(next - self.step / 8, next + self.step / 2),
+            false => target,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// Its time by the source's present clock.
+    raw: i64,
+    out: i64,
     arrival: Instant,
+    /// Frames since.
+    packets: i64,
+    /// The source's time stands still, so the clock is used instead.
+    stuck: bool,
+    /// It is only that the track has come back to others that are a little behind it.
+    joined: bool,
 }
 
 /// Maps the time of one source after another to the stream's own.
 #[derive(Debug, Default)]
 pub struct Timeline {
+    /// What tracks count by that are new: the offset of the last track that jumped.
     offset: Option<i64>,
-    /// The offset before the last jump: the other tracks still count by it until they have jumped too.
-    before: Option<i64>,
+    /// Where the present source began.
+    begin: i64,
     tracks: HashMap<(Kind, u8), Track>,
     /// Packets of a source that has just begun, until its offset is known.
     held: Vec<Packet>,
@@ -63,7 +112,6 @@ impl Timeline {
     pub fn start(&mut self, audio: Option<bool>, video: Option<bool>, realtime: bool) {
         self.held.clear();
         self.offset = None;
-        self.before = None;
         self.expected = (audio, video);
         self.realtime = realtime;
     }
@@ -95,7 +143,7 @@ impl Timeline {
     }
 
     fn media(&self) -> impl Iterator<Item = &Packet> {
-        self.held.iter().filter(|packet| packet.kind != Kind::Data && !packet.flags.header)
+        self.held.iter().filter(|packet| has_clock(packet))
     }
 
     fn knows_enough(&self, now: Instant) -> bool {
@@ -110,8 +158,9 @@ impl Timeline {
     fn release(&mut self, out: &mut Vec<Packet>) {
         let first = self.media().map(|packet| packet.dts).min();
         let first = first.or_else(|| self.held.first().map(|packet| packet.dts)).unwrap_or(0);
-        self.offset = Some(self.next_out() - first);
-        self.tracks.values_mut().for_each(|track| track.raw = i64::MIN);
+        self.begin = self.next_out();
+        self.offset = Some(self.begin - first);
+        self.tracks.values_mut().for_each(|track| (track.raw, track.held) = (None, None));
         for packet in std::mem::take(&mut self.held) {
             out.push(self.map(packet));
         }
@@ -120,76 +169,223 @@ impl Timeline {
     /// Where the stream goes on: after its last packet of any media track, by that track's own step.
     fn next_out(&self) -> i64 {
         let media = self.tracks.iter().filter(|((kind, _), _)| *kind != Kind::Data);
-        media.map(|(_, track)| track.out + track.step).max().unwrap_or(0)
+        media.map(|(_, track)| track.edge.max(track.out + track.step)).max().unwrap_or(0)
     }
 
     fn map(&mut self, mut packet: Packet) -> Packet {
         let key = (packet.kind, packet.track);
-        let mut offset = self.offset.unwrap_or(0);
         let last = self.tracks.get(&key).copied();
-        let same_source = last.filter(|track| track.raw != i64::MIN);
-        // Headers and data carry no clock of their own (many encoders stamp them 0): they never make a jump.
-        let clocked = packet.kind != Kind::Data && !packet.flags.header;
-        if clocked && let Some(track) = same_source {
-            let step = packet.dts - track.raw;
-            let passed =
-                i64::try_from(packet.arrival.saturating_duration_since(track.arrival).as_millis()).unwrap_or(0);
-            let ahead = self.realtime && step > passed + AHEAD;
-            let expected = track.out + step.clamp(0, AHEAD);
-            if step < -BACK || ahead {
-                offset = self.jump(packet.dts, track);
-            } else if let Some(before) = self.before
-                && (packet.dts + before - expected).abs() < (packet.dts + offset - expected).abs()
-            {
-                // This track has not jumped yet, another one has.
-                offset = before;
-            }
-        }
+        let present = last.filter(|track| track.raw.is_some());
+        let clocked = has_clock(&packet);
+        let offset = match present {
+            Some(track) if clocked => self.offset_after(&packet, key, track),
+            None if clocked => self.offset_of_first(&packet),
+            present => present.map(|track| track.offset).or(self.offset).unwrap_or(0),
+        };
         let mut time = (packet.dts + offset).max(0);
-        if let Some(track) = last
-            && time < track.out
-        {
-            if clocked && same_source.is_some() {
-                self.jumps += 1;
+        let mut track = last.unwrap_or(Track {
+            offset,
+            raw: None,
+            arrival: packet.arrival,
+            out: -1,
+            step: STEP,
+            edge: 0,
+            held: None,
+        });
+        let joined = track.offset != offset && self.present(Some(key)).any(|other| other.offset == offset);
+        track.offset = offset;
+        if clocked {
+            let is_held = time <= track.out && present.is_some();
+            time = time.max(track.out + 1).max(track.edge);
+            let stands = track.raw == Some(packet.dts);
+            // What was lost while time stood still is not lost again.
+            track.held = track.held.filter(|held| stands || held.joined || !held.stuck);
+            if is_held || stands {
+                let (raw, out, arrival) = (track.out - offset, track.out, track.arrival);
+                let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false, joined });
+                held.packets += 1;
+                held.stuck |= stands && !is_held;
+                // It may not have been known.
+                if stands && !is_held && key.0 == Kind::Video && (1..=BACK).contains(&(time - track.out)) {
+                    track.step = time - track.out;
+                }
+            } else {
+                if (1..=BACK).contains(&(time - track.out)) && track.held.is_none() && track.out >= 0 {
+                    track.step = time - track.out;
+                }
+                track.held = None;
             }
-            time = track.out;
-        }
-        if !clocked {
+            (track.raw, track.arrival, track.out) = (Some(packet.dts), packet.arrival, time);
+        } else {
             time = self.near(time, key);
         }
-        let step = match last {
-            Some(track) if clocked && (1..=BACK).contains(&(time - track.out)) => time - track.out,
-            Some(track) => track.step,
-            None => STEP,
-        };
-        let raw = if clocked { packet.dts } else { same_source.map_or(i64::MIN, |track| track.raw) };
-        self.tracks.insert(key, Track { raw, out: time, step, arrival: packet.arrival });
+        track.edge = time;
+        self.tracks.insert(key, track);
         packet.dts = time;
         packet
+    }
+
+    /// The offset of a source's first packet of a track: the common one, unless that is absurdly far from what came of the
+    /// other tracks. Then the track has a clock of its own, and begins where they are.
+    fn offset_of_first(&mut self, packet: &Packet) -> i64 {
+        let common = self.offset.unwrap_or(0);
+        let place = match self.edge(None) {
+            None => self.begin,
+            Some(edge) if self.realtime => edge.out + millis(packet.arrival, edge.arrival),
+            Some(edge) => edge.out,
+        };
+        let off = |offset: i64| (packet.dts + offset - place).abs();
+        if off(common) <= AHEAD {
+            return common;
+        }
+        self.jumps += 1;
+        let others = self.present(None).map(|track| track.offset);
+        others.min_by_key(|offset| off(*offset)).filter(|offset| off(*offset) <= AHEAD).unwrap_or(place - packet.dts)
+    }
+
+    /// The offset of a track's next packet: its own, another track's that has jumped before it, or a new one if the
+    /// source's clock jumped.
+    fn offset_after(&mut self, packet: &Packet, key: (Kind, u8), track: Track) -> i64 {
+        let step = track.raw.map_or(0, |raw| packet.dts - raw);
+        let passed = millis(packet.arrival, track.arrival);
+        let is_odd = (step - track.step).abs() > BACK && (step - passed).abs() > BACK;
+        let is_behind = packet.dts + track.offset <= track.out;
+        if !is_odd && !is_behind {
+            return self.after_standing_still(key, track);
+        }
+        let target = self.target(packet, key, track);
+        let off = |offset: i64| (packet.dts + offset - target).abs();
+        let own = off(track.offset);
+        let lost_a_frame = is_behind && key.0 == Kind::Video && self.lost_a_frame(step, passed, track);
+        if lost_a_frame && step == 0 {
+            return self.shift(track.paced(target) - packet.dts, track);
+        }
+        if own <= BACK && !is_behind {
+            return self.after_standing_still(key, track);
+        }
+        // Audio and video stay together where both jumped.
+        let others = self.present(Some(key)).map(|track| track.offset);
+        if let Some(other) = others.min_by_key(|offset| off(*offset))
+            && off(other) <= BACK
+            && off(other) < own
+        {
+            self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+            return other;
+        }
+        if lost_a_frame {
+            return self.shift(target - packet.dts, track);
+        }
+        let is_ahead = self.realtime && step > passed + AHEAD;
+        if step < -BACK || is_ahead || (is_behind && self.is_lost(packet, track, step)) {
+            self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+            self.offset = Some(target - packet.dts);
+            return target - packet.dts;
+        }
+        self.jumps += u64::from(step < 0 && is_behind);
+        if is_behind { track.offset } else { self.after_standing_still(key, track) }
+    }
+
+    /// A picture has the time of the last one, or a little less: then pictures that are sent before others are shown before
+    /// those no longer. (Two fields of one picture may share their time, but come together.)
+    fn lost_a_frame(&self, step: i64, passed: i64, track: Track) -> bool {
+        match step {
+            0 => self.realtime && 4 * passed >= 3 * track.step,
+            _ => (-track.step..0).contains(&step),
+        }
+    }
+
+    /// Gives a track another offset, and with it all that had the same: so little is not seen by each of them.
+    fn shift(&mut self, offset: i64, track: Track) -> i64 {
+        self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+        self.offset = Some(offset);
+        for other in self.tracks.values_mut().filter(|other| other.raw.is_some() && other.offset == track.offset) {
+            other.offset = offset;
+            if let Some(held) = &mut other.held {
+                held.raw += track.offset - offset;
+            }
+        }
+        offset
+    }
+
+    /// One packet a little out of order, or some with one time, are no jump: what was lost has to be more than two frames
+    /// take, of any track. So all of them jump, or none does.
+    fn is_lost(&self, packet: &Packet, track: Track, step: i64) -> bool {
+        let longest = self.present(None).map(|track| track.step).max().unwrap_or(track.step);
+        if track.step - step >= 2 * longest {
+            return true;
+        }
+        let Some(held) = track.held.filter(|held| !held.joined) else { return false };
+        let expected = match self.realtime {
+            true => millis(packet.arrival, held.arrival),
+            false => (held.packets + 1).saturating_mul(track.step),
+        };
+        let lost = expected - (packet.dts - held.raw);
+        // A picture's time stands for one more frame at most, or pictures that are shown before it come after it.
+        if step == 0 { self.realtime && 2 * lost >= 3 * longest } else { lost >= 2 * longest }
+    }
+
+    /// Where a track is to go on whose time makes no sense.
+    fn target(&self, packet: &Packet, key: (Kind, u8), track: Track) -> i64 {
+        let next = match track.held {
+            // What was pushed on meanwhile took less time than it should have.
+            Some(held) if self.realtime => {
+                (held.out + millis(packet.arrival, held.arrival).min(AHEAD)).max(track.out + 1)
+            }
+            _ => track.out + track.step,
+        };
+        // By its own step, or where the others are if they have left it behind.
+        self.edge(Some(key)).map(|edge| edge.out).filter(|edge| edge - next > BACK).unwrap_or(next)
+    }
+
+    /// A clock that stood still runs again. Each track went on by when its packets came, so they are no longer quite
+    /// together: they go with video, which may not be moved within a group.
+    fn after_standing_still(&mut self, key: (Kind, u8), track: Track) -> i64 {
+        if !track.held.is_some_and(|held| held.stuck) {
+            return track.offset;
+        }
+        let is_near = |other: &Track| other.raw.is_some() && (other.offset - track.offset).abs() <= BACK;
+        if key.0 == Kind::Video {
+            let others = self.tracks.iter_mut().filter(|(other, _)| **other != key).map(|(_, other)| other);
+            for other in others.filter(|other| is_near(other)) {
+                other.offset = track.offset;
+                other.held = other.held.map(|held| Held { joined: true, ..held });
+            }
+            return track.offset;
+        }
+        let running = self.present(Some(key)).filter(|other| other.held.is_none() && is_near(other));
+        running.map(|other| other.offset).min_by_key(|offset| (offset - track.offset).abs()).unwrap_or(track.offset)
+    }
+
+    /// Audio and video tracks of which the present source has sent something.
+    fn present(&self, but: Option<(Kind, u8)>) -> impl Iterator<Item = &Track> {
+        let tracks = self.tracks.iter().filter(move |(key, track)| track.raw.is_some() && Some(**key) != but);
+        tracks.map(|(_, track)| track)
+    }
+
+    /// The one that is furthest.
+    fn edge(&self, but: Option<(Kind, u8)>) -> Option<&Track> {
+        self.present(but).max_by_key(|track| track.out)
     }
 
     /// A header or data message belongs where the media is: not before its track's last time, and not far from it.
     fn near(&self, time: i64, key: (Kind, u8)) -> i64 {
         let media = self.tracks.iter().filter(|((kind, _), _)| *kind != Kind::Data);
-        let edge = media.map(|(_, track)| track.out).max().unwrap_or(0);
-        let own = self.tracks.get(&key).map_or(0, |track| track.out);
-        if (time - edge).abs() > AHEAD { edge.max(own) } else { time.max(own) }
-    }
-
-    /// The source's clock jumped: the offset under which this packet follows its track's last one.
-    fn jump(&mut self, dts: i64, track: Track) -> i64 {
-        self.jumps += 1;
-        // The other track may have jumped first; then its offset fits this one too.
-        if let Some(offset) = self.offset
-            && (dts + offset - track.out).abs() <= BACK
-        {
-            return offset;
+        let edge = media.map(|(_, track)| track.edge).max().unwrap_or(0);
+        let own = self.tracks.get(&key).map_or(0, |track| track.edge);
+        if (time - edge).abs() <= AHEAD {
+            time.max(own)
+        } else if key.0 != Kind::Data && edge - own <= AHEAD {
+            // Not at the edge: the track's next packet may be a little before that.
+            own
+        } else {
+            edge.max(own)
         }
-        self.before = self.offset;
-        let offset = track.out + track.step - dts;
-        self.offset = Some(offset);
-        offset
     }
+}
+
+/// Milliseconds between two instants; zero if they are the other way round.
+fn millis(now: Instant, before: Instant) -> i64 {
+    i64::try_from(now.saturating_duration_since(before).as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

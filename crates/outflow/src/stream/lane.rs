@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -15,6 +15,8 @@ use crate::wire::{Message, Shared};
 /// How long audio alone must have come, from a source that can't say whether there will be video, before it counts
 /// as a stream without video.
 const AUDIO_ONLY_AFTER: i64 = 1_000;
+/// ... or by the clock, as the source's own time may stand still.
+const AUDIO_ONLY_CLOCK: Duration = Duration::from_secs(3);
 
 /// The headers in force now, for whoever wants to see them without reading the stream.
 pub(super) type Latest = Arc<Mutex<Arc<[Shared]>>>;
@@ -40,8 +42,8 @@ pub(super) struct Lane {
     /// Video of a source that has just come is dropped up to its first key frame.
     wants_key: bool,
     info: StreamInfo,
-    /// Time and number of the source's first packet of sound.
-    first_audio: Option<(i64, u64)>,
+    /// Time, arrival and number of the source's first packet of sound.
+    first_audio: Option<(i64, Instant, u64)>,
 }
 
 impl Lane {
@@ -128,10 +130,13 @@ impl Lane {
             Kind::Video => packet.flags.keyframe && self.main_video == Some(packet.track),
             Kind::Audio if packet.flags.header || self.main_video.is_some() => false,
             Kind::Audio => {
-                let (first, seq) = *self.first_audio.get_or_insert((packet.dts, self.publisher.head()));
+                let (first, since, seq) =
+                    *self.first_audio.get_or_insert((packet.dts, packet.arrival, self.publisher.head()));
+                let passed = packet.arrival.saturating_duration_since(since);
+                let is_early = packet.dts - first < AUDIO_ONLY_AFTER && passed < AUDIO_ONLY_CLOCK;
                 match self.info.video {
                     Some(video) => !video,
-                    None if self.headers.have_video() || packet.dts - first < AUDIO_ONLY_AFTER => false,
+                    None if self.headers.have_video() || is_early => false,
                     None => {
                         // What came while this was not clear can be joined too.
                         self.publisher.enter_at(seq, self.headers.snapshot());

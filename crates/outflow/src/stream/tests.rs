@@ -163,3 +163,41 @@ fn a_stream_that_turns_out_to_be_sound_alone_can_be_joined_at_its_first_sound() 
     let mut cursor = Cursor::new(Start::Oldest, Duration::from_secs(60), Duration::ZERO);
     assert_eq!(bench.join(&mut cursor).1.len(), 120);
 }
+
+#[test]
+fn jumps_of_the_sources_time_are_told() {
+    let stats = Arc::<InputStats>::default();
+    let (writer, stream) = Stream::new("s", StreamConfig::default(), stats.clone());
+    let bench = Bench { writer, stream, begin: Instant::now() };
+    bench.begin_source(500, b"\x17\0one");
+    bench.push(Kind::Video, 540, Flags::default(), b"\x27\x01p");
+    bench.push(Kind::Video, 3_600_540, Flags::default(), b"\x27\x01p");
+    assert_eq!(stats.time_jumps.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn sound_alone_whose_time_stands_still_can_be_joined() {
+    let (writer, stream) = Stream::new("s", StreamConfig::default(), Arc::default());
+    let mut bench = Bench { writer, stream, begin: Instant::now() };
+    bench.writer.start(StreamInfo { realtime: true, ..StreamInfo::default() });
+    for _ in 0..50 {
+        bench.push(Kind::Audio, 0, Flags::default(), b"\xaf\x01a");
+        bench.begin += Duration::from_millis(100);
+    }
+    assert!(bench.stream.state().borrow().ready);
+}
+
+#[test]
+fn a_picture_that_is_shown_before_it_is_decoded_stays_as_it_is() {
+    let bench = Bench::new();
+    bench.begin_source(500, b"\x17\0one");
+    let mut reader = cursor();
+    bench.join(&mut reader);
+    // As some encoders send pictures that are shown before others: 40 ms before their own decoding time.
+    let body = b"\x27\x01\xff\xff\xd8\0\0\0\x01\x41";
+    let packet = crate::media::classify::packet(Kind::Video, 540, Bytes::from_static(body), bench.begin);
+    assert_eq!(packet.cts, -40);
+    bench.writer.push(packet);
+    let (_, media) = bench.join(&mut reader);
+    assert_eq!(media, [(40, Bytes::from_static(body))]);
+}

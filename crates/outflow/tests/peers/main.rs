@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod avgen;
+mod clock_rig;
+mod clock_skips;
+mod clocks;
 mod cost;
 mod ffmpeg_options;
 mod help;

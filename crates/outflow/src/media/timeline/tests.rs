@@ -33,7 +33,7 @@ impl Source {
     }
 }
 
-use Kind::{Audio, Video};
+use Kind::{Audio, Data, Video};
 
 #[test]
 fn a_source_begins_at_zero_with_one_offset_for_both_tracks() {
@@ -65,12 +65,12 @@ fn a_returning_source_goes_on_where_the_last_one_ended() {
 }
 
 #[test]
-fn small_backward_steps_are_held_at_the_last_time_and_counted() {
+fn one_packet_out_of_order_is_pushed_on_and_counted() {
     let mut source = Source::new();
     source.push(Video, 0, 0);
     source.push(Audio, 0, 0);
     assert_eq!(source.push(Audio, 50, 50), [(Audio, 50)]);
-    assert_eq!(source.push(Audio, 30, 60), [(Audio, 50)]);
+    assert_eq!(source.push(Audio, 30, 60), [(Audio, 51)]);
     assert_eq!(source.push(Audio, 70, 80), [(Audio, 70)], "later steps are untouched");
     assert_eq!(source.timeline.jumps(), 1);
 }
@@ -113,12 +113,35 @@ fn headers_stamped_zero_do_not_pull_time_back() {
     assert_eq!(source.push(Audio, 60_010, 60_010), [(Audio, 60_010)]);
 }
 
+fn unwrapped(unwrapper: &mut Unwrapper, kind: Kind, header: bool, timestamp: u32) -> i64 {
+    let flags = Flags { header, ..Flags::default() };
+    let mut packet = Packet { kind, track: 0, dts: 0, cts: 0, flags, body: Bytes::new(), arrival: Instant::now() };
+    unwrapper.unwrap(&mut packet, timestamp);
+    packet.dts
+}
+
 #[test]
 fn thirty_two_bits_unwrap_in_both_directions() {
     let mut unwrapper = Unwrapper::default();
-    assert_eq!(unwrapper.unwrap(u32::MAX - 9), i64::from(u32::MAX) - 9);
-    assert_eq!(unwrapper.unwrap(10), i64::from(u32::MAX) + 11);
-    assert_eq!(unwrapper.unwrap(u32::MAX), i64::from(u32::MAX));
+    let mut unwrap = |timestamp| unwrapped(&mut unwrapper, Video, false, timestamp);
+    assert_eq!(unwrap(u32::MAX - 9), i64::from(u32::MAX) - 9);
+    assert_eq!(unwrap(10), i64::from(u32::MAX) + 11);
+    assert_eq!(unwrap(u32::MAX), i64::from(u32::MAX));
+}
+
+#[test]
+fn headers_stamped_zero_and_other_tracks_do_not_pull_an_unwrapped_clock_around() {
+    let half = 1 << 31;
+    let mut unwrapper = Unwrapper::default();
+    assert_eq!(unwrapped(&mut unwrapper, Video, true, 0), 0);
+    for step in 0..10 {
+        let time: u32 = half - 200 + step * 40;
+        assert_eq!(unwrapped(&mut unwrapper, Video, false, time), i64::from(time), "no turn of 2^32");
+        unwrapped(&mut unwrapper, Video, true, 0);
+        unwrapped(&mut unwrapper, Data, false, 0);
+        let other = unwrapped(&mut unwrapper, Audio, false, time.wrapping_add(half - 1 + step % 3));
+        assert!((other - i64::from(time) - i64::from(half)).abs() <= 1, "{other}");
+    }
 }
 
 proptest! {
@@ -135,10 +158,34 @@ proptest! {
             }
             let kind = if audio { Audio } else { Video };
             let flags = Flags { header: event % 16 == 1, ..Flags::default() };
-            for (kind, time) in source.push_flagged(kind, unwrapper.unwrap(timestamp), at, flags) {
+            for (kind, time) in source.push_flagged(kind, unwrapped(&mut unwrapper, kind, flags.header, timestamp), at, flags) {
                 let before = last.insert(kind, time).unwrap_or(0);
                 prop_assert!(time >= before, "{kind:?} went from {before} to {time}");
             }
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn of_two_frames_of_a_track_one_is_later(
+        steps in proptest::collection::vec((any::<bool>(), any::<u32>(), 0u64..100, any::<bool>()), 1..300)
+    ) {
+        let mut source = Source::new();
+        let mut last = HashMap::new();
+        let mut at = 0;
+        let mut time = 0u32;
+        let mut unwrapper = Unwrapper::default();
+        for (audio, jump, passed, regular) in steps {
+            at += passed;
+            time = if regular { time.wrapping_add(jump % 64) } else { jump };
+            let kind = if audio { Audio } else { Video };
+            for (kind, time) in source.push(kind, unwrapped(&mut unwrapper, kind, false, time), at) {
+                let before = last.insert(kind, time).unwrap_or(-1);
+                prop_assert!(time > before, "{kind:?} went from {before} to {time}");
+            }
+        }
+    }
+}
+
+mod jumps;
