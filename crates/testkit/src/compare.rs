@@ -18,18 +18,26 @@ pub struct Match {
 
 /// Checks that `arrived` is `source` from `arrived`'s first key frame on: every body the same, every DTS moved by one
 /// common offset, composition times with it (they are part of the body), and nothing missing up to where `arrived`
-/// stops. Sequence headers and metadata must have come first but are not counted. Audio before the key frame is ignored.
+/// stops, in each track by itself. Sequence headers and metadata must have come first but are not counted. Audio before
+/// the key frame is ignored; a source without video is compared from the first audio packet that arrived.
 pub fn compare(source: &[Tag], arrived: &[Tag]) -> Result<Match, String> {
     compare_with(source, arrived, 0)
 }
 
 /// [`compare`] with `tolerance` milliseconds of rounding, for a peer that rewrites time through another clock.
 pub fn compare_with(source: &[Tag], arrived: &[Tag], tolerance: i64) -> Result<Match, String> {
-    let first = arrived.iter().position(Tag::is_key_frame).ok_or_else(|| {
-        format!("no key frame among the {} packets that arrived: {:?}", arrived.len(), &arrived[..arrived.len().min(8)])
-    })?;
-    if !arrived[..first].iter().any(|tag| tag.kind == kind::VIDEO && tag.is_sequence_header()) {
-        return Err("the first key frame came before its sequence header".into());
+    let first = entry(source, arrived)?;
+    for header in
+        arrived[first..].iter().filter(|tag| tag.is_frame()).map(lane).collect::<std::collections::BTreeSet<_>>()
+    {
+        let is_header = |tag: &&Tag| tag.is_sequence_header() && lane(tag) == header;
+        // Some codecs have none. One that the source sent has to be there before the first frame that needs it.
+        let frame = arrived.iter().position(|tag| tag.is_frame() && lane(tag) == header).unwrap_or(first);
+        if source.iter().any(|tag| is_header(&tag)) && !arrived[..frame.max(first)].iter().any(|tag| is_header(&tag)) {
+            let (kind, track) = header;
+            let what = if kind == kind::VIDEO { "key frame" } else { "audio" };
+            return Err(format!("the first {what} of track {track} came before its sequence header"));
+        }
     }
     let starts: Vec<usize> = (0..source.len()).filter(|&i| same_body(&source[i], &arrived[first])).collect();
     if starts.is_empty() {
@@ -47,6 +55,38 @@ pub fn compare_with(source: &[Tag], arrived: &[Tag], tolerance: i64) -> Result<M
     Err(best.expect("at least one start").1)
 }
 
+/// Where a comparison begins in `arrived`.
+fn entry(source: &[Tag], arrived: &[Tag]) -> Result<usize, String> {
+    let has_video = source.iter().any(Tag::is_key_frame);
+    let begins = |tag: &Tag| if has_video { tag.is_key_frame() } else { tag.is_frame() };
+    arrived.iter().position(begins).ok_or_else(|| {
+        let what = if has_video { "key frame" } else { "audio" };
+        format!("no {what} among the {} packets that arrived: {:?}", arrived.len(), &arrived[..arrived.len().min(8)])
+    })
+}
+
+/// The kind and the track of a tag.
+fn lane(tag: &Tag) -> (u8, u8) {
+    (tag.kind, tag.track())
+}
+
+/// For peers that hand on what they get: checks beside [`compare`] that audio and video also arrived in the order in which
+/// they were sent, from the first key frame on.
+pub fn in_order(source: &[Tag], arrived: &[Tag]) -> Result<(), String> {
+    let first = entry(source, arrived)?;
+    let got: Vec<&Tag> = arrived[first..].iter().filter(|tag| tag.is_frame()).collect();
+    let mut best = 0;
+    for start in (0..source.len()).filter(|&at| same_body(&source[at], &arrived[first])) {
+        let sent = source[start..].iter().filter(|tag| tag.is_frame());
+        let same = sent.zip(&got).take_while(|(sent, got)| same_body(sent, got)).count();
+        if same == got.len() {
+            return Ok(());
+        }
+        best = best.max(same);
+    }
+    Err(format!("packet {best} from the first key frame on came out of order: {:?}", got.get(best)))
+}
+
 fn same_body(a: &Tag, b: &Tag) -> bool {
     a.kind == b.kind && a.body == b.body
 }
@@ -54,10 +94,14 @@ fn same_body(a: &Tag, b: &Tag) -> bool {
 fn from(source: &[Tag], arrived: &[Tag], begins_at: usize, tolerance: i64) -> Result<Match, (usize, String)> {
     let offset = i64::from(arrived[0].time) - i64::from(source[begins_at].time);
     let mut found = Match { video: 0, audio: 0, begins_at, offset };
-    for kind in [kind::VIDEO, kind::AUDIO] {
+    let mut lanes: Vec<_> = arrived.iter().filter(|tag| tag.is_frame()).map(lane).collect();
+    lanes.sort_by_key(|&(kind, track)| (std::cmp::Reverse(kind), track));
+    lanes.dedup();
+    for of in lanes {
+        let kind = of.0;
         let sent: Vec<(usize, &Tag)> =
-            source.iter().enumerate().skip(begins_at).filter(|(_, tag)| tag.kind == kind && tag.is_frame()).collect();
-        let got: Vec<&Tag> = arrived.iter().filter(|tag| tag.kind == kind && tag.is_frame()).collect();
+            source.iter().enumerate().skip(begins_at).filter(|(_, tag)| lane(tag) == of && tag.is_frame()).collect();
+        let got: Vec<&Tag> = arrived.iter().filter(|tag| lane(tag) == of && tag.is_frame()).collect();
         // Audio of the key frame's own time may stand before it in one list and after it in the other. By time first, as
         // silence is the same bytes again and again.
         let skip = match got.first() {

@@ -7,7 +7,11 @@ mod serve;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play, wait_for_size};
+pub use self::play::{
+    decode_errors, ffmpeg_play, gst_play, mpv_decode, mpv_play, probe, rtmpdump_play, vlc_decode, vlc_play,
+    wait_for_size,
+};
+pub use self::publish::gst_copy;
 pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish, obs_publish};
 pub use self::serve::{Nginx, ffmpeg_listen, listens, node_media_server, open_to_all, wait_listening};
 
@@ -78,6 +82,47 @@ impl Peer {
             std::fs::OpenOptions::new().create(true).append(true).open(log).expect("OUTFLOW_PEERS_LOG can be written");
         // One write, so that tests in other processes do not mix their lines into it.
         file.write_all(format!("{}\n", self.name()).as_bytes()).expect("OUTFLOW_PEERS_LOG can be written");
+    }
+}
+
+impl Found {
+    /// What it calls itself, as `FFmpeg 5.1.9-0+deb12u1`; what a program does not say is left out.
+    pub async fn version(&self) -> String {
+        let (name, ask) = match self.peer {
+            Peer::Ffmpeg | Peer::Ffmpeg9 => ("FFmpeg", "-version"),
+            Peer::Ffprobe => ("ffprobe", "-version"),
+            Peer::Rtmpdump => ("rtmpdump", "-h"),
+            Peer::NginxRtmp => ("nginx", "-v"),
+            Peer::Mpv => ("mpv", "--version"),
+            Peer::Vlc => ("VLC", "--version"),
+            Peer::Obs => ("OBS", "--version"),
+            Peer::Chromium => ("Chromium", "--version"),
+            Peer::GstRtmp2Src | Peer::GstRtmp2Sink | Peer::GstRtmpSink => ("GStreamer", "--version"),
+            Peer::NodeMediaServer => {
+                let file = peers_dir().join("node/node_modules/node-media-server/package.json");
+                let text = std::fs::read_to_string(file).unwrap_or_default();
+                let version = text.split("\"version\": \"").nth(1).and_then(|rest| rest.split('"').next());
+                return format!("node-media-server {}", version.unwrap_or_default());
+            }
+        };
+        // VLC refuses root even for this.
+        let command = match self.peer {
+            Peer::Vlc if rustix::process::geteuid().is_root() => {
+                crate::proc::Command::new("setpriv").line("--reuid=65534 --regid=65534 --clear-groups").arg(&self.path)
+            }
+            _ => crate::proc::Command::new(&self.path),
+        };
+        let mut child = command.arg(ask).start();
+        child.wait_exit().await;
+        let said = child.text();
+        // The first word of the first lines that begins as versions do.
+        let number = |word: &&str| {
+            let word = word.trim_start_matches(['v', 'n']);
+            word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit())
+        };
+        let words = said.lines().take(4).flat_map(|line| line.split([' ', '/']));
+        let version = words.into_iter().find(number).unwrap_or_default().trim_start_matches(['v', 'n']);
+        format!("{name} {version}")
     }
 }
 
