@@ -1,5 +1,7 @@
 //! Compares what arrived with what was sent: the same packets from the first key frame on, in the same steps of time.
 
+use bytes::Bytes;
+
 use crate::flv::Tag;
 use crate::wire::kind;
 
@@ -68,6 +70,28 @@ fn entry(source: &[Tag], arrived: &[Tag]) -> Result<usize, String> {
 /// The kind and the track of a tag.
 fn lane(tag: &Tag) -> (u8, u8) {
     (tag.kind, tag.track())
+}
+
+/// For peers that hand on what they get: checks beside [`compare`] that what precedes the frames (sequence headers, colours,
+/// channels) is there before the first frame, as it was last sent before that frame.
+pub fn headers(source: &[Tag], arrived: &[Tag]) -> Result<(), String> {
+    let first = entry(source, arrived)?;
+    let Some(begins_at) = source.iter().position(|tag| same_body(tag, &arrived[first])) else {
+        return Err("the source never had the first key frame that arrived".into());
+    };
+    let last = |tags: &[Tag]| -> std::collections::BTreeMap<(u8, u8, u8), Bytes> {
+        tags.iter().filter_map(|tag| Some((tag.header_key()?, tag.body.clone()))).collect()
+    };
+    let got = last(&arrived[..first]);
+    for (key, sent) in last(&source[..begins_at]) {
+        if got.get(&key) != Some(&sent) {
+            let (kind, track, packet) = key;
+            return Err(format!(
+                "no header of kind {kind}, track {track}, packet type {packet} as it was sent: {sent:02x?}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// For peers that hand on what they get: checks beside [`compare`] that audio and video also arrived in the order in which
@@ -189,7 +213,6 @@ pub fn holes_end_at_key_frames(source: &[Tag], arrived: &[Tag]) -> Result<usize,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn video(time: u32, key: bool, id: u8) -> Tag {
         Tag { kind: 9, time, body: Bytes::from(vec![if key { 0x17 } else { 0x27 }, 1, 0, 0, 0, id]) }
@@ -232,6 +255,51 @@ mod tests {
         assert!(compare(&source, &moved).unwrap_err().contains("is moved by 1 ms"));
         assert!(compare_with(&source, &moved, 1).is_ok());
         assert!(compare(&source, &source[2..]).unwrap_err().contains("sequence header"));
+    }
+
+    #[test]
+    fn audio_alone_is_compared_from_what_arrived_first() {
+        let source: Vec<Tag> = (0..20).map(|i| audio(u32::from(i) * 20, i)).collect();
+        let found = compare(&source, &source[5..15]).unwrap();
+        assert_eq!((found.begins_at, found.audio), (5, 10));
+        let mut missing = source.clone();
+        missing.remove(9);
+        assert!(compare(&source, &missing).unwrap_err().contains("packets are missing"));
+    }
+
+    #[test]
+    fn a_lost_packet_of_one_track_of_two_and_a_lost_header_are_told() {
+        let second = |time: u32, key: bool, packet: u8, id: u8| {
+            let first = if key { 0x96 } else { 0xa6 };
+            Tag { kind: 9, time, body: Bytes::from([&[first, packet], &b"avc1\x01"[..], &[id]].concat()) }
+        };
+        let mut source = stream(0);
+        source.insert(1, second(0, true, 0, 99));
+        for i in 0..20u8 {
+            let at = source.iter().position(|tag| tag.body.ends_with(&[i]) && tag.kind == 9 && tag.is_frame()).unwrap();
+            source.insert(at + 1, second(u32::from(i) * 40, i % 5 == 0, 1, i));
+        }
+        let found = compare(&source, &source).unwrap();
+        assert_eq!((found.video, found.audio), (40, 20));
+        headers(&source, &source).unwrap();
+        let mut missing = source.clone();
+        let lost = missing.iter().rposition(|tag| tag.track() == 1 && tag.time == 200).unwrap();
+        missing.remove(lost);
+        assert!(compare(&source, &missing).unwrap_err().contains("packets are missing"));
+        let mut bare = source.clone();
+        bare.remove(1);
+        assert!(compare(&source, &bare).unwrap_err().contains("track 1 came before its sequence header"));
+        assert!(headers(&source, &bare).unwrap_err().contains("track 1"));
+    }
+
+    #[test]
+    fn sound_before_its_picture_instead_of_behind_it_is_told() {
+        let source = stream(0);
+        let mut swapped = stream(0);
+        swapped.swap(5, 6);
+        assert!(compare(&source, &swapped).is_ok());
+        assert!(in_order(&source, &swapped).unwrap_err().contains("out of order"));
+        assert_eq!(in_order(&source, &source), Ok(()));
     }
 
     #[test]

@@ -79,6 +79,17 @@ impl Tag {
         !cut && !self.is_sequence_header() && !end
     }
 
+    /// What of a stream's beginning it is, if it is none of its frames: kind, track and Enhanced packet type (0 for a legacy
+    /// sequence header). A player that joins late needs the last of each.
+    pub fn header_key(&self) -> Option<(u8, u8, u8)> {
+        const METADATA_OR_CHANNELS: u8 = 4;
+        match enhanced(self.kind, &self.body) {
+            Some((packet @ (SEQUENCE_START | METADATA_OR_CHANNELS), track)) => Some((self.kind, track, packet)),
+            Some(_) => None,
+            None => self.is_sequence_header().then_some((self.kind, 0, SEQUENCE_START)),
+        }
+    }
+
     /// The track of an Enhanced multitrack message; 0 for anything else.
     pub fn track(&self) -> u8 {
         enhanced(self.kind, &self.body).map_or(0, |(_, track)| track)
@@ -232,7 +243,10 @@ mod tests {
         assert!(second.is_key_frame() && second.is_frame() && second.track() == 2);
         let header = audio(b"\x95\x00Opus\x01OpusHead");
         assert!(header.is_sequence_header() && !header.is_frame() && header.track() == 1);
-        assert!(audio(b"\x95\x01Opus\x01frame").is_frame());
+        assert_eq!(header.header_key(), Some((8, 1, 0)));
+        assert!(audio(b"\x95\x01Opus\x01frame").is_frame() && !audio(b"\x91fLaC").is_frame());
+        assert_eq!(video(b"\x94hvc1colorInfo").header_key(), Some((9, 0, 4)));
+        assert_eq!(video(b"\x92hvc1").header_key(), None);
         // Metadata, the end of a sequence, a multichannel configuration, and a header that is cut.
         for other in [video(b"\x94av01"), video(b"\x92av01"), audio(b"\x94Opus\x01"), video(b"\x96\x03av")] {
             assert!(!other.is_frame() && !other.is_sequence_header() && !other.is_key_frame(), "{other:?}");

@@ -98,6 +98,16 @@ pub const SAMPLES: &[Sample] = &[
         48000,
         "-c:v libvvenc -preset faster -period 2 -vvenc-params DecodingRefreshType=idr -pix_fmt yuv420p10le -b:v 150k -c:a eac3 -ac 2 -b:a 96k"
     ),
+    sample!(
+        "HEVC in HDR + Opus 5.1",
+        "hevc-hdr-opus-5.1",
+        true,
+        true,
+        Ffmpeg9,
+        48000,
+        "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=30:min-keyint=30:open-gop=0 -pix_fmt yuv420p10le \
+         -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -b:v 150k -c:a libopus -mapping_family 1 -ac 6 -b:a 128k"
+    ),
     sample!("AAC alone", "aac", false, false, Ffmpeg, 44100, "-c:a aac -ac 2"),
     sample!("MP3 alone", "mp3", false, false, Ffmpeg, 44100, "-c:a libmp3lame -ac 2"),
     sample!("Opus alone", "opus", true, false, Ffmpeg9, 48000, "-c:a libopus -ac 2"),

@@ -54,7 +54,7 @@ impl Late {
     }
 
     /// Waits for its end, which the end of the publication is for most players, and says how it went.
-    pub(crate) async fn judge(mut self, sample: &Sample, source: &[Tag], decoded: &Hashes) -> Cell {
+    pub(crate) async fn judge(mut self, sample: &Sample, sent: &Sent) -> Cell {
         let peer = self.found.peer;
         // These two go on until they are told.
         let told = matches!(peer, Peer::Rtmpdump | Peer::GstRtmp2Src);
@@ -65,13 +65,15 @@ impl Late {
         let said = self.child.text();
         let cell = match peer {
             Peer::Ffmpeg | Peer::Ffmpeg9 => match code {
-                Some(0) if said.is_empty() => Cell::of(self.copied_and_decoded(source, decoded)),
+                Some(0) if said.is_empty() => Cell::of(self.copied_and_decoded(sent)),
                 Some(0) => Cell::Failed(format!("complains: {said}")),
                 Some(code) => Cell::Failed(format!("exit code {code}: {said}")),
                 None => Cell::Failed(format!("does not end: {said}")),
             },
-            Peer::Mpv | Peer::Vlc => self.counted(sample, source, &said).await,
-            _ => Cell::of(flv::read_file(&self.file).and_then(|tags| equal(Some(peer), source, &tags))),
+            Peer::Mpv | Peer::Vlc => self.counted(sample, sent, &said).await,
+            _ => {
+                Cell::of(flv::read_file(&self.file).and_then(|tags| equal(Some(peer), &sent.source, &tags, sent.late)))
+            }
         };
         if matches!(cell, Cell::Equal { .. } | Cell::Decoded(_)) {
             peer.ran();
@@ -79,9 +81,10 @@ impl Late {
         cell
     }
 
-    fn copied_and_decoded(&self, source: &[Tag], decoded: &Hashes) -> Result<usize, String> {
+    fn copied_and_decoded(&self, sent: &Sent) -> Result<(usize, &'static str), String> {
         let tags = flv::read_file(&self.file)?;
-        let frames = equal(Some(self.found.peer), source, &tags)?;
+        let frames = equal(Some(self.found.peer), &sent.source, &tags, sent.late)?;
+        let decoded = &sent.hashes;
         let got = Hashes::read(&self.hashes)?;
         for (track, hashes) in &got.video {
             let copied =
@@ -103,7 +106,7 @@ impl Late {
     }
 
     /// For those that only decode: as many pictures (or packets of audio) as there were from the key frame before the join.
-    async fn counted(&self, sample: &Sample, source: &[Tag], said: &str) -> Cell {
+    async fn counted(&self, sample: &Sample, sent: &Sent, said: &str) -> Cell {
         let complaints: Vec<&str> = said.lines().filter(|line| complains(line)).collect();
         if !complaints.is_empty() {
             return Cell::Failed(format!("complains: {}", complaints.join("\n")));
@@ -115,17 +118,38 @@ impl Late {
             }
             _ => frames_in(&self.file, sample.video).await,
         };
-        // All from the third second on at the latest, and a little for what a player drops at its end.
-        let last = source.last().map_or(0, |tag| tag.time);
-        let least =
-            source.iter().filter(|tag| tag.kind == 9 && tag.is_frame() && tag.time >= 3000 && tag.time + 500 < last);
-        match (count, least.count()) {
-            (0, _) => Cell::Failed(format!("decoded nothing: {said}")),
-            (count, least) if sample.video && count < least => {
-                Cell::Failed(format!("decoded {count}; {least} at least: {said}"))
+        match count {
+            0 => Cell::Failed(format!("decoded nothing: {said}")),
+            _ if !sample.video => Cell::Decoded(0),
+            count if count < sent.at_least() => {
+                Cell::Failed(format!("decoded {count}; {} at least: {said}", sent.at_least()))
             }
-            (count, _) => Cell::Decoded(count),
+            count => Cell::Decoded(count),
         }
+    }
+}
+
+/// What was sent, by the tap.
+pub(crate) struct Sent {
+    pub(crate) source: Vec<Tag>,
+    /// Of its pictures.
+    pub(crate) hashes: Hashes,
+    /// When the late players were started, in milliseconds after the source began.
+    pub(crate) joined: u32,
+    /// The latest that a player begins.
+    pub(crate) late: u32,
+}
+
+impl Sent {
+    /// The pictures that whoever joined late has at least: a program may take a group of pictures to start, and may drop a
+    /// little at its end.
+    fn at_least(&self) -> usize {
+        let begin = self.source.iter().find(|tag| tag.is_frame()).map_or(0, |tag| tag.time);
+        let last = self.source.last().map_or(0, |tag| tag.time);
+        let keys = self.source.iter().filter(|tag| tag.is_key_frame()).map(|tag| tag.time - begin);
+        let from = keys.filter(|time| *time > self.joined).take(2).last().unwrap_or(self.joined);
+        let of_late = |tag: &&Tag| tag.kind == 9 && tag.is_frame() && tag.time - begin >= from && tag.time + 500 < last;
+        self.source.iter().filter(of_late).count().max(10)
     }
 }
 

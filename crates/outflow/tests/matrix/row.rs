@@ -11,11 +11,15 @@ use outflow_testkit::samples::{GROUP, Sample};
 use outflow_testkit::tap;
 
 use crate::cells::{Cell, equal, knows};
-use crate::players::{Hashes, Late, PLAYERS, ended};
+use crate::players::{Hashes, Late, PLAYERS, Sent, ended};
 use crate::rig::Rig;
 
 /// Destinations, in the order of the table; the second relay is last and has no peer of its own.
 pub(crate) const DESTINATIONS: [Peer; 4] = [Peer::NginxRtmp, Peer::NodeMediaServer, Peer::Ffmpeg, Peer::Ffmpeg9];
+
+/// How much who is there before the publisher may miss, in milliseconds: destinations are dialled at the first key frame, and
+/// begin with the last one; audio alone counts as such after a second.
+const EARLY: u32 = 2200;
 
 /// The row.
 pub(crate) struct Row {
@@ -78,6 +82,7 @@ pub(crate) async fn run(publisher: Peer, sample: &'static Sample, length: Durati
         last - first >= 3000 && (publisher == Peer::Obs || (300..GROUP * 1000 - 300).contains(&into) || !sample.video)
     })
     .await;
+    let joined = rig.at_first.received.look(|seen| times(seen, sample)).map_or(0, |(first, last, _)| last - first);
     let (first, second) = (rig.first.url(), rig.second.url());
     let mut late: Vec<_> = PLAYERS
         .iter()
@@ -92,7 +97,7 @@ pub(crate) async fn run(publisher: Peer, sample: &'static Sample, length: Durati
         times(seen, sample).is_some_and(|(first, last, _)| u128::from(last - first) >= length.as_millis())
     })
     .await;
-    end(publisher, &mut publishing).await;
+    end(publisher, &mut publishing, &mut rig.first.program).await;
     for player in [&rig.at_first, &rig.at_second] {
         left(player).await;
     }
@@ -102,30 +107,31 @@ pub(crate) async fn run(publisher: Peer, sample: &'static Sample, length: Durati
         Some(bytes) => tap::decode(bytes).await.unwrap_or_else(|why| panic!("the tap: {why}")),
         None => panic!("nobody came to the tap"),
     };
-    let own = Cell::of(equal(None, &source, &rig.at_first.tags()));
-    if let Cell::Failed(why) = own {
+    if let Err(why) = equal(None, &source, &rig.at_first.tags(), EARLY) {
         return Some(Row::failed(publisher, sample, &format!("a player of the first relay: {why}")));
     }
     let ffmpeg9 = peers::find(Peer::Ffmpeg9);
     let hashes = Hashes::of(ffmpeg9.as_ref().or(peers::find(Peer::Ffmpeg).as_ref()), &source, folder).await;
     let hashes = hashes.unwrap_or_else(|why| panic!("{why}"));
+    let sent = Sent { source, hashes, joined, late: joined + 3000 };
+    let source = &sent.source;
     let mut players = Vec::new();
     for player in late {
         players.push(match player {
-            Ok(player) => player.judge(sample, &source, &hashes).await,
+            Ok(player) => player.judge(sample, &sent).await,
             Err(cell) => cell,
         });
     }
     let late = players.pop().unwrap_or(Cell::Absent);
-    let mut destinations = vec![nginx(&rig, sample, &source, late_nginx.as_ref()).await, node(&rig, &source).await];
+    let mut destinations = vec![nginx(&rig, sample, source, late_nginx.as_ref()).await, node(&rig, source).await];
     for peer in &DESTINATIONS[2..] {
         destinations.push(match rig.listening.iter_mut().find(|listening| listening.peer == *peer) {
-            Some(listening) => listened(*peer, &mut listening.child, &listening.file, &source).await,
+            Some(listening) => listened(*peer, &mut listening.child, &listening.file, source).await,
             None if !knows(*peer, sample) => Cell::Unknown,
             None => Cell::Absent,
         });
     }
-    destinations.push(Cell::of(equal(None, &source, &rig.at_second.tags())));
+    destinations.push(Cell::of(equal(None, source, &rig.at_second.tags(), EARLY)));
     publisher.ran();
     for relay in [rig.first, rig.second] {
         let mut program = relay.program;
@@ -156,9 +162,10 @@ async fn reaches(player: &Player, publishing: &mut Child, what: &str, mut there:
     }
 }
 
-/// Ends a publication as its user would.
-async fn end(publisher: Peer, publishing: &mut Child) {
+/// Ends a publication as its user would. OBS without a screen has nobody to press its button, so the relay ends it.
+async fn end(publisher: Peer, publishing: &mut Child, relay: &mut Child) {
     if publisher == Peer::Obs {
+        relay.interrupt().await;
         return publishing.kill().await;
     }
     publishing.signal(rustix::process::Signal::INT);
@@ -182,21 +189,21 @@ async fn nginx(rig: &Rig, sample: &Sample, source: &[Tag], late: Option<&Player>
     let (Some(nginx), Some(player)) = (&rig.nginx, &rig.at_nginx) else { return Cell::Absent };
     let peer = Some(Peer::NginxRtmp);
     let judged = settled(|| {
-        let frames = equal(peer, source, &player.tags())?;
+        let told = equal(peer, source, &player.tags(), EARLY)?;
         if !sample.enhanced {
             let file = nginx.recordings("show").pop().ok_or("it recorded nothing")?;
             flv::read_file(&file)
-                .and_then(|tags| equal(peer, source, &tags))
+                .and_then(|tags| equal(peer, source, &tags, EARLY))
                 .map_err(|why| format!("recorded: {why}"))?;
         }
-        Ok(frames)
+        Ok(told)
     })
     .await;
     let without_header = late.is_some_and(
-        |late| matches!(equal(peer, source, &late.tags()), Err(why) if why.contains("before its sequence header")),
+        |late| matches!(equal(peer, source, &late.tags(), u32::MAX), Err(why) if why.contains("before its sequence header")),
     );
     match judged {
-        Ok(frames) => {
+        Ok((frames, _)) => {
             Peer::NginxRtmp.ran();
             let notes = match (sample.enhanced && sample.video, without_header) {
                 (true, true) => "a, b",
@@ -212,7 +219,7 @@ async fn nginx(rig: &Rig, sample: &Sample, source: &[Tag], late: Option<&Player>
 
 async fn node(rig: &Rig, source: &[Tag]) -> Cell {
     let Some(player) = &rig.at_node else { return Cell::Absent };
-    let judged = settled(|| equal(Some(Peer::NodeMediaServer), source, &player.tags())).await;
+    let judged = settled(|| equal(Some(Peer::NodeMediaServer), source, &player.tags(), EARLY)).await;
     if judged.is_ok() {
         Peer::NodeMediaServer.ran();
     }
@@ -223,14 +230,16 @@ async fn listened(peer: Peer, child: &mut Child, file: &Path, source: &[Tag]) ->
     let Some(code) = ended(child, Duration::from_secs(10)).await else {
         return Cell::Failed(format!("does not end: {}", child.text()));
     };
-    match flv::read_file(file).and_then(|tags| equal(Some(peer), source, &tags)) {
-        Ok(frames) => Cell::Equal { frames, notes: "" },
+    match flv::read_file(file).and_then(|tags| equal(Some(peer), source, &tags, EARLY)) {
+        Ok((frames, notes)) => Cell::Equal { frames, notes },
         Err(why) => Cell::Failed(format!("{why}; exit code {code}: {}", child.text())),
     }
 }
 
 /// Asks until it is good, for what is still on its way through a peer; gives the last answer.
-async fn settled(mut ask: impl FnMut() -> Result<usize, String>) -> Result<usize, String> {
+async fn settled(
+    mut ask: impl FnMut() -> Result<(usize, &'static str), String>,
+) -> Result<(usize, &'static str), String> {
     let begin = std::time::Instant::now();
     loop {
         let answer = ask();
