@@ -67,7 +67,7 @@ async fn whole_matrix() {
             let row = tokio::spawn(row::run(publisher, sample, Duration::from_secs(10))).await;
             match row {
                 Ok(Some(row)) => {
-                    println!("{}", page::text(std::slice::from_ref(&row)));
+                    println!("{}", page::line(&row).join(" | "));
                     rows.push(row);
                 }
                 Ok(None) => {}

@@ -33,7 +33,8 @@ fn columns() -> Vec<String> {
     first.into_iter().chain(players).chain(destinations).chain(["Outflow".to_owned()]).collect()
 }
 
-fn line(row: &Row) -> Vec<String> {
+/// A row of the matrix.
+pub(crate) fn line(row: &Row) -> Vec<String> {
     let first = [title(row.publisher).to_owned(), row.sample.name.to_owned()];
     first.into_iter().chain(row.players.iter().chain(&row.destinations).map(Cell::mark)).collect()
 }
