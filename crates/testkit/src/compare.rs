@@ -14,13 +14,15 @@ pub struct Match {
     pub audio: usize,
     /// Where the first key frame that arrived stands in the source.
     pub begins_at: usize,
+    /// Frames that the source has from there to its end.
+    pub rest: usize,
     /// Arrived time minus source time, in milliseconds, the same for every packet.
     pub offset: i64,
 }
 
 /// Checks that `arrived` is `source` from `arrived`'s first key frame on: every body the same, every DTS moved by one
 /// common offset, composition times with it (they are part of the body), and nothing missing up to where `arrived`
-/// stops, in each track by itself. Sequence headers and metadata must have come first but are not counted. Audio before
+/// stops, in each track by itself; further tracks of video begin at a key frame of their own. Sequence headers and metadata must have come first but are not counted. Audio before
 /// the key frame is ignored; a source without video is compared from the first audio packet that arrived.
 pub fn compare(source: &[Tag], arrived: &[Tag]) -> Result<Match, String> {
     compare_with(source, arrived, 0)
@@ -67,6 +69,20 @@ fn entry(source: &[Tag], arrived: &[Tag]) -> Result<usize, String> {
     })
 }
 
+/// The frames from one on with their places. Nothing can be made of video before a key frame of its track.
+fn frames_from(source: &[Tag], begins_at: usize) -> Vec<(usize, &Tag)> {
+    let mut begun = std::collections::BTreeSet::new();
+    let frames = source.iter().enumerate().skip(begins_at).filter(|(_, tag)| tag.is_frame());
+    frames
+        .filter(|(_, tag)| {
+            if tag.is_key_frame() {
+                begun.insert(tag.track());
+            }
+            tag.kind != kind::VIDEO || begun.contains(&tag.track())
+        })
+        .collect()
+}
+
 /// The kind and the track of a tag.
 fn lane(tag: &Tag) -> (u8, u8) {
     (tag.kind, tag.track())
@@ -103,8 +119,8 @@ pub fn in_order(source: &[Tag], arrived: &[Tag]) -> Result<(), String> {
     let got: Vec<&Tag> = arrived[first..].iter().filter(|tag| tag.is_frame()).collect();
     let mut best = 0;
     for start in (0..source.len()).filter(|&at| same_body(&source[at], &arrived[first])) {
-        let sent = source[start..].iter().filter(|tag| tag.is_frame());
-        let same = sent.zip(&got).take_while(|(sent, got)| same_body(sent, got)).count();
+        let sent = frames_from(source, start);
+        let same = sent.iter().zip(&got).take_while(|((_, sent), got)| same_body(sent, got)).count();
         if same == got.len() {
             return Ok(());
         }
@@ -119,14 +135,14 @@ fn same_body(a: &Tag, b: &Tag) -> bool {
 
 fn from(source: &[Tag], arrived: &[Tag], begins_at: usize, tolerance: i64) -> Result<Match, (usize, String)> {
     let offset = i64::from(arrived[0].time) - i64::from(source[begins_at].time);
-    let mut found = Match { video: 0, audio: 0, begins_at, offset };
+    let all = frames_from(source, begins_at);
+    let mut found = Match { video: 0, audio: 0, begins_at, rest: all.len(), offset };
     let mut lanes: Vec<_> = arrived.iter().filter(|tag| tag.is_frame()).map(lane).collect();
     lanes.sort_by_key(|&(kind, track)| (std::cmp::Reverse(kind), track));
     lanes.dedup();
     for of in lanes {
         let kind = of.0;
-        let sent: Vec<(usize, &Tag)> =
-            source.iter().enumerate().skip(begins_at).filter(|(_, tag)| lane(tag) == of && tag.is_frame()).collect();
+        let sent: Vec<(usize, &Tag)> = all.iter().filter(|(_, tag)| lane(tag) == of).copied().collect();
         let got: Vec<&Tag> = arrived.iter().filter(|tag| lane(tag) == of && tag.is_frame()).collect();
         // Audio of the key frame's own time may stand before it in one list and after it in the other. By time first, as
         // silence is the same bytes again and again.
@@ -292,6 +308,27 @@ mod tests {
         bare.remove(1);
         assert!(compare(&source, &bare).unwrap_err().contains("track 1 came before its sequence header"));
         assert!(headers(&source, &bare).unwrap_err().contains("track 1"));
+    }
+
+    #[test]
+    fn a_second_track_begins_at_its_own_key_frame() {
+        let second = |time: u32, key: bool, id: u8| {
+            let first = if key { 0x96 } else { 0xa6 };
+            Tag { kind: 9, time, body: Bytes::from([&[first, 1], &b"avc1\x01"[..], &[id]].concat()) }
+        };
+        let mut source = vec![Tag { kind: 9, time: 0, body: Bytes::from_static(&[0x17, 0, 0, 0, 0, 9]) }];
+        for i in 0..20u8 {
+            source.push(video(u32::from(i) * 40, i % 5 == 0, i));
+            source.push(second(u32::from(i) * 40, i % 7 == 0, i));
+        }
+        // From the frame 5 on; the second track has its key frame with frame 7.
+        let early: Vec<Tag> = [&source[..1], &source[11..]].concat();
+        assert!(compare(&source, &early).is_err());
+        let mut late = early.clone();
+        late.retain(|tag| tag.track() == 0 || tag.time >= 280);
+        let found = compare(&source, &late).unwrap();
+        assert_eq!((found.video, found.rest), (28, 28));
+        in_order(&source, &late).unwrap();
     }
 
     #[test]

@@ -59,6 +59,9 @@ impl Flv {
             write_header(out, self.flags & AUDIO != 0, self.flags & VIDEO != 0);
         }
         let begin = self.time.enter(first);
+        if !headers.is_empty() {
+            self.time.await_key_frames();
+        }
         for header in headers {
             tag(out, &header.packet, begin);
         }

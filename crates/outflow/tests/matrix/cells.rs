@@ -111,7 +111,7 @@ fn format_alone(tag: &Tag) -> Tag {
 fn exactly(peer: Option<Peer>, source: &[Tag], arrived: &[Tag], by: u32) -> Result<usize, String> {
     let found = compare_with(source, arrived, tolerance(peer))?;
     let frames = found.video + found.audio;
-    let rest = source[found.begins_at..].iter().filter(|tag| tag.is_frame()).count();
+    let rest = found.rest;
     // Audio of the last moments may be cut where a peer ends with the last video.
     if frames + 8 < rest {
         return Err(format!("ends early: {frames} of {rest} packets"));

@@ -360,6 +360,7 @@ impl Conn {
         if let (Some(headers), Some(first)) = (&read.restart, messages.first()) {
             self.floor = first.packet.dts;
             let begin = self.time.enter(self.floor);
+            self.time.await_key_frames();
             self.opened = 0;
             if !self.headers.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
                 for header in headers.iter() {
