@@ -168,8 +168,9 @@ impl Sample {
             command = command.line(if self.video { "-map 0:v -map 1:a" } else { "-map 1:a" });
         }
         let mut made = command
+            .line(&format!("-t {} -g {}", self.seconds, RATE * GROUP))
             .line(&self.options.replace("H264", H264))
-            .line(&format!("-t {} -g {} -f flv", self.seconds, RATE * GROUP))
+            .line("-f flv")
             .arg(&partial)
             .start();
         assert_eq!(made.wait_exit_within(std::time::Duration::from_secs(120)).await, 0, "ffmpeg: {}", made.text());
