@@ -122,7 +122,11 @@ impl Found {
         };
         let words = said.lines().take(4).flat_map(|line| line.split([' ', '/']));
         let version = words.into_iter().find(number).unwrap_or_default().trim_start_matches(['v', 'n']);
-        format!("{name} {version}")
+        let module = match self.peer {
+            Peer::NginxRtmp => nginx_module().await,
+            _ => String::new(),
+        };
+        format!("{name} {version}{module}")
     }
 }
 
@@ -164,6 +168,16 @@ fn in_path(program: &str) -> Option<PathBuf> {
         .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/bin")])
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
+}
+
+/// The version of nginx-rtmp, which says none itself, by Debian's list of packages.
+async fn nginx_module() -> String {
+    let Some(query) = in_path("dpkg-query") else { return String::new() };
+    let mut child = crate::proc::Command::new(query).line("-W -f ${Version} libnginx-mod-rtmp").start();
+    match child.wait_exit().await {
+        0 => format!(" with nginx-rtmp {}", child.text().trim()),
+        _ => String::new(),
+    }
 }
 
 fn first_file(folder: &Path, prefix: &str) -> Option<PathBuf> {

@@ -2,7 +2,7 @@
 //! packet with what was tapped before the program.
 //!
 //! `scripts/matrix` runs all of it and writes docs/interop.md; a few rows of it are ordinary tests.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod cells;
 mod page;
