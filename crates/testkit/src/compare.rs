@@ -1,5 +1,7 @@
 //! Compares what arrived with what was sent: the same packets from the first key frame on, in the same steps of time.
 
+use bytes::Bytes;
+
 use crate::flv::Tag;
 use crate::wire::kind;
 
@@ -12,24 +14,34 @@ pub struct Match {
     pub audio: usize,
     /// Where the first key frame that arrived stands in the source.
     pub begins_at: usize,
+    /// Frames that the source has from there to its end.
+    pub rest: usize,
     /// Arrived time minus source time, in milliseconds, the same for every packet.
     pub offset: i64,
 }
 
 /// Checks that `arrived` is `source` from `arrived`'s first key frame on: every body the same, every DTS moved by one
 /// common offset, composition times with it (they are part of the body), and nothing missing up to where `arrived`
-/// stops. Sequence headers and metadata must have come first but are not counted. Audio before the key frame is ignored.
+/// stops, in each track by itself; further tracks of video begin at a key frame of their own. Sequence headers and metadata must have come first but are not counted. Audio before
+/// the key frame is ignored; a source without video is compared from the first audio packet that arrived.
 pub fn compare(source: &[Tag], arrived: &[Tag]) -> Result<Match, String> {
     compare_with(source, arrived, 0)
 }
 
 /// [`compare`] with `tolerance` milliseconds of rounding, for a peer that rewrites time through another clock.
 pub fn compare_with(source: &[Tag], arrived: &[Tag], tolerance: i64) -> Result<Match, String> {
-    let first = arrived.iter().position(Tag::is_key_frame).ok_or_else(|| {
-        format!("no key frame among the {} packets that arrived: {:?}", arrived.len(), &arrived[..arrived.len().min(8)])
-    })?;
-    if !arrived[..first].iter().any(|tag| tag.kind == kind::VIDEO && tag.is_sequence_header()) {
-        return Err("the first key frame came before its sequence header".into());
+    let first = entry(source, arrived)?;
+    for header in
+        arrived[first..].iter().filter(|tag| tag.is_frame()).map(lane).collect::<std::collections::BTreeSet<_>>()
+    {
+        let is_header = |tag: &&Tag| tag.is_sequence_header() && lane(tag) == header;
+        // Some codecs have none. One that the source sent has to be there before the first frame that needs it.
+        let frame = arrived.iter().position(|tag| tag.is_frame() && lane(tag) == header).unwrap_or(first);
+        if source.iter().any(|tag| is_header(&tag)) && !arrived[..frame.max(first)].iter().any(|tag| is_header(&tag)) {
+            let (kind, track) = header;
+            let what = if kind == kind::VIDEO { "key frame" } else { "audio" };
+            return Err(format!("the first {what} of track {track} came before its sequence header"));
+        }
     }
     let starts: Vec<usize> = (0..source.len()).filter(|&i| same_body(&source[i], &arrived[first])).collect();
     if starts.is_empty() {
@@ -47,17 +59,91 @@ pub fn compare_with(source: &[Tag], arrived: &[Tag], tolerance: i64) -> Result<M
     Err(best.expect("at least one start").1)
 }
 
+/// Where a comparison begins in `arrived`.
+fn entry(source: &[Tag], arrived: &[Tag]) -> Result<usize, String> {
+    let has_video = source.iter().any(Tag::is_key_frame);
+    let begins = |tag: &Tag| if has_video { tag.is_key_frame() } else { tag.is_frame() };
+    arrived.iter().position(begins).ok_or_else(|| {
+        let what = if has_video { "key frame" } else { "audio" };
+        format!("no {what} among the {} packets that arrived: {:?}", arrived.len(), &arrived[..arrived.len().min(8)])
+    })
+}
+
+/// The frames from one on with their places. Nothing can be made of video before a key frame of its track.
+fn frames_from(source: &[Tag], begins_at: usize) -> Vec<(usize, &Tag)> {
+    let mut begun = std::collections::BTreeSet::new();
+    let frames = source.iter().enumerate().skip(begins_at).filter(|(_, tag)| tag.is_frame());
+    frames
+        .filter(|(_, tag)| {
+            if tag.is_key_frame() {
+                begun.insert(tag.track());
+            }
+            tag.kind != kind::VIDEO || begun.contains(&tag.track())
+        })
+        .collect()
+}
+
+/// The kind and the track of a tag.
+fn lane(tag: &Tag) -> (u8, u8) {
+    (tag.kind, tag.track())
+}
+
+/// For peers that hand on what they get: checks beside [`compare`] that what precedes the frames (sequence headers, colours,
+/// channels) is there before the first frame of its track, as it was last sent before the key frame.
+pub fn headers(source: &[Tag], arrived: &[Tag]) -> Result<(), String> {
+    let first = entry(source, arrived)?;
+    let Some(begins_at) = source.iter().position(|tag| same_body(tag, &arrived[first])) else {
+        return Err("the source never had the first key frame that arrived".into());
+    };
+    let last = |tags: &[Tag]| -> std::collections::BTreeMap<(u8, u8, u8), Bytes> {
+        tags.iter().filter_map(|tag| Some((tag.header_key()?, tag.body.clone()))).collect()
+    };
+    for (key, sent) in last(&source[..begins_at]) {
+        let (kind, track, packet) = key;
+        let of_track = |tag: &Tag| tag.is_frame() && lane(tag) == (kind, track);
+        // The servers between may send a header of sound with the first sound, behind a key frame.
+        let until = arrived[first..].iter().position(of_track).map_or(arrived.len(), |at| first + at);
+        if last(&arrived[..until]).get(&key) != Some(&sent) {
+            return Err(format!(
+                "no header of kind {kind}, track {track}, packet type {packet} as it was sent: {sent:02x?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// For peers that hand on what they get: checks beside [`compare`] that audio and video also arrived in the order in which
+/// they were sent, from the first key frame on.
+pub fn in_order(source: &[Tag], arrived: &[Tag]) -> Result<(), String> {
+    let first = entry(source, arrived)?;
+    let got: Vec<&Tag> = arrived[first..].iter().filter(|tag| tag.is_frame()).collect();
+    let mut best = 0;
+    for start in (0..source.len()).filter(|&at| same_body(&source[at], &arrived[first])) {
+        let sent = frames_from(source, start);
+        let same = sent.iter().zip(&got).take_while(|((_, sent), got)| same_body(sent, got)).count();
+        if same == got.len() {
+            return Ok(());
+        }
+        best = best.max(same);
+    }
+    Err(format!("packet {best} from the first key frame on came out of order: {:?}", got.get(best)))
+}
+
 fn same_body(a: &Tag, b: &Tag) -> bool {
     a.kind == b.kind && a.body == b.body
 }
 
 fn from(source: &[Tag], arrived: &[Tag], begins_at: usize, tolerance: i64) -> Result<Match, (usize, String)> {
     let offset = i64::from(arrived[0].time) - i64::from(source[begins_at].time);
-    let mut found = Match { video: 0, audio: 0, begins_at, offset };
-    for kind in [kind::VIDEO, kind::AUDIO] {
-        let sent: Vec<(usize, &Tag)> =
-            source.iter().enumerate().skip(begins_at).filter(|(_, tag)| tag.kind == kind && tag.is_frame()).collect();
-        let got: Vec<&Tag> = arrived.iter().filter(|tag| tag.kind == kind && tag.is_frame()).collect();
+    let all = frames_from(source, begins_at);
+    let mut found = Match { video: 0, audio: 0, begins_at, rest: all.len(), offset };
+    let mut lanes: Vec<_> = arrived.iter().filter(|tag| tag.is_frame()).map(lane).collect();
+    lanes.sort_by_key(|&(kind, track)| (std::cmp::Reverse(kind), track));
+    lanes.dedup();
+    for of in lanes {
+        let kind = of.0;
+        let sent: Vec<(usize, &Tag)> = all.iter().filter(|(_, tag)| lane(tag) == of).copied().collect();
+        let got: Vec<&Tag> = arrived.iter().filter(|tag| lane(tag) == of && tag.is_frame()).collect();
         // Audio of the key frame's own time may stand before it in one list and after it in the other. By time first, as
         // silence is the same bytes again and again.
         let skip = match got.first() {
@@ -145,7 +231,6 @@ pub fn holes_end_at_key_frames(source: &[Tag], arrived: &[Tag]) -> Result<usize,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn video(time: u32, key: bool, id: u8) -> Tag {
         Tag { kind: 9, time, body: Bytes::from(vec![if key { 0x17 } else { 0x27 }, 1, 0, 0, 0, id]) }
@@ -188,6 +273,72 @@ mod tests {
         assert!(compare(&source, &moved).unwrap_err().contains("is moved by 1 ms"));
         assert!(compare_with(&source, &moved, 1).is_ok());
         assert!(compare(&source, &source[2..]).unwrap_err().contains("sequence header"));
+    }
+
+    #[test]
+    fn audio_alone_is_compared_from_what_arrived_first() {
+        let source: Vec<Tag> = (0..20).map(|i| audio(u32::from(i) * 20, i)).collect();
+        let found = compare(&source, &source[5..15]).unwrap();
+        assert_eq!((found.begins_at, found.audio), (5, 10));
+        let mut missing = source.clone();
+        missing.remove(9);
+        assert!(compare(&source, &missing).unwrap_err().contains("packets are missing"));
+    }
+
+    #[test]
+    fn a_lost_packet_of_one_track_of_two_and_a_lost_header_are_told() {
+        let second = |time: u32, key: bool, packet: u8, id: u8| {
+            let first = if key { 0x96 } else { 0xa6 };
+            Tag { kind: 9, time, body: Bytes::from([&[first, packet], &b"avc1\x01"[..], &[id]].concat()) }
+        };
+        let mut source = stream(0);
+        source.insert(1, second(0, true, 0, 99));
+        for i in 0..20u8 {
+            let at = source.iter().position(|tag| tag.body.ends_with(&[i]) && tag.kind == 9 && tag.is_frame()).unwrap();
+            source.insert(at + 1, second(u32::from(i) * 40, i % 5 == 0, 1, i));
+        }
+        let found = compare(&source, &source).unwrap();
+        assert_eq!((found.video, found.audio), (40, 20));
+        headers(&source, &source).unwrap();
+        let mut missing = source.clone();
+        let lost = missing.iter().rposition(|tag| tag.track() == 1 && tag.time == 200).unwrap();
+        missing.remove(lost);
+        assert!(compare(&source, &missing).unwrap_err().contains("packets are missing"));
+        let mut bare = source.clone();
+        bare.remove(1);
+        assert!(compare(&source, &bare).unwrap_err().contains("track 1 came before its sequence header"));
+        assert!(headers(&source, &bare).unwrap_err().contains("track 1"));
+    }
+
+    #[test]
+    fn a_second_track_begins_at_its_own_key_frame() {
+        let second = |time: u32, key: bool, id: u8| {
+            let first = if key { 0x96 } else { 0xa6 };
+            Tag { kind: 9, time, body: Bytes::from([&[first, 1], &b"avc1\x01"[..], &[id]].concat()) }
+        };
+        let mut source = vec![Tag { kind: 9, time: 0, body: Bytes::from_static(&[0x17, 0, 0, 0, 0, 9]) }];
+        for i in 0..20u8 {
+            source.push(video(u32::from(i) * 40, i % 5 == 0, i));
+            source.push(second(u32::from(i) * 40, i % 7 == 0, i));
+        }
+        // From the frame 5 on; the second track has its key frame with frame 7.
+        let early: Vec<Tag> = [&source[..1], &source[11..]].concat();
+        assert!(compare(&source, &early).is_err());
+        let mut late = early.clone();
+        late.retain(|tag| tag.track() == 0 || tag.time >= 280);
+        let found = compare(&source, &late).unwrap();
+        assert_eq!((found.video, found.rest), (28, 28));
+        in_order(&source, &late).unwrap();
+    }
+
+    #[test]
+    fn sound_before_its_picture_instead_of_behind_it_is_told() {
+        let source = stream(0);
+        let mut swapped = stream(0);
+        swapped.swap(5, 6);
+        assert!(compare(&source, &swapped).is_ok());
+        assert!(in_order(&source, &swapped).unwrap_err().contains("out of order"));
+        assert_eq!(in_order(&source, &source), Ok(()));
     }
 
     #[test]

@@ -64,11 +64,69 @@ impl Tag {
         }
     }
 
-    /// Audio or video that is neither a sequence header nor an end of sequence.
+    /// Audio or video that is neither a sequence header nor an end of sequence nor Enhanced metadata.
     pub fn is_frame(&self) -> bool {
+        if !matches!(self.kind, kind::AUDIO | kind::VIDEO) || self.body.is_empty() {
+            return false;
+        }
+        if let Some((packet, _)) = enhanced(self.kind, &self.body) {
+            // FFmpeg 9 sends a first packet of nothing for audio alone.
+            return matches!(packet, CODED_FRAMES | CODED_FRAMES_X) && self.body.len() > 5;
+        }
+        let cut =
+            self.kind == kind::VIDEO && self.body[0] & 0x80 != 0 || self.kind == kind::AUDIO && self.body[0] >> 4 == 9;
         let end = self.kind == kind::VIDEO && self.body.len() >= 2 && self.body[0] & 0x8f == 7 && self.body[1] == 2;
-        matches!(self.kind, kind::AUDIO | kind::VIDEO) && !self.body.is_empty() && !self.is_sequence_header() && !end
+        !cut && !self.is_sequence_header() && !end
     }
+
+    /// What of a stream's beginning it is, if it is none of its frames: kind, track and Enhanced packet type (0 for a legacy
+    /// sequence header). A player that joins late needs the last of each.
+    pub fn header_key(&self) -> Option<(u8, u8, u8)> {
+        const METADATA_OR_CHANNELS: u8 = 4;
+        match enhanced(self.kind, &self.body) {
+            Some((packet @ (SEQUENCE_START | METADATA_OR_CHANNELS), track)) => Some((self.kind, track, packet)),
+            Some(_) => None,
+            None => self.is_sequence_header().then_some((self.kind, 0, SEQUENCE_START)),
+        }
+    }
+
+    /// The track of an Enhanced multitrack message; 0 for anything else.
+    pub fn track(&self) -> u8 {
+        enhanced(self.kind, &self.body).map_or(0, |(_, track)| track)
+    }
+}
+
+const SEQUENCE_START: u8 = 0;
+const CODED_FRAMES: u8 = 1;
+const CODED_FRAMES_X: u8 = 3;
+
+/// The packet type of an Enhanced message, looked for behind ModEx and multitrack headers, and its (first) track
+/// (Enhanced RTMP v2, "Enhanced Audio" and "Enhanced Video"). `None` for legacy bodies and for what is cut short.
+fn enhanced(kind: u8, body: &[u8]) -> Option<(u8, u8)> {
+    const MOD_EX: u8 = 7;
+    let first = *body.first()?;
+    let multitrack = match kind {
+        kind::VIDEO if first & 0x80 != 0 => 6,
+        kind::AUDIO if first >> 4 == 9 => 5,
+        _ => return None,
+    };
+    let (mut packet, mut at) = (first & 15, 1);
+    while packet == MOD_EX {
+        let mut size = usize::from(*body.get(at)?) + 1;
+        at += 1;
+        if size == 256 {
+            size = usize::from(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?])) + 1;
+            at += 2;
+        }
+        packet = *body.get(at + size)? & 15;
+        at += size + 1;
+    }
+    if packet != multitrack {
+        return Some((packet, 0));
+    }
+    let head = *body.get(at)?;
+    // A FourCC for all tracks stands here, or that of the first track stands before its id: four bytes either way.
+    Some((head & 15, *body.get(at + 5)?))
 }
 
 /// [`Tag::is_key_frame`] of a body.
@@ -77,11 +135,11 @@ pub fn is_key_frame(kind: u8, body: &[u8]) -> bool {
         return false;
     }
     let key = (body[0] >> 4) & 7 == 1;
-    match body[0] {
-        // Enhanced: CodedFrames, CodedFramesX (Enhanced RTMP v2, "ExVideoTagHeader").
-        first if first & 0x80 != 0 => key && matches!(first & 15, 1 | 3),
-        first if first & 15 == 7 => key && body[1] == 1,
-        _ => key,
+    match enhanced(kind, body) {
+        Some((packet, _)) => key && matches!(packet, CODED_FRAMES | CODED_FRAMES_X),
+        None if body[0] & 0x80 != 0 => false,
+        None if body[0] & 15 == 7 => key && body[1] == 1,
+        None => key,
     }
 }
 
@@ -90,10 +148,11 @@ pub fn is_sequence_header(kind: u8, body: &[u8]) -> bool {
     if body.len() < 2 {
         return false;
     }
+    if let Some((packet, _)) = enhanced(kind, body) {
+        return packet == SEQUENCE_START;
+    }
     match kind {
-        kind::VIDEO if body[0] & 0x80 != 0 => body[0] & 15 == 0,
-        kind::VIDEO => body[0] & 15 == 7 && body[1] == 0,
-        kind::AUDIO if body[0] >> 4 == 9 => body[0] & 15 == 0,
+        kind::VIDEO => body[0] & 0x8f == 7 && body[1] == 0,
         kind::AUDIO => body[0] >> 4 == 10 && body[1] == 0,
         _ => false,
     }
@@ -171,6 +230,27 @@ mod tests {
         assert_eq!(read(&write(&tags)).unwrap(), tags);
         assert!(tags[1].is_key_frame() && tags[1].is_frame());
         assert_eq!(tags[1].composition_time(), -2);
+    }
+
+    #[test]
+    fn enhanced_bodies_are_seen_through_their_wrappers() {
+        let video = |body: &'static [u8]| Tag { kind: 9, time: 0, body: Bytes::from_static(body) };
+        let audio = |body: &'static [u8]| Tag { kind: 8, time: 0, body: Bytes::from_static(body) };
+        let key = video(b"\x91hvc1\0\0\0frame");
+        assert!(key.is_key_frame() && key.is_frame() && key.track() == 0);
+        // OneTrack, track 2, behind a ModEx of three bytes.
+        let second = video(b"\x97\x02abc\x06\x03avc1\x02frame");
+        assert!(second.is_key_frame() && second.is_frame() && second.track() == 2);
+        let header = audio(b"\x95\x00Opus\x01OpusHead");
+        assert!(header.is_sequence_header() && !header.is_frame() && header.track() == 1);
+        assert_eq!(header.header_key(), Some((8, 1, 0)));
+        assert!(audio(b"\x95\x01Opus\x01frame").is_frame() && !audio(b"\x91fLaC").is_frame());
+        assert_eq!(video(b"\x94hvc1colorInfo").header_key(), Some((9, 0, 4)));
+        assert_eq!(video(b"\x92hvc1").header_key(), None);
+        // Metadata, the end of a sequence, a multichannel configuration, and a header that is cut.
+        for other in [video(b"\x94av01"), video(b"\x92av01"), audio(b"\x94Opus\x01"), video(b"\x96\x03av")] {
+            assert!(!other.is_frame() && !other.is_sequence_header() && !other.is_key_frame(), "{other:?}");
+        }
     }
 
     #[test]

@@ -7,8 +7,11 @@ mod serve;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-pub use self::play::{decode_errors, ffmpeg_play, gst_play, mpv_play, probe, rtmpdump_play, vlc_play, wait_for_size};
-pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_publish, obs_publish, obs_publish_as};
+pub use self::play::{
+    decode_errors, ffmpeg_play, gst_play, mpv_decode, mpv_play, probe, rtmpdump_play, vlc_decode, vlc_play,
+    wait_for_size,
+};
+pub use self::publish::{GstSink, ffmpeg_copy, ffmpeg_encode, gst_copy, gst_publish, obs_publish, obs_publish_as};
 pub use self::serve::{Nginx, ffmpeg_listen, listens, node_media_server, open_to_all, wait_listening};
 
 /// A program or role that tests name.
@@ -81,6 +84,51 @@ impl Peer {
     }
 }
 
+impl Found {
+    /// What it calls itself, as `FFmpeg 5.1.9-0+deb12u1`; what a program does not say is left out.
+    pub async fn version(&self) -> String {
+        let (name, ask) = match self.peer {
+            Peer::Ffmpeg | Peer::Ffmpeg9 => ("FFmpeg", "-version"),
+            Peer::Ffprobe => ("ffprobe", "-version"),
+            Peer::Rtmpdump => ("rtmpdump", "-h"),
+            Peer::NginxRtmp => ("nginx", "-v"),
+            Peer::Mpv => ("mpv", "--version"),
+            Peer::Vlc => ("VLC", "--version"),
+            Peer::Obs => ("OBS", "--version"),
+            Peer::Chromium => ("Chromium", "--version"),
+            Peer::GstRtmp2Src | Peer::GstRtmp2Sink | Peer::GstRtmpSink => ("GStreamer", "--version"),
+            Peer::NodeMediaServer => {
+                let file = peers_dir().join("node/node_modules/node-media-server/package.json");
+                let text = std::fs::read_to_string(file).unwrap_or_default();
+                let version = text.split("\"version\": \"").nth(1).and_then(|rest| rest.split('"').next());
+                return format!("node-media-server {}", version.unwrap_or_default());
+            }
+        };
+        // VLC refuses root even for this.
+        let command = match self.peer {
+            Peer::Vlc if rustix::process::geteuid().is_root() => {
+                crate::proc::Command::new("setpriv").line("--reuid=65534 --regid=65534 --clear-groups").arg(&self.path)
+            }
+            _ => crate::proc::Command::new(&self.path),
+        };
+        let mut child = command.arg(ask).start();
+        child.wait_exit().await;
+        let said = child.text();
+        // The first word of the first lines that begins as versions do.
+        let number = |word: &&str| {
+            let word = word.trim_start_matches(['v', 'n']);
+            word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit())
+        };
+        let words = said.lines().take(4).flat_map(|line| line.split([' ', '/']));
+        let version = words.into_iter().find(number).unwrap_or_default().trim_start_matches(['v', 'n']);
+        let module = match self.peer {
+            Peer::NginxRtmp => nginx_module().await,
+            _ => String::new(),
+        };
+        format!("{name} {version}{module}")
+    }
+}
+
 /// Where a peer is; `None` (and a line on standard error) where it is not, so that its test says that it was skipped.
 pub fn find(peer: Peer) -> Option<Found> {
     let path = match peer {
@@ -119,6 +167,16 @@ fn in_path(program: &str) -> Option<PathBuf> {
         .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/bin")])
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
+}
+
+/// The version of nginx-rtmp, which says none itself, by Debian's list of packages.
+async fn nginx_module() -> String {
+    let Some(query) = in_path("dpkg-query") else { return String::new() };
+    let mut child = crate::proc::Command::new(query).line("-W -f ${Version} libnginx-mod-rtmp").start();
+    match child.wait_exit().await {
+        0 => format!(" with nginx-rtmp {}", child.text().trim()),
+        _ => String::new(),
+    }
 }
 
 fn first_file(folder: &Path, prefix: &str) -> Option<PathBuf> {

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -46,8 +46,12 @@ pub struct Proxy {
     address: SocketAddr,
     link: watch::Sender<Link>,
     carried: Arc<[AtomicU64; 2]>,
+    tapped: Option<Tapped>,
     accepting: tokio::task::JoinHandle<()>,
 }
+
+/// What each connection sent up, whole.
+type Tapped = Arc<Mutex<Vec<Vec<u8>>>>;
 
 impl Proxy {
     /// Listens on a free port and carries every connection to `target`.
@@ -57,7 +61,8 @@ impl Proxy {
 
     /// [`Proxy::start`] with a seed for the places of wrong bytes.
     pub async fn start_seeded(target: SocketAddr, seed: u64) -> Self {
-        Self::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a port"), target, seed)
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_on(listener, target, seed, None)
     }
 
     /// [`Proxy::start`] with small kernel buffers where it is dialled: a cap is felt there at once.
@@ -67,24 +72,30 @@ impl Proxy {
         socket.set_recv_buffer_size(64 << 10).expect("SO_RCVBUF");
         socket.set_send_buffer_size(64 << 10).expect("SO_SNDBUF");
         socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
-        Self::start_on(socket.listen(64).expect("listens"), target, 0)
+        Self::start_on(socket.listen(64).expect("listens"), target, 0, None)
     }
 
-    fn start_on(listener: TcpListener, target: SocketAddr, seed: u64) -> Self {
+    /// A proxy that keeps what goes up, for [`Proxy::tapped`].
+    pub async fn start_tapping(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_on(listener, target, 0, Some(Tapped::default()))
+    }
+
+    fn start_on(listener: TcpListener, target: SocketAddr, seed: u64, tapped: Option<Tapped>) -> Self {
         let address = listener.local_addr().expect("has an address");
         let (link, orders) = watch::channel(Link::default());
         let carried: Arc<[AtomicU64; 2]> = Arc::default();
-        let counters = Arc::clone(&carried);
+        let (counters, taps) = (Arc::clone(&carried), tapped.clone());
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             let mut random = Random::new(seed);
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
                 let random = Random::new(random.number());
-                connections.spawn(carry(client, target, orders.clone(), Arc::clone(&counters), random));
+                connections.spawn(carry(client, target, orders.clone(), Arc::clone(&counters), random, taps.clone()));
             }
         });
-        Self { address, link, carried, accepting }
+        Self { address, link, carried, tapped, accepting }
     }
 
     /// Where it listens.
@@ -117,6 +128,11 @@ impl Proxy {
         self.set(|link| (link.up, link.down) = Default::default());
     }
 
+    /// What was sent up so far by each connection, in the order in which they came, if it was started to keep that.
+    pub fn tapped(&self) -> Vec<Vec<u8>> {
+        self.tapped.as_ref().map(|tapped| tapped.lock().expect("no panic under it").clone()).unwrap_or_default()
+    }
+
     /// Bytes carried up and down.
     pub fn carried(&self) -> (u64, u64) {
         (self.carried[0].load(Ordering::Relaxed), self.carried[1].load(Ordering::Relaxed))
@@ -135,7 +151,13 @@ async fn carry(
     mut link: watch::Receiver<Link>,
     carried: Arc<[AtomicU64; 2]>,
     mut random: Random,
+    tapped: Option<Tapped>,
 ) {
+    let tap = tapped.map(|tapped| {
+        let mut all = tapped.lock().expect("no panic under it");
+        all.push(Vec::new());
+        (Arc::clone(&tapped), all.len() - 1)
+    });
     let Ok(server) = TcpStream::connect(target).await else { return };
     if [&client, &server].iter().any(|stream| stream.set_nodelay(true).is_err()) {
         return;
@@ -151,8 +173,8 @@ async fn carry(
     let (client_read, client_write) = tokio::io::split(client);
     let (server_read, server_write) = tokio::io::split(server);
     let other = Random::new(random.number());
-    let up = one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried), random);
-    let down = one_way(server_read, client_write, link.clone(), false, carried, other);
+    let up = one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried), random, tap);
+    let down = one_way(server_read, client_write, link.clone(), false, carried, other, None);
     tokio::select! {
         _ = async { tokio::join!(up, down) } => {}
         _ = link.wait_for(|link| link.cuts > cuts) => {
@@ -170,6 +192,7 @@ async fn one_way(
     up: bool,
     carried: Arc<[AtomicU64; 2]>,
     mut random: Random,
+    tap: Option<(Tapped, usize)>,
 ) {
     let pick = move |link: &Link| if up { link.up } else { link.down };
     let half_closes = move |link: &Link| link.half_closes[usize::from(!up)];
@@ -191,6 +214,9 @@ async fn one_way(
                 n = from.read(&mut buffer[..most]) => n.unwrap_or(0),
                 _ = half_close.wait_for(|link| half_closes(link) > half_closed) => 0,
             };
+            if let Some((all, connection)) = &tap {
+                all.lock().expect("no panic under it")[*connection].extend_from_slice(&buffer[..n]);
+            }
             if let Some(one_in) = way.corrupt {
                 for byte in &mut buffer[..n] {
                     if random.below(one_in.max(1)) == 0 {

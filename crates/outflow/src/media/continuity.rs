@@ -22,6 +22,8 @@ pub struct Continuity {
     /// The time of the latest picture, and the step that led to it.
     video: Step,
     audio: Step,
+    /// A bit for each track of video that has had no key frame since the last entry point.
+    waiting: [u64; 4],
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +53,21 @@ impl Continuity {
         dts - *self.base.get_or_insert(dts)
     }
 
+    /// From here on each track of video waits for a key frame of its own: an entry point is one of the main track, and the
+    /// others may have theirs at other times.
+    pub fn await_key_frames(&mut self) {
+        self.waiting = [u64::MAX; 4];
+    }
+
+    /// True if [`Continuity::time`] has one for it: not before the first entry point, nor for a picture that can't be
+    /// decoded, as its track has had no key frame yet.
+    pub fn takes(&self, packet: &Packet) -> bool {
+        let is_picture = packet.kind == Kind::Video && !packet.flags.header;
+        let waiting = self.waiting.get(usize::from(packet.track >> 6)).copied().unwrap_or_default();
+        let waits = is_picture && !packet.flags.keyframe && waiting & (1 << (packet.track & 63)) != 0;
+        self.base.is_some() && !waits
+    }
+
     /// Another stream goes on at this entry point: one frame after the latest time that was given, or so much later that it
     /// is shown after the old one's last picture. All its tracks move alike.
     pub fn take_over(&mut self, entry: &Packet) {
@@ -65,11 +82,21 @@ impl Continuity {
         (self.video.last, self.audio.last) = (None, None);
     }
 
-    /// The time of a packet, `None` before the first entry point. To be asked once for each packet that goes out.
+    /// The time of a packet, `None` before the first entry point, and for pictures of a track before its key frame. To be
+    /// asked once for each packet that goes out.
     pub fn time(&mut self, packet: &Packet) -> Option<i64> {
         let time = packet.dts - self.base?;
+        if !self.takes(packet) {
+            return None;
+        }
         match packet.kind {
             Kind::Video => {
+                if packet.flags.keyframe
+                    && !packet.flags.header
+                    && let Some(waiting) = self.waiting.get_mut(usize::from(packet.track >> 6))
+                {
+                    *waiting &= !(1 << (packet.track & 63));
+                }
                 self.video.to(time);
                 self.shown = self.shown.max(time + i64::from(packet.cts));
             }
@@ -118,6 +145,34 @@ mod tests {
             assert_eq!(time.time(&video(first + 33)), Some(out + 33));
         }
         assert_eq!(time.enter(-5_000_000 + 900), 73 + 66 + 900, "a skip keeps the base");
+    }
+
+    #[test]
+    fn a_second_track_of_video_waits_for_a_key_frame_of_its_own() {
+        let on = |track: u8, dts: i64, keyframe: bool| {
+            let mut packet = Packet { track, ..video(dts) };
+            packet.flags.keyframe = keyframe;
+            packet
+        };
+        let header = |track: u8, dts: i64| {
+            let mut packet = on(track, dts, false);
+            packet.flags.header = true;
+            packet
+        };
+        let mut time = Continuity::default();
+        for join in [1000, 9000] {
+            time.enter(join);
+            time.await_key_frames();
+            let out = |time: &mut Continuity, packet: &Packet| time.time(packet).is_some();
+            assert!(out(&mut time, &on(0, join, true)));
+            for track in [1, 63, 64, 255] {
+                assert!(out(&mut time, &header(track, join)), "headers go out");
+                assert!(!out(&mut time, &on(track, join, false)), "track {track} can't be decoded yet");
+                assert!(out(&mut time, &on(track, join + 40, true)) && out(&mut time, &on(track, join + 80, false)));
+            }
+            assert!(out(&mut time, &on(0, join + 40, false)) && out(&mut time, &audio(join + 40)));
+            assert!(!out(&mut time, &on(2, join + 80, false)), "one that began later");
+        }
     }
 
     #[test]

@@ -59,6 +59,9 @@ impl Flv {
             write_header(out, self.flags & AUDIO != 0, self.flags & VIDEO != 0);
         }
         let begin = self.time.enter(first);
+        if !headers.is_empty() {
+            self.time.await_key_frames();
+        }
         for header in headers {
             tag(out, &header.packet, begin);
         }
@@ -83,4 +86,36 @@ fn tag(out: &mut BytesMut, packet: &Packet, time: i64) {
     };
     // A body above what a tag can hold is above what RTMP can bring too. The time wraps around as FLV's does.
     let _ = write_tag(out, kind, time as u32, &packet.body);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::classify;
+    use crate::wire::Message;
+
+    #[test]
+    fn a_second_track_is_written_from_its_own_key_frame_on() {
+        let video = |dts: i64, body: &'static [u8]| -> Shared {
+            let packet = classify::packet(Kind::Video, dts, Bytes::from_static(body), Instant::now());
+            Message::new(packet, None)
+        };
+        let header = video(0, b"\x17\x00\x00\x00\x00\x01");
+        let packets = [
+            video(0, b"\x17\x01\x00\x00\x00one"),
+            video(0, b"\xa6\x01avc1\x01\0\0\0two"),
+            video(40, b"\x96\x01avc1\x01\0\0\0three"),
+            video(80, b"\xa6\x01avc1\x01\0\0\0four"),
+        ];
+        let (mut flv, mut out, mut sent) = (Flv::default(), BytesMut::new(), Vec::new());
+        flv.add(&[header], false, &packets[..2], &mut out, |message| sent.push(message.packet.dts));
+        flv.add(&[], false, &packets[2..], &mut out, |message| sent.push(message.packet.dts));
+        assert_eq!(sent, [0, 40, 80]);
+        let has = |what: &[u8]| out.windows(what.len()).any(|part| part == what);
+        assert!(has(b"one") && !has(b"two") && has(b"three") && has(b"four"));
+    }
 }

@@ -50,6 +50,10 @@ pub fn mpv_play(mpv: &Found, url: &str, seconds: u32) -> Child {
 /// VLC records `seconds` of a URL as MPEG-TS. It refuses to run as root, so root runs it as nobody, and `out` must be in
 /// a folder where nobody may write.
 pub fn vlc_play(vlc: &Found, url: &str, seconds: u32, out: &Path) -> Child {
+    vlc_sout(vlc, out, "", &format!("--run-time {seconds}"), url)
+}
+
+fn vlc_sout(vlc: &Found, out: &Path, first: &str, options: &str, url: &str) -> Child {
     let command = if rustix::process::geteuid().is_root() {
         Command::new("setpriv").line("--reuid=65534 --regid=65534 --clear-groups").arg(&vlc.path)
     } else {
@@ -57,12 +61,27 @@ pub fn vlc_play(vlc: &Found, url: &str, seconds: u32, out: &Path) -> Child {
     };
     command
         .env("HOME", out.parent().expect("a file in a folder"))
-        .line("-I dummy --no-interact --play-and-exit --run-time")
-        .arg(seconds.to_string())
+        .line("-I dummy --no-interact --play-and-exit")
+        .line(options)
         .arg("--sout")
-        .arg(format!("#std{{access=file,mux=ts,dst={}}}", out.display()))
+        .arg(format!("#{first}std{{access=file,mux=ts,dst={}}}", out.display()))
         .arg(url)
         .arg("vlc://quit")
+        .start()
+}
+
+/// VLC decodes a URL to its end and writes the frames, encoded anew as MPEG-1 and MPEG-2, to an MPEG-TS file: as many as it
+/// decoded. For root and for `out` as [`vlc_play`].
+pub fn vlc_decode(vlc: &Found, url: &str, out: &Path) -> Child {
+    vlc_sout(vlc, out, "transcode{vcodec=mp2v,vb=2000,acodec=mpga,ab=128}:", "--verbose 1", url)
+}
+
+/// mpv decodes a URL to its end and writes a line for each video frame, which begins with `0,`.
+pub fn mpv_decode(mpv: &Found, url: &str, out: &Path) -> Child {
+    Command::new(&mpv.path)
+        .line("--no-config --msg-level=all=warn --of=framecrc --ovc=rawvideo --oac=pcm_s16le")
+        .arg(format!("--o={}", out.display()))
+        .arg(url)
         .start()
 }
 

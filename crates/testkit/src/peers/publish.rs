@@ -10,7 +10,7 @@ pub fn ffmpeg_copy(ffmpeg: &Found, file: &Path, url: &str) -> Child {
     Command::new(&ffmpeg.path)
         .line("-nostdin -v warning -re -i")
         .arg(file)
-        .line("-c copy -f flv -flvflags no_duration_filesize")
+        .line("-map 0 -c copy -f flv -flvflags no_duration_filesize")
         .arg(url)
         .start()
 }
@@ -61,6 +61,20 @@ pub fn gst_publish(gst: &Found, sink: GstSink, seconds: u32, url: &str, referenc
         .line("! video/x-h264,profile=main ! h264parse ! queue ! mux.")
         .line(&format!("audiotestsrc is-live=true num-buffers={buffers} samplesperbuffer=1024"))
         .line("! audio/x-raw,rate=44100,channels=2 ! avenc_aac ! aacparse ! queue ! mux.")
+        .start()
+}
+
+/// GStreamer publishes an FLV file in real time: it takes the packets out and puts them into FLV of its own.
+pub fn gst_copy(gst: &Found, sink: GstSink, file: &Path, url: &str) -> Child {
+    let sink = if sink == GstSink::Rtmp2 { "rtmp2sink" } else { "rtmpsink" };
+    Command::new(&gst.path)
+        .line("-q -e filesrc")
+        .arg(format!("location={}", file.display()))
+        .line("! flvdemux name=from flvmux name=mux streamable=true !")
+        .arg(sink)
+        .line("sync=true")
+        .arg(format!("location={url}"))
+        .line("from.video ! queue ! mux.video from.audio ! queue ! mux.audio")
         .start()
 }
 

@@ -13,7 +13,8 @@ use crate::wait::DEADLINE;
 /// Where Debian puts the module.
 pub(super) const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
 
-/// nginx with nginx-rtmp: it takes streams in the app `live` and records each publication as a file.
+/// nginx with nginx-rtmp: it takes streams in the app `live` and records each publication as a file. The app `keyless` gives
+/// players what comes without waiting for a key frame, which it does not see in Enhanced video.
 #[derive(Debug)]
 pub struct Nginx {
     /// The process.
@@ -34,7 +35,8 @@ impl Nginx {
         let conf = format!(
             "load_module {NGINX_MODULE};\ndaemon off;\nmaster_process off;\npid {path}/pid;\nerror_log stderr warn;\n\
              events {{ worker_connections 256; }}\nrtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; chunk_size 4096; max_message 10M;\n\
-             application live {{ live on; record all; record_path {path}; record_unique on; record_suffix .flv; }} }} }}\n"
+             application live {{ live on; record all; record_path {path}; record_unique on; record_suffix .flv; }}\n\
+             application keyless {{ live on; wait_key off; }} }} }}\n"
         );
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, conf).expect("writes");
@@ -47,6 +49,11 @@ impl Nginx {
     /// `rtmp://127.0.0.1:PORT/live/NAME`.
     pub fn url(&self, name: &str) -> String {
         format!("rtmp://127.0.0.1:{}/live/{name}", self.port)
+    }
+
+    /// The same in the app `keyless`.
+    pub fn keyless_url(&self, name: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/keyless/{name}", self.port)
     }
 
     /// The recordings of a stream name, oldest first.
@@ -75,7 +82,7 @@ pub async fn ffmpeg_listen(ffmpeg: &Found, out: &Path) -> (Child, String) {
     let mut child = Command::new(&ffmpeg.path)
         .line("-nostdin -y -v warning -listen 1 -i")
         .arg(&url)
-        .line("-c copy -f flv")
+        .line("-map 0:v? -map 0:a? -c copy -f flv")
         .arg(out)
         .start();
     wait_in_listen_table(port, &mut child).await;

@@ -381,6 +381,7 @@ impl Conn {
         if let (Some(headers), Some(first)) = (&read.restart, messages.first()) {
             self.floor = first.packet.dts;
             let begin = self.time.enter(self.floor);
+            self.time.await_key_frames();
             self.opened = 0;
             if !self.headers.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
                 for header in headers.iter() {
@@ -391,12 +392,14 @@ impl Conn {
         }
         for message in messages {
             let packet = &message.packet;
-            if packet.dts < self.floor {
-                continue;
-            }
-            let Some(time) = self.time.time(packet) else { continue };
-            self.last_arrival = Some(packet.arrival);
             let bit = 1u32 << (message.csid() & 31);
+            let time = Some(packet).filter(|packet| packet.dts >= self.floor).and_then(|packet| self.time.time(packet));
+            let Some(time) = time else {
+                // The step of the next message on its chunk stream is one from this, which the peer does not get.
+                self.opened &= !bit;
+                continue;
+            };
+            self.last_arrival = Some(packet.arrival);
             let shared = (self.opened & bit != 0).then(|| message.shared(self.order.chunk_size, self.order.form));
             match shared.flatten() {
                 Some(bytes) => {

@@ -188,6 +188,7 @@ impl Conn {
             && self.floor <= train.floor
             && order.chunk_size == CHUNK_SIZE
             && order.cursor.may_ride(&train.stretch, now)
+            && train.messages.iter().all(|message| self.time.takes(&message.packet))
             && !self.connection.is_tls()
             && self.quiet
     }

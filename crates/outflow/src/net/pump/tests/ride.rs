@@ -84,3 +84,26 @@ async fn what_is_gathered_leaves_for_all_and_not_before_its_time() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_left_out_of_a_second_track_moves_no_time() {
+    let mut bench = Bench::new();
+    let (peer, _attached, _) = bench.connect(Mute::default(), None).await;
+    let mut peer = Peer::new(peer);
+    bench.publish();
+    assert_eq!(peer.frame().await.unwrap(), (0, 0));
+    // A header, two pictures that nobody could decode yet, a key frame and one more.
+    let second = |dts: i64, header: bool, keyframe: bool| {
+        let flags = Flags { header, keyframe, ..Flags::default() };
+        let (body, arrival) = (Bytes::from(vec![0x2A; 13]), Instant::now());
+        bench.writer.push(Packet { kind: Kind::Video, track: 1, dts, cts: 0, flags, body, arrival });
+    };
+    second(10, true, false);
+    assert_eq!(peer.message().await.map(|(kind, _, time)| (kind, time)), Some((9, 10)));
+    for (dts, keyframe) in [(20, false), (60, false), (100, true), (140, false)] {
+        second(dts, false, keyframe);
+    }
+    for time in [100, 140] {
+        assert_eq!(peer.message().await.map(|(kind, _, time)| (kind, time)), Some((9, time)));
+    }
+}
