@@ -1,6 +1,7 @@
 //! The hub: one writer, many cursors, a ring in between. Publishing never looks at readers, so no reader can hold
 //! the writer or another reader back.
 
+mod budget;
 mod cursor;
 mod ring;
 
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use budget::Account;
+pub use budget::Budget;
 pub use cursor::{Cursor, Read, Skip, Start};
 use ring::Ring;
 
@@ -47,10 +50,10 @@ pub struct Publisher<T: Item> {
     hub: Arc<Hub<T>>,
 }
 
-/// A hub with its one writer.
-pub fn hub<T: Item>(keep: Keep) -> (Publisher<T>, Arc<Hub<T>>) {
+/// A hub with its one writer. What it holds counts in the budget, if it has one with others.
+pub fn hub<T: Item>(keep: Keep, budget: Option<Arc<Budget>>) -> (Publisher<T>, Arc<Hub<T>>) {
     let hub = Arc::new(Hub {
-        ring: Mutex::new(Ring::new(keep)),
+        ring: Mutex::new(Ring::new(keep, Account::new(budget))),
         watchers: Mutex::new(Vec::new()),
         next_watcher: AtomicU64::new(0),
     });
@@ -166,7 +169,13 @@ impl<T: Item> Hub<T> {
 
     /// Bytes held right now.
     pub fn bytes(&self) -> usize {
-        self.ring.lock().bytes
+        self.ring.lock().held.bytes()
+    }
+
+    /// Gives up what is over its share of what all rings of the program may hold: publishing does so too, but not every ring is
+    /// published into.
+    pub fn shed(&self) {
+        self.ring.lock().shed();
     }
 
     /// No publisher will publish again: readers get what is left, then the end, whether they have begun or not.

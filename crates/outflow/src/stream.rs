@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::hub::{Hub, Keep, Publisher, hub};
+use crate::hub::{Budget, Hub, Keep, Publisher, hub};
 use crate::media::timeline::Timeline;
 use crate::media::{Intake, Kind, Packet, StreamInfo};
 use crate::monitor::InputStats;
@@ -41,7 +41,7 @@ pub struct InputState {
 }
 
 /// How a stream is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StreamConfig {
     /// The largest `max_lag` plus the largest `delay` of its outputs.
     pub keep: Duration,
@@ -49,11 +49,13 @@ pub struct StreamConfig {
     pub max_bytes: usize,
     /// The source runs free: it waits for its (file and null) sinks instead of skipping.
     pub free: bool,
+    /// What all streams of the program may keep together, if that is limited. One that runs free keeps what its sinks lack.
+    pub budget: Option<Arc<Budget>>,
 }
 
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(4), max_bytes: 192 << 20, free: false }
+        Self { keep: Duration::from_secs(4), max_bytes: 192 << 20, free: false, budget: None }
     }
 }
 
@@ -109,7 +111,7 @@ impl Stream {
         } else {
             Keep { age: config.keep, bytes: config.max_bytes }
         };
-        let (publisher, hub) = hub(keep);
+        let (publisher, hub) = hub(keep, config.budget.filter(|_| !config.free));
         let pace = config.free.then(|| Arc::new(Pace::default()));
         let name = name.into();
         let stream = Arc::new(Stream {
@@ -243,6 +245,7 @@ impl Intake for Writer {
             inner.publish(packet, &self.stream, &self.stats);
         }
         inner.ready = ready;
+        self.stats.kept.store(self.stream.hub.bytes() as u64, Ordering::Relaxed);
     }
 
     fn end(&self, clean: bool) {

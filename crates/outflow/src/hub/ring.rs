@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::budget::Account;
 use super::{Item, Keep};
 
 pub(super) struct Slot<T> {
@@ -41,7 +42,8 @@ pub(super) struct Ring<T> {
     /// The number of the first slot, counted since the start.
     pub(super) base: u64,
     pub(super) entries: VecDeque<Entry<T>>,
-    pub(super) bytes: usize,
+    /// Bytes held.
+    pub(super) held: Account,
     pub(super) keep: Keep,
     pub(super) ended: bool,
     /// Ended for good: who has not begun will never begin.
@@ -50,12 +52,12 @@ pub(super) struct Ring<T> {
 }
 
 impl<T: Item> Ring<T> {
-    pub(super) fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: Keep, held: Account) -> Self {
         Self {
             slots: VecDeque::new(),
             base: 0,
             entries: VecDeque::new(),
-            bytes: 0,
+            held,
             keep,
             ended: false,
             finished: false,
@@ -77,7 +79,7 @@ impl<T: Item> Ring<T> {
         if let Some(headers) = entry {
             self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), closed: None, headers });
         }
-        self.bytes += item.size();
+        self.held.add(item.size());
         self.slots.push_back(Slot { item, arrival, counts: self.counts });
         self.trim(arrival);
     }
@@ -96,7 +98,7 @@ impl<T: Item> Ring<T> {
         while self.base < seq
             && let Some(front) = self.slots.pop_front()
         {
-            self.bytes -= front.item.size();
+            self.held.give_back(front.item.size());
             self.base += 1;
         }
         self.forget_lost_entries();
@@ -116,17 +118,28 @@ impl<T: Item> Ring<T> {
         }
     }
 
-    /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the byte cap.
+    /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the
+    /// byte cap, or over its share of what all rings may hold.
     fn trim(&mut self, now: Instant) {
         let group = self.newest().map_or(u64::MAX, |entry| entry.seq);
         while let Some(front) = self.slots.front() {
             let old = self.base < group && now.saturating_duration_since(front.arrival) > self.keep.age;
             let last = self.slots.len() == 1;
-            if last || !(old || self.bytes > self.keep.bytes) {
+            if last || !(old || self.held.bytes() > self.keep.bytes || self.held.is_over()) {
                 break;
             }
-            self.bytes -= front.item.size();
+            self.held.give_back(front.item.size());
             self.slots.pop_front();
+            self.base += 1;
+        }
+        self.forget_lost_entries();
+    }
+
+    /// Gives up what is over its share of what all rings may hold.
+    pub(super) fn shed(&mut self) {
+        while self.slots.len() > 1 && self.held.is_over() {
+            let Some(front) = self.slots.pop_front() else { break };
+            self.held.give_back(front.item.size());
             self.base += 1;
         }
         self.forget_lost_entries();

@@ -8,10 +8,12 @@ use outflow_rtmp::ErrorKind;
 use outflow_rtmp::session::{ConnectRequest, PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
-use super::Listener;
 use super::publish;
+use super::{Listener, Place};
 use crate::hub::Cursor;
+use crate::limits::{Limits, shown};
 use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::net::dial;
@@ -20,12 +22,8 @@ use crate::net::tls;
 use crate::registry::{Admitted, Ask, Ticket};
 use crate::wire::Form;
 
-/// From the first byte to publish or play.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a refused peer is given to read why.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
-/// A player that takes no byte for this long is let go.
-const PLAYER_PATIENCE: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 16 * 1024;
 
 enum Asked {
@@ -36,65 +34,128 @@ enum Asked {
 /// An error of a connection that nobody but its peer needs to hear of.
 pub(super) struct Gone;
 
-pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr, place: &mut Place) {
     dial::prepare(&tcp, true);
+    let limits = listener.limits.get();
+    let mut until = Instant::now() + limits.handshake;
+    let late = |what: &str| {
+        let what = format!("{what} took longer than {}", shown(limits.handshake));
+        listener.tell("limits.handshake", peer, &what);
+    };
     let mut connection = match &listener.tls {
         None => Connection::Plain(tcp),
-        // Off the pump, and in the same time as everything before publish or play.
-        Some(identity) => {
-            let accepting = tls::accept(tcp, identity.current(), "the peer");
-            let Ok(Ok(connection)) = tokio::time::timeout(PATIENCE, accepting).await else { return };
-            connection
-        }
+        // Off the pump, and in the same time as the handshake after it.
+        Some(identity) => match timeout_at(until, tls::accept(tcp, identity.current(), "the peer")).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(_)) => return,
+            Err(_) => return late("the handshake of TLS"),
+        },
     };
     let mut random = [0; 1528];
     if getrandom::fill(&mut random).is_err() {
         return;
     }
-    let mut session =
-        ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
-    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session)).await;
-    // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
-    let Ok(Ok((connect, asked))) = asked else { return };
+    let mut session = ServerSession::new(ServerConfig {
+        limits: limits.rtmp.clone(),
+        chunk_size: crate::wire::CHUNK_SIZE,
+        ..ServerConfig::new(random)
+    });
+    let mut dialogue = Dialogue::new();
+    // A peer that breaks the protocol or leaves is closed without a word: it may be anybody.
+    match timeout_at(until, dialogue.go_on(&mut connection, &mut session, Goal::Handshake)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(Gone)) => return,
+        Err(_) => return late("the handshake"),
+    }
+    until = Instant::now() + limits.request;
+    match timeout_at(until, dialogue.go_on(&mut connection, &mut session, Goal::Request)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(Gone)) => return,
+        Err(_) => {
+            let what = match dialogue.connect {
+                Some(_) => "it asked to publish or play nothing",
+                None => "it sent no connect",
+            };
+            return listener.tell("limits.request", peer, &format!("{what} within {}", shown(limits.request)));
+        }
+    }
+    place.settle();
+    let Dialogue { connect: Some(connect), asked: Some(asked), buffer, .. } = dialogue else { return };
+    // What it took is not held for as long as the peer stays.
+    drop(buffer);
     let tls = connection.is_tls();
     match asked {
         Asked::Play(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone() };
-            play(listener, connection, session, &request, &ask).await;
+            play(listener, connection, session, &request, &ask, &limits).await;
         }
         Asked::Publish(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone() };
-            publish::publish(listener, connection, session, &request, &ask).await;
+            publish::publish(listener, connection, session, &request, &ask, &limits).await;
         }
     }
 }
 
-/// Reads until the peer says what it wants.
-async fn ask(connection: &mut Connection, session: &mut ServerSession) -> Result<(Box<ConnectRequest>, Asked), Gone> {
-    let mut buffer = vec![0; READ_BYTES];
-    let mut connect = None;
-    loop {
-        while let Some(event) = session.next_event() {
-            match event {
-                ServerEvent::Connect(request) => {
-                    connect = Some(request);
-                    session.accept_connect().map_err(|_| Gone)?;
+/// How far a peer has come.
+struct Dialogue {
+    buffer: Vec<u8>,
+    greeted: bool,
+    connect: Option<Box<ConnectRequest>>,
+    asked: Option<Asked>,
+}
+
+/// How far it is to come.
+#[derive(Clone, Copy, PartialEq)]
+enum Goal {
+    Handshake,
+    Request,
+}
+
+impl Dialogue {
+    fn new() -> Self {
+        Self { buffer: vec![0; READ_BYTES], greeted: false, connect: None, asked: None }
+    }
+
+    fn is_at(&self, goal: Goal) -> bool {
+        self.asked.is_some() || (goal == Goal::Handshake && self.greeted)
+    }
+
+    /// Reads until the peer has come so far.
+    async fn go_on(&mut self, connection: &mut Connection, session: &mut ServerSession, goal: Goal) -> Result<(), Gone> {
+        loop {
+            while !self.is_at(goal)
+                && let Some(event) = session.next_event()
+            {
+                self.hear(session, event)?;
+            }
+            if self.is_at(goal) {
+                return Ok(());
+            }
+            flush(connection, session).await?;
+            let read = connection.read(&mut self.buffer).await.map_err(|_| Gone)?;
+            let bytes = self.buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Gone)?;
+            if let Err(error) = session.receive(bytes) {
+                if matches!(error.kind, ErrorKind::Http) {
+                    let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+                    let _ = connection.shutdown().await;
                 }
-                ServerEvent::Play(request) => return Ok((connect.ok_or(Gone)?, Asked::Play(request))),
-                ServerEvent::Publish(request) => return Ok((connect.ok_or(Gone)?, Asked::Publish(request))),
-                _ => {}
+                return Err(Gone);
             }
         }
-        flush(connection, session).await?;
-        let read = connection.read(&mut buffer).await.map_err(|_| Gone)?;
-        let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Gone)?;
-        if let Err(error) = session.receive(bytes) {
-            if matches!(error.kind, ErrorKind::Http) {
-                let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
-                let _ = connection.shutdown().await;
+    }
+
+    fn hear(&mut self, session: &mut ServerSession, event: ServerEvent) -> Result<(), Gone> {
+        match event {
+            ServerEvent::HandshakeDone => self.greeted = true,
+            ServerEvent::Connect(request) => {
+                self.connect = Some(request);
+                session.accept_connect().map_err(|_| Gone)?;
             }
-            return Err(Gone);
+            ServerEvent::Play(request) => self.asked = Some(Asked::Play(request)),
+            ServerEvent::Publish(request) => self.asked = Some(Asked::Publish(request)),
+            _ => {}
         }
+        Ok(())
     }
 }
 
@@ -125,6 +186,7 @@ async fn play(
     mut session: ServerSession,
     request: &PlayRequest,
     ask: &Ask,
+    limits: &Limits,
 ) {
     let (id, peer) = (request.stream_id, ask.peer);
     let (offer, ticket) = match listener.gate.play(ask).await {
@@ -157,7 +219,7 @@ async fn play(
         chunk_size: session.chunk_size(),
         tracks: offer.tracks.clone(),
         latency: offer.latency,
-        patience: Some(PLAYER_PATIENCE),
+        patience: Some(limits.player_stall),
         stats: offer.stats.clone(),
         events: offer.events.clone(),
         output: offer.output.clone(),

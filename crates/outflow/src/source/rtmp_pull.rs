@@ -13,7 +13,8 @@ use crate::client::verdict::{self, Words};
 use crate::client::{self, Client, Opened};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::monitor::Event;
-use crate::net::exchange::Exchange;
+use crate::limits::{Limits, shown};
+use crate::net::exchange::{Exchange, Underway};
 use crate::node::Node;
 use crate::options::rtmp;
 use deadlines::Deadlines;
@@ -37,35 +38,29 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 const READ_BYTES: usize = 128 * 1024;
 
 /// How long a server may be silent.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// The deadline of each stage before the answer to play, connecting aside.
-    stage: Duration,
-    /// Without a byte for so long it is asked for a sign of life ...
-    ping: Duration,
-    /// ... and without a byte, or without media where there was some, it is given up after so long.
-    silent: Duration,
-}
+/// How often the server is looked at, if not oftener for short limits.
+const LOOK: Duration = Duration::from_secs(1);
+/// The deadline for looking up the name, and for connecting where no word says otherwise.
+const STAGE: Duration = Duration::from_secs(10);
 
 fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
     let client = Client::new(client::settings::read(node, Role::Play)?);
     let connect = node.options.duration("timeout").filter(|timeout| !timeout.is_zero());
-    let seconds = Duration::from_secs;
-    let patience = Patience { stage: seconds(10), ping: seconds(10), silent: seconds(30) };
-    Ok(Box::new(RtmpPull { client, connect: connect.unwrap_or(seconds(10)), patience }))
+    Ok(Box::new(RtmpPull { client, connect: connect.unwrap_or(STAGE) }))
 }
 
 struct RtmpPull {
     client: Client,
     /// The deadline for connecting.
     connect: Duration,
-    patience: Patience,
 }
 
 impl Source for RtmpPull {
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
-            let deadlines = Deadlines::new(&job, self.connect, self.patience.stage);
+            let limits = job.env.limits.get();
+            self.client.settings.limits.clone_from(&limits.rtmp);
+            let deadlines = Deadlines::new(&job, self.connect, limits.clone());
             let hops = job.feed.marks();
             let opened = tokio::select! {
                 biased;
@@ -75,7 +70,7 @@ impl Source for RtmpPull {
                 ended = deadlines.passed() => return ended,
             };
             match opened {
-                Ok(opened) => play(&job, opened, self.client.settings.words.clone(), self.patience).await,
+                Ok(opened) => play(&job, opened, self.client.settings.words.clone(), &limits).await,
                 Err(ended) => ended,
             }
         })
@@ -83,13 +78,23 @@ impl Source for RtmpPull {
 }
 
 /// Takes media until the stream or the connection ends, or we are to stop.
-async fn play(job: &SourceJob, opened: Opened, words: Arc<Words>, patience: Patience) -> Ended {
+async fn play(job: &SourceJob, opened: Opened, words: Arc<Words>, limits: &Limits) -> Ended {
     let Opened { connection, session, early, peer, .. } = opened;
     let mut exchange = Exchange::new(connection);
     let media = Media::new(job, &peer, early);
     let now = Instant::now();
     let mut playing =
-        Playing { session, media, words, patience, peer: &peer, heard: now, pinged: now, told_waiting: false };
+        Playing {
+        session,
+        media,
+        words,
+        limits,
+        peer: &peer,
+        heard: now,
+        underway: Underway::default(),
+        pinged: now,
+        told_waiting: false,
+    };
     let ended = tokio::select! {
         // The stop first: a server that sends without a pause must not hide it.
         biased;
@@ -108,10 +113,11 @@ struct Playing<'a> {
     session: ClientSession,
     media: Media<'a>,
     words: Arc<Words>,
-    patience: Patience,
+    limits: &'a Limits,
     peer: &'a str,
     /// When the last byte came.
     heard: Instant,
+    underway: Underway,
     pinged: Instant,
     told_waiting: bool,
 }
@@ -123,7 +129,7 @@ impl Playing<'_> {
             return ended;
         }
         let mut buffer = vec![0; READ_BYTES];
-        let mut ticks = tokio::time::interval((self.patience.ping / 10).max(Duration::from_millis(1)));
+        let mut ticks = tokio::time::interval((self.limits.pull_idle.min(self.limits.message) / 30).min(LOOK));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.reset();
         loop {
@@ -150,6 +156,7 @@ impl Playing<'_> {
             if let Err(error) = received {
                 return verdict::protocol(&error);
             }
+            self.underway.note(self.session.messages(), self.heard);
         }
     }
 
@@ -190,8 +197,15 @@ impl Playing<'_> {
 
     /// Looks whether the server is still there.
     fn look(&mut self, job: &SourceJob) -> Option<Ended> {
-        let Patience { ping, silent, .. } = self.patience;
-        let timeout = |what: &str| Ended::network(Reason::Timeout, format!("{what} for {} s", silent.as_secs_f32()));
+        let silent = self.limits.pull_idle;
+        let ping = silent / 3;
+        let timeout = |what: &str| {
+            Ended::network(Reason::Timeout, format!("{what} for {} s (limits.pull_idle)", silent.as_secs_f32()))
+        };
+        if self.underway.has_lasted(self.limits.message, Instant::now()) {
+            let text = format!("a message of the server took longer than {} (limits.message)", shown(self.limits.message));
+            return Some(Ended::network(Reason::Timeout, text));
+        }
         if self.heard.elapsed() >= silent {
             return Some(timeout("the server sent nothing, not even the answer to a ping,"));
         }
