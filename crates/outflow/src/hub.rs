@@ -173,9 +173,9 @@ impl<T: Item> Hub<T> {
     }
 
     /// Gives up what is over its share of what all rings of the program may hold: publishing does so too, but not every ring is
-    /// published into.
-    pub fn shed(&self) {
-        self.ring.lock().shed();
+    /// published into. One whose source has gone for good gives up everything after a while.
+    pub fn shed(&self, now: Instant) {
+        self.ring.lock().shed(now);
     }
 
     /// No publisher will publish again: readers get what is left, then the end, whether they have begun or not.

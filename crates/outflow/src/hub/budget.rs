@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Budget {
     most: AtomicUsize,
     held: AtomicUsize,
-    /// Rings that hold anything.
+    /// Rings that hold anything and have a source.
     rings: AtomicUsize,
 }
 
@@ -34,10 +34,9 @@ impl Budget {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// True if a ring of so many bytes is to give some up: all together hold too much, and it holds more than its share.
-    pub(super) fn is_over(&self, own: usize) -> bool {
-        let (most, rings) = (self.most(), self.rings.load(Ordering::Relaxed).max(1));
-        self.held() > most && own > most / rings
+    /// How much each ring may hold if all want as much.
+    fn share(&self) -> usize {
+        self.most() / self.rings.load(Ordering::Relaxed).max(1)
     }
 }
 
@@ -45,41 +44,60 @@ impl Budget {
 pub(super) struct Account {
     budget: Option<Arc<Budget>>,
     bytes: usize,
+    /// Its source has ended: it is the first to give up what it holds, and takes no share from others.
+    retired: bool,
 }
 
 impl Account {
     /// Of a ring that is on its own where there is no budget.
     pub(super) fn new(budget: Option<Arc<Budget>>) -> Self {
-        Self { budget, bytes: 0 }
+        Self { budget, bytes: 0, retired: false }
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub(super) fn add(&mut self, bytes: usize) {
-        if let Some(budget) = &self.budget {
-            budget.held.fetch_add(bytes, Ordering::Relaxed);
-            if self.bytes == 0 && bytes > 0 {
-                budget.rings.fetch_add(1, Ordering::Relaxed);
-            }
+    /// True if the ring counts for the shares of all.
+    fn counts(&self) -> bool {
+        self.bytes > 0 && !self.retired
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        let (bytes, counted) = (self.bytes, self.counts());
+        change(self);
+        let Some(budget) = &self.budget else { return };
+        match self.bytes.checked_sub(bytes) {
+            Some(more) => budget.held.fetch_add(more, Ordering::Relaxed),
+            None => budget.held.fetch_sub(bytes - self.bytes, Ordering::Relaxed),
+        };
+        match (counted, self.counts()) {
+            (false, true) => drop(budget.rings.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(budget.rings.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
         }
-        self.bytes += bytes;
+    }
+
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.change(|account| {
+            account.bytes += bytes;
+            account.retired = false;
+        });
     }
 
     pub(super) fn give_back(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.bytes);
-        self.bytes -= bytes;
-        if let Some(budget) = self.budget.as_ref().filter(|_| bytes > 0) {
-            budget.held.fetch_sub(bytes, Ordering::Relaxed);
-            if self.bytes == 0 {
-                budget.rings.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
+        self.change(|account| account.bytes = account.bytes.saturating_sub(bytes));
     }
 
+    /// Its source has ended. The next item says that there is another.
+    pub(super) fn retire(&mut self) {
+        self.change(|account| account.retired = true);
+    }
+
+    /// True if it is to give some up: all together hold too much, and it holds more than its share.
     pub(super) fn is_over(&self) -> bool {
-        self.budget.as_ref().is_some_and(|budget| budget.is_over(self.bytes))
+        let Some(budget) = &self.budget else { return false };
+        budget.held() > budget.most() && self.bytes > if self.retired { 0 } else { budget.share() }
     }
 }
 

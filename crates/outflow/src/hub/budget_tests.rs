@@ -74,13 +74,57 @@ fn a_ring_that_nobody_publishes_into_sheds_when_it_is_told() {
     let (mut second, two) = ring(&budget);
     fill(&mut second, 50);
     budget.limit(400);
-    two.shed();
-    one.shed();
+    two.shed(Instant::now());
+    one.shed(Instant::now());
     assert_eq!((one.bytes(), two.bytes(), budget.held()), (200, 200, 400));
     // The last item stays, however little there may be.
     budget.limit(1);
-    one.shed();
+    one.shed(Instant::now());
     assert_eq!(one.bytes(), 10);
+}
+
+/// Publishers that come and go leave rings behind: they take no share from those that are there.
+#[test]
+fn a_ring_whose_source_has_ended_gives_up_first_and_takes_no_share() {
+    let budget = Budget::new(600);
+    let (mut live, one) = ring(&budget);
+    fill(&mut live, 30);
+    let ghosts: Vec<_> = (0..10)
+        .map(|_| {
+            let (mut publisher, hub) = ring(&budget);
+            fill(&mut publisher, 30);
+            publisher.close_entries(Instant::now());
+            (publisher, hub)
+        })
+        .collect();
+    fill(&mut live, 30);
+    assert_eq!(one.bytes(), 600, "it alone has a source");
+    ghosts.iter().for_each(|(_, ghost)| ghost.shed(Instant::now()));
+    // The last item of each stays.
+    assert!(ghosts.iter().all(|(_, ghost)| ghost.bytes() == 10));
+    assert_eq!(budget.held(), 700);
+}
+
+#[test]
+fn what_nobody_will_read_any_more_is_forgotten() {
+    let budget = Budget::new(10_000);
+    let (mut publisher, one) = hub(Keep { age: Duration::from_secs(4), bytes: 10_000 }, Some(budget.clone()));
+    let begin = Instant::now();
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    for second in 0..10 {
+        publisher.publish(Sized(second, 10), at(second), (second == 2).then(|| Arc::from(Vec::new())));
+    }
+    // With the group that began at 2 it spans 7 s; its readers may be 4 s late.
+    one.shed(at(1000));
+    assert_eq!(one.bytes(), 80, "the source is there, however silent");
+    publisher.close_entries(at(9));
+    one.shed(at(9 + 11));
+    assert_eq!(one.bytes(), 80);
+    one.shed(at(9 + 12));
+    assert_eq!((one.bytes(), budget.held()), (0, 0));
+    // Its numbers go on.
+    publisher.publish(Sized(10, 10), at(30), None);
+    assert_eq!((one.bytes(), publisher.head()), (10, 11));
 }
 
 /// A reader that was behind goes on at an entry point that is left: it waits for nobody, and nobody for it.

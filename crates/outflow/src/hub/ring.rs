@@ -116,6 +116,7 @@ impl<T: Item> Ring<T> {
         for entry in &mut self.entries {
             entry.closed.get_or_insert(now);
         }
+        self.held.retire();
     }
 
     /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the
@@ -135,8 +136,17 @@ impl<T: Item> Ring<T> {
         self.forget_lost_entries();
     }
 
-    /// Gives up what is over its share of what all rings may hold.
-    pub(super) fn shed(&mut self) {
+    /// Gives up what is over its share of what all rings may hold, and everything once its source has been gone for so long
+    /// that whoever is not through with it never will be.
+    pub(super) fn shed(&mut self, now: Instant) {
+        let span = self.slots.front().zip(self.slots.back()).map(|(first, last)| (first.arrival, last.arrival));
+        if let Some((first, last)) = span
+            && self.newest().is_none()
+            && self.entries.back().is_some_and(|entry| entry.closed.is_some())
+            && now.saturating_duration_since(last) > self.keep.age + last.saturating_duration_since(first)
+        {
+            return self.forget_before(self.head());
+        }
         while self.slots.len() > 1 && self.held.is_over() {
             let Some(front) = self.slots.pop_front() else { break };
             self.held.give_back(front.item.size());
