@@ -9,6 +9,7 @@ pub mod aside;
 pub mod chaos;
 pub mod compare;
 pub mod flv;
+pub mod hostile;
 pub mod http;
 pub mod ingest;
 pub mod media;

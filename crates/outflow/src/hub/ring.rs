@@ -27,6 +27,8 @@ pub(super) struct Entry<T> {
     pub(super) at: Instant,
     /// When its source ended: nobody begins here any more, but for readers with a `delay`, for whom it has not ended yet.
     closed: Option<Instant>,
+    /// What it costs to keep, without the items that its headers are.
+    cost: usize,
     pub(super) headers: Arc<[T]>,
 }
 
@@ -77,7 +79,7 @@ impl<T: Item> Ring<T> {
         self.counts.frames += u64::from(item.is_frame());
         self.counts.entries += u64::from(entry.is_some());
         if let Some(headers) = entry {
-            self.entries.push_back(Entry { seq: self.head(), at: Instant::now().max(arrival), closed: None, headers });
+            self.enter(self.head(), Instant::now().max(arrival), headers);
         }
         self.held.add(item.size());
         self.slots.push_back(Slot { item, arrival, counts: self.counts });
@@ -107,7 +109,7 @@ impl<T: Item> Ring<T> {
     /// Makes an item that is already there an entry point, if no other is.
     pub(super) fn enter_at(&mut self, seq: u64, headers: Arc<[T]>) {
         if self.newest().is_none() && self.slot(seq).is_some() {
-            self.entries.push_back(Entry { seq, at: Instant::now(), closed: None, headers });
+            self.enter(seq, Instant::now(), headers);
         }
     }
 
@@ -155,9 +157,18 @@ impl<T: Item> Ring<T> {
         self.forget_lost_entries();
     }
 
+    /// Adds an entry point. A list of headers of its own counts: a source may send others with every key frame.
+    fn enter(&mut self, seq: u64, at: Instant, headers: Arc<[T]>) {
+        let shared = self.entries.back().is_some_and(|last| Arc::ptr_eq(&last.headers, &headers));
+        let cost = if shared { 0 } else { size_of_val(&*headers) };
+        self.held.add(cost);
+        self.entries.push_back(Entry { seq, at, closed: None, cost, headers });
+    }
+
     fn forget_lost_entries(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.seq < self.base) {
-            self.entries.pop_front();
+            let cost = self.entries.pop_front().map_or(0, |entry| entry.cost);
+            self.held.give_back(cost);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::media::Intake;
 use crate::monitor::Event;
 use crate::net::connection::Connection;
 use crate::net::dial;
-use crate::net::exchange::{Exchange, Underway};
+use crate::net::exchange::{Exchange, Turn, Underway};
 use crate::registry::{Admitted, Ask, Current, PublishSlot, Refusal, Taken, Ticket, next_id};
 use crate::stop::{Stop, stopper};
 
@@ -27,6 +27,8 @@ const HALF_DEAD: Duration = Duration::from_secs(3);
 /// The same where a returning encoder is to wait no longer than it must. Not at once: whoever sends is alive, and what comes
 /// in its place may be its own stream, brought back by a server that passes no marks on.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long the program listens once more for one that seems to be silent: in a flood of work it may be us who are late.
+const HEARING: Duration = Duration::from_millis(20);
 /// How often a publisher is looked at, if not oftener for short limits.
 const LOOK: Duration = Duration::from_secs(1);
 const DENIED: &str = "NetStream.Publish.Denied";
@@ -53,7 +55,7 @@ pub(super) async fn publish(
             });
             Err(Refusal::new(DENIED, "a loop: it sends back what it was sent from here"))
         }
-        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).map(|seat| (slot, seat, ticket)),
+        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).await.map(|seat| (slot, seat, ticket)),
         Err(refusal) => Err(refusal),
     };
     let (slot, seat, ticket) = match seat {
@@ -106,12 +108,17 @@ impl Drop for Seat {
     }
 }
 
-/// Takes the place, if it is free, or its holder is to make way or has been silent too long to be alive.
-fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
+/// Takes the place, if it is free, or its holder has been silent too long to be alive.
+async fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
+    let begun = Instant::now();
+    if is_silent(slot) {
+        // Whether it is silent, or we have been too busy to hear it: what has come meanwhile is heard now.
+        tokio::time::sleep(HEARING).await;
+        tokio::task::yield_now().await;
+    }
     let mut current = slot.current.lock();
     if let Some(other) = current.as_ref() {
-        let patience = if slot.takeover.load(Ordering::Relaxed) { QUIET } else { HALF_DEAD };
-        if other.heard.lock().elapsed() < patience {
+        if *other.heard.lock() >= begun || !has_been_silent(slot, other) {
             (slot.events)(Event::Warning {
                 who: slot.input.clone(),
                 text: format!(
@@ -130,6 +137,16 @@ fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
     *current =
         Some(Current { id, peer: ask.peer, since: Instant::now(), feed: feed.clone(), stopper, heard: heard.clone() });
     Ok(Seat { slot: slot.clone(), id, feed, stop, heard })
+}
+
+/// True if the place is taken by one that has been silent for long.
+fn is_silent(slot: &PublishSlot) -> bool {
+    slot.current.lock().as_ref().is_some_and(|other| has_been_silent(slot, other))
+}
+
+fn has_been_silent(slot: &PublishSlot, other: &Current) -> bool {
+    let patience = if slot.takeover.load(Ordering::Relaxed) { QUIET } else { HALF_DEAD };
+    other.heard.lock().elapsed() >= patience
 }
 
 /// What is left to do for a publisher whose broadcast is over.
@@ -233,6 +250,7 @@ impl Publisher<'_> {
 
     async fn run(&mut self, seat: &Seat) -> Ended {
         let mut buffer = vec![0; READ_BYTES];
+        let mut turn = Turn::default();
         let shortest = self.limits.idle.min(self.limits.message);
         let mut ticks = tokio::time::interval((shortest / 10).min(LOOK));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -271,6 +289,7 @@ impl Publisher<'_> {
             if self.underway.has_lasted(self.limits.message, arrival) {
                 return self.late();
             }
+            turn.over(arrival).await;
         }
     }
 

@@ -17,6 +17,7 @@ use crate::limits::{Limits, shown};
 use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::net::dial;
+use crate::net::exchange::Turn;
 use crate::net::pump::{Order, ServerLink};
 use crate::net::tls;
 use crate::registry::{Admitted, Ask, Ticket};
@@ -102,6 +103,7 @@ struct Dialogue {
     greeted: bool,
     connect: Option<Box<ConnectRequest>>,
     asked: Option<Asked>,
+    turn: Turn,
 }
 
 /// How far it is to come.
@@ -113,7 +115,7 @@ enum Goal {
 
 impl Dialogue {
     fn new() -> Self {
-        Self { buffer: vec![0; READ_BYTES], greeted: false, connect: None, asked: None }
+        Self { buffer: vec![0; READ_BYTES], greeted: false, connect: None, asked: None, turn: Turn::default() }
     }
 
     fn is_at(&self, goal: Goal) -> bool {
@@ -134,6 +136,7 @@ impl Dialogue {
             flush(connection, session).await?;
             let read = connection.read(&mut self.buffer).await.map_err(|_| Gone)?;
             let bytes = self.buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Gone)?;
+            let begun = Instant::now().into_std();
             if let Err(error) = session.receive(bytes) {
                 if matches!(error.kind, ErrorKind::Http) {
                     let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
@@ -141,6 +144,7 @@ impl Dialogue {
                 }
                 return Err(Gone);
             }
+            self.turn.over(begun).await;
         }
     }
 

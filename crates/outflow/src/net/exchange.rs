@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::connection::Connection;
 
+/// What one connection may take of the time of all before others have their turn.
+const TURN: Duration = Duration::from_millis(2);
+
 /// What has bytes to say now and then: a session of either role.
 pub trait Speaker {
     /// True if [`Speaker::take_output`] would give any.
@@ -62,6 +65,22 @@ impl Underway {
     /// True if bytes have come for so long without a whole message.
     pub fn has_lasted(&self, limit: Duration, now: Instant) -> bool {
         self.begun.is_some_and(|begun| now.saturating_duration_since(begun) >= limit)
+    }
+}
+
+/// How much work a connection may cause before all others have their turn. A runtime counts what was read and not how long it
+/// took to understand it: a peer that sends without a pause would have megabytes looked at in one go.
+#[derive(Debug, Default)]
+pub struct Turn(Duration);
+
+impl Turn {
+    /// What was begun then is done; waits for the others where it has been enough.
+    pub async fn over(&mut self, begun: Instant) {
+        self.0 += begun.elapsed();
+        if self.0 >= TURN {
+            self.0 = Duration::ZERO;
+            tokio::task::yield_now().await;
+        }
     }
 }
 

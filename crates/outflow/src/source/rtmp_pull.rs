@@ -14,7 +14,7 @@ use crate::client::{self, Client, Opened};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
 use crate::monitor::Event;
 use crate::limits::{Limits, shown};
-use crate::net::exchange::{Exchange, Underway};
+use crate::net::exchange::{Exchange, Turn, Underway};
 use crate::node::Node;
 use crate::options::rtmp;
 use deadlines::Deadlines;
@@ -128,7 +128,7 @@ impl Playing<'_> {
         if let Some(ended) = self.obey(Instant::now()) {
             return ended;
         }
-        let mut buffer = vec![0; READ_BYTES];
+        let (mut buffer, mut turn) = (vec![0; READ_BYTES], Turn::default());
         let mut ticks = tokio::time::interval((self.limits.pull_idle.min(self.limits.message) / 30).min(LOOK));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.reset();
@@ -157,6 +157,7 @@ impl Playing<'_> {
                 return verdict::protocol(&error);
             }
             self.underway.note(self.session.messages(), self.heard);
+            turn.over(self.heard).await;
         }
     }
 
