@@ -94,6 +94,11 @@ impl Account {
         self.change(|account| account.retired = true);
     }
 
+    /// True if its source has ended and no other has sent anything yet.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
     /// True if it is to give some up: all together hold too much, and it holds more than its share.
     pub(super) fn is_over(&self) -> bool {
         let Some(budget) = &self.budget else { return false };

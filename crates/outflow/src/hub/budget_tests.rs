@@ -127,6 +127,18 @@ fn what_nobody_will_read_any_more_is_forgotten() {
     assert_eq!((one.bytes(), publisher.head()), (10, 11));
 }
 
+/// Found by hostile peers: a source without a key frame has no entry point that its end could close.
+#[test]
+fn what_a_source_without_a_key_frame_has_left_is_forgotten_too() {
+    let budget = Budget::new(10_000);
+    let (mut publisher, one) = ring(&budget);
+    let begin = Instant::now();
+    publisher.publish(Sized(0, 10), begin, None);
+    publisher.close_entries(begin);
+    one.shed(begin + Duration::from_secs(61));
+    assert_eq!((one.bytes(), budget.held()), (0, 0));
+}
+
 /// A reader that was behind goes on at an entry point that is left: it waits for nobody, and nobody for it.
 #[test]
 fn a_reader_whose_place_was_given_up_skips() {

@@ -143,8 +143,7 @@ impl<T: Item> Ring<T> {
     pub(super) fn shed(&mut self, now: Instant) {
         let span = self.slots.front().zip(self.slots.back()).map(|(first, last)| (first.arrival, last.arrival));
         if let Some((first, last)) = span
-            && self.newest().is_none()
-            && self.entries.back().is_some_and(|entry| entry.closed.is_some())
+            && self.held.is_retired()
             && now.saturating_duration_since(last) > self.keep.age + last.saturating_duration_since(first)
         {
             return self.forget_before(self.head());

@@ -63,6 +63,7 @@ async fn what_all_streams_keep_is_capped_whatever_they_send() {
             // One endless group of pictures, which a ring keeps whole unless it may not.
             let body = [&[if step == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0][..], &vec![step as u8; 200_000]].concat();
             publisher.send(9, step * 40, body).await.unwrap();
+            publisher.send(8, step * 40, &b"\xaf\x01\x07"[..]).await.unwrap();
         }
     }
     let read = async {
@@ -99,7 +100,7 @@ async fn a_reload_puts_limits_of_the_protocol_in_force_for_connections_to_come()
     serve.reload(&format!("[limits.rtmp]\nmedia_message = \"100k\"\n{OPEN}")).await;
     let mut new = Publisher::connect(&serve.url("live/new")).await.unwrap();
     assert!(takes(&mut new, 90_000).await && !takes(&mut new, 200_000).await);
-    serve.says(&["live/new", "is longer than"]).await;
+    serve.says(&["live/new", "more than the limit of 100000"]).await;
     assert!(takes(&mut old, 200_000).await, "it came before");
     serve.end().await;
 }
@@ -113,7 +114,7 @@ async fn words_set_limits_for_a_graph() {
     graph.wait_for_line("listening").await;
     let mut publisher = Publisher::connect(&format!("rtmp://127.0.0.1:{port}/live/in")).await.unwrap();
     assert!(takes(&mut publisher, 90_000).await && !takes(&mut publisher, 200_000).await);
-    graph.wait_for_line("is longer than").await;
+    graph.wait_for_line("more than the limit of 100000").await;
     let _mute = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     graph.wait_for_line("limits.handshake").await;
     drop(graph);
