@@ -401,9 +401,23 @@ mod tests {
 
     #[test]
     fn every_section_has_every_name_once() {
-        for section in
-            [FILE, LISTEN, TLS, API, LIMITS, RTMP_LIMITS, POLICY, OUTPUT, STREAM, PULL, PLAYERS_OF, HOOKS, HOOK, ALERTS, SECRET]
-        {
+        for section in [
+            FILE,
+            LISTEN,
+            TLS,
+            API,
+            LIMITS,
+            RTMP_LIMITS,
+            POLICY,
+            OUTPUT,
+            STREAM,
+            PULL,
+            PLAYERS_OF,
+            HOOKS,
+            HOOK,
+            ALERTS,
+            SECRET,
+        ] {
             let names = names(&section);
             for name in &names {
                 assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{}: {name}", section.what);

@@ -109,8 +109,11 @@ pub const OURS: [Spec; 14] = [
     count!(half_open: usize, "4096", 1, 1 << 20,
         "connections in all that have not yet asked to publish or to play"),
     count!(half_open_per_address: usize, "4096", 1, 1 << 20, "the same from one address"),
-    time!(handshake, "10s",
-        "how long the handshake may take, TLS included; with servers that are dialled, connect included"),
+    time!(
+        handshake,
+        "10s",
+        "how long the handshake may take, TLS included; with servers that are dialled, connect included"
+    ),
     time!(request, "10s", "how long a peer may take from the handshake to its wish to publish or to play"),
     time!(idle, "75s", "how long a publisher may send no byte, not even the answer to a ping"),
     time!(message, "60s", "how long one message may take from its first byte to its last"),

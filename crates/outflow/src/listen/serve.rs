@@ -123,7 +123,12 @@ impl Dialogue {
     }
 
     /// Reads until the peer has come so far.
-    async fn go_on(&mut self, connection: &mut Connection, session: &mut ServerSession, goal: Goal) -> Result<(), Gone> {
+    async fn go_on(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut ServerSession,
+        goal: Goal,
+    ) -> Result<(), Gone> {
         loop {
             while !self.is_at(goal)
                 && let Some(event) = session.next_event()

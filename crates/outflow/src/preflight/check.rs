@@ -15,8 +15,8 @@ use crate::config::{Config, OutputRule, StreamId};
 use crate::env::Env;
 use crate::graph::look::{Looked, Patience, look};
 use crate::graph::{self, Graph};
-use crate::media::meter::Facts;
 use crate::limits::Limits;
+use crate::media::meter::Facts;
 use crate::net::dial::Resolver;
 use crate::node::{MediaUrl, Node};
 use crate::options::platforms::Platform;
@@ -277,13 +277,7 @@ async fn line(check: &Check, outputs: &[(Output, Place)], env: &Env) -> Vec<Find
 }
 
 /// The stages of one push, and the publish if it was asked for.
-async fn push(
-    node: &Node,
-    name: &str,
-    platform: Option<&'static Platform>,
-    asked: bool,
-    env: &Env,
-) -> Vec<Finding> {
+async fn push(node: &Node, name: &str, platform: Option<&'static Platform>, asked: bool, env: &Env) -> Vec<Finding> {
     let mut lines = Vec::new();
     let connecting = stages::connect(node, Role::Publish, name, env, &mut lines);
     let accepted = match tokio::time::timeout(OUTPUT, connecting).await {

@@ -35,13 +35,7 @@ const ADDRESSES: usize = 12;
 
 /// The stages of the connection that the word asks for, in order, onto `findings`. What comes after a failure is not
 /// tested, and says so. True if the server has accepted the connect.
-pub(super) async fn connect(
-    node: &Node,
-    role: Role,
-    who: &str,
-    env: &Env,
-    findings: &mut Vec<Finding>,
-) -> bool {
+pub(super) async fn connect(node: &Node, role: Role, who: &str, env: &Env, findings: &mut Vec<Finding>) -> bool {
     let mut settings = match settings::read(node, role) {
         Ok(settings) => settings,
         Err(error) => {

@@ -12,8 +12,8 @@ use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
 use crate::client::verdict::{self, Words};
 use crate::client::{self, Client, Opened};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
-use crate::monitor::Event;
 use crate::limits::{Limits, shown};
+use crate::monitor::Event;
 use crate::net::exchange::{Exchange, Turn, Underway};
 use crate::node::Node;
 use crate::options::rtmp;
@@ -83,8 +83,7 @@ async fn play(job: &SourceJob, opened: Opened, words: Arc<Words>, limits: &Limit
     let mut exchange = Exchange::new(connection);
     let media = Media::new(job, &peer, early);
     let now = Instant::now();
-    let mut playing =
-        Playing {
+    let mut playing = Playing {
         session,
         media,
         words,
@@ -204,7 +203,8 @@ impl Playing<'_> {
             Ended::network(Reason::Timeout, format!("{what} for {} s (limits.pull_idle)", silent.as_secs_f32()))
         };
         if self.underway.has_lasted(self.limits.message, Instant::now()) {
-            let text = format!("a message of the server took longer than {} (limits.message)", shown(self.limits.message));
+            let text =
+                format!("a message of the server took longer than {} (limits.message)", shown(self.limits.message));
             return Some(Ended::network(Reason::Timeout, text));
         }
         if self.heard.elapsed() >= silent {

@@ -44,7 +44,8 @@ async fn a_publisher_over_its_bitrate_is_told_and_let_go() {
             break;
         }
     }
-    let end = greedy.replies.wait_for("the end", |replies| replies.end.as_ref().map(|_| replies.commands.clone())).await;
+    let end =
+        greedy.replies.wait_for("the end", |replies| replies.end.as_ref().map(|_| replies.commands.clone())).await;
     assert_eq!(end.last().map(String::as_str), Some("onStatus"), "it is told before the end: {end:?}");
     serve.says(&["input_ended", "live/greedy", "limits.ingest_bitrate", "\"limit\""]).await;
     assert!(modest.replies.look(|replies| replies.end.is_none()));
@@ -66,9 +67,7 @@ async fn what_all_streams_keep_is_capped_whatever_they_send() {
             publisher.send(8, step * 40, &b"\xaf\x01\x07"[..]).await.unwrap();
         }
     }
-    let read = async {
-        while serve.figure("outflow_input_bytes_total{stream=\"live/d\"}").await < 10e6 {}
-    };
+    let read = async { while serve.figure("outflow_input_bytes_total{stream=\"live/d\"}").await < 10e6 {} };
     tokio::time::timeout(outflow_testkit::wait::DEADLINE, read).await.unwrap();
     assert_eq!(serve.figure("outflow_ring_limit_bytes").await, 8e6);
     let held = serve.figure("outflow_ring_bytes").await;

@@ -66,7 +66,11 @@ async fn beside(lasts: Duration) {
         session.arrivals.iter().try_for_each(|arrival| seen.take(&arrival.message)).map(|()| seen)
     };
     good.wait_for("every frame at every good output", |state| {
-        state.sessions.iter().filter(|session| session.published.is_some() && session.media_messages as u32 / 2 + 50 > sent).count()
+        state
+            .sessions
+            .iter()
+            .filter(|session| session.published.is_some() && session.media_messages as u32 / 2 + 50 > sent)
+            .count()
             >= GOOD
     })
     .await;

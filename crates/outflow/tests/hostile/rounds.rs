@@ -129,9 +129,10 @@ async fn all_have_seen(serve: &Serve, show: &Show, viewers: &[Viewer]) -> u64 {
     let next = show.sent.load(Ordering::Relaxed).max(1);
     let mut fewest = u64::MAX;
     for (number, viewer) in viewers.iter().enumerate() {
-        let seen = viewer.has_seen(next).await.unwrap_or_else(|wrong| {
-            panic!("player {number}: {wrong}; {}", story(serve, show))
-        });
+        let seen = viewer
+            .has_seen(next)
+            .await
+            .unwrap_or_else(|wrong| panic!("player {number}: {wrong}; {}", story(serve, show)));
         fewest = fewest.min(seen.frames);
     }
     fewest

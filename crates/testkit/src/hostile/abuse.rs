@@ -29,7 +29,8 @@ pub const ATTACKS: &[(&str, Make)] = &[
 fn calls(random: &mut Random, scene: &Scene) -> Vec<u8> {
     let mut out = Out::open(scene.app);
     for transaction in 0..random.below(3000) {
-        let name = one_of(random, &["createStream", "releaseStream", "FCPublish", "getStreamLength", "_checkbw", "xyz"]);
+        let name =
+            one_of(random, &["createStream", "releaseStream", "FCPublish", "getStreamLength", "_checkbw", "xyz"]);
         out.command(0, name, transaction as f64, &[null(), string(b"foe")].concat());
         if random.below(4) == 0 {
             out.command(0, "deleteStream", 0.0, &[null(), number(random.below(20) as f64)].concat());
@@ -178,7 +179,15 @@ fn parameter_sets(random: &mut Random, scene: &Scene) -> Vec<u8> {
         let length = random.below(120) as usize;
         let start = one_of(
             random,
-            &[&b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x40\x67\x64\x00\x1f"[..], b"\x1c\x00\x00\x00\x00\x01", b"\x90hvc1\x01", b"\x90av01\x81", b"\x90vp09\x01", b"\x93vvc1", b"\x94avc1"],
+            &[
+                &b"\x17\x00\x00\x00\x00\x01\x64\x00\x1f\xff\xe1\x00\x40\x67\x64\x00\x1f"[..],
+                b"\x1c\x00\x00\x00\x00\x01",
+                b"\x90hvc1\x01",
+                b"\x90av01\x81",
+                b"\x90vp09\x01",
+                b"\x93vvc1",
+                b"\x94avc1",
+            ],
         );
         out.message(6, 9, 1, step, &[start, &noise(random, length)].concat());
         let audio = one_of(random, &[&b"\xaf\x00"[..], b"\x90Opus", b"\x90fLaC", b"\x90ac-3", b"\x2f", b"\x94.mp3"]);
@@ -193,7 +202,13 @@ fn large(random: &mut Random, scene: &Scene) -> Vec<u8> {
     out.message(6, 9, 1, 0, AVC_HEADER);
     for step in 0..2 + random.below(3) as u32 {
         let size = one_of(random, &[100_000, 1_000_000, 3_000_000]);
-        out.message(6, 9, 1, step * 40, &[&[if step == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0][..], &vec![9; size]].concat());
+        out.message(
+            6,
+            9,
+            1,
+            step * 40,
+            &[&[if step == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0][..], &vec![9; size]].concat(),
+        );
     }
     out.bytes
 }

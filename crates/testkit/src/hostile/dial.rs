@@ -135,13 +135,7 @@ fn hear(tcp: &TcpStream, tally: &Tally) -> io::Result<bool> {
 }
 
 /// Sends little, reads little or nothing, and stays until the server has enough of it.
-async fn stay(
-    address: SocketAddr,
-    scene: &Scene,
-    number: u64,
-    random: &mut Random,
-    tally: &Tally,
-) -> io::Result<()> {
+async fn stay(address: SocketAddr, scene: &Scene, number: u64, random: &mut Random, tally: &Tally) -> io::Result<()> {
     let tcp = connect(address, random, tally).await?;
     let (bytes, reads) = match number % 8 {
         0 => (Vec::new(), 0),

@@ -100,7 +100,8 @@ impl Seen {
     /// Looks at a message of the stream; the error is what is not as it should be.
     pub fn take(&mut self, message: &Message) -> Result<(), String> {
         let body = &message.body;
-        let number = |at: usize| body.get(at..at + 4).map_or(0, |four| u32::from_be_bytes(four.try_into().expect("four")));
+        let number =
+            |at: usize| body.get(at..at + 4).map_or(0, |four| u32::from_be_bytes(four.try_into().expect("four")));
         let told = |what: &str, wanted: u32, got: u32| Err(format!("{what} {got} came, not {wanted}"));
         match (message.kind, body.get(1)) {
             (kind::VIDEO, Some(1)) => {
@@ -116,7 +117,10 @@ impl Seen {
                     return Err(format!("frame {got} is not as it was sent"));
                 }
                 if message.time.wrapping_sub(time) != (got - first) * STEP {
-                    return Err(format!("frame {got} came with the time {}, the first, {first}, with {time}", message.time));
+                    return Err(format!(
+                        "frame {got} came with the time {}, the first, {first}, with {time}",
+                        message.time
+                    ));
                 }
                 self.frames += 1;
                 self.next += 1;
@@ -131,7 +135,9 @@ impl Seen {
                 }
                 self.next_audio = Some(got + 1);
             }
-            (kind::VIDEO, _) if body[..] != AVC_HEADER[..] => return Err(format!("{body:?} is no header of this stream")),
+            (kind::VIDEO, _) if body[..] != AVC_HEADER[..] => {
+                return Err(format!("{body:?} is no header of this stream"));
+            }
             _ => {}
         }
         Ok(())
@@ -176,10 +182,8 @@ impl Viewer {
     /// Waits until it has seen the frame before `next`; the error is what was wrong.
     pub async fn has_seen(&self, next: u32) -> Result<Seen, String> {
         let what = format!("frame {next} at a player");
-        let seen = self
-            .seen
-            .wait_for(&what, |seen| (seen.next >= next || seen.wrong.is_some()).then(|| seen.clone()))
-            .await;
+        let seen =
+            self.seen.wait_for(&what, |seen| (seen.next >= next || seen.wrong.is_some()).then(|| seen.clone())).await;
         match &seen.wrong {
             Some(wrong) => Err(format!("{wrong} (after {} frames)", seen.frames)),
             None => Ok(seen),

@@ -46,11 +46,13 @@ impl Seeds {
                 seeds.servers.push(server);
             }
         }
-        let corpus = |name: &str| inputs(&std::fs::read(crates.join(format!("fuzz/corpus/{name}.corpus"))).unwrap_or_default());
+        let corpus =
+            |name: &str| inputs(&std::fs::read(crates.join(format!("fuzz/corpus/{name}.corpus"))).unwrap_or_default());
         seeds.sessions = ["server", "client"].into_iter().flat_map(corpus).collect();
         seeds.chunks = corpus("chunks");
         seeds.bodies = ["amf0", "amf3", "bodies", "aggregates", "tags"].into_iter().flat_map(corpus).collect();
-        for (what, found) in [("recordings", &seeds.clients), ("corpora", &seeds.sessions), ("corpora", &seeds.bodies)] {
+        for (what, found) in [("recordings", &seeds.clients), ("corpora", &seeds.sessions), ("corpora", &seeds.bodies)]
+        {
             assert!(!found.is_empty(), "the committed {what} are not where they belong");
         }
         seeds

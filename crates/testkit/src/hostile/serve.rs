@@ -147,7 +147,8 @@ fn answer(turn: u64, random: &mut Random, scene: &Scene, own: SocketAddr) -> Vec
 fn accepted() -> Out {
     let mut out = Out::hello();
     out.control(5, 5_000_000);
-    let info = |level: &str, code: &str| object(&[("level", string(level.as_bytes())), ("code", string(code.as_bytes()))]);
+    let info =
+        |level: &str, code: &str| object(&[("level", string(level.as_bytes())), ("code", string(code.as_bytes()))]);
     out.command(0, "_result", 1.0, &[object(&[]), info("status", "NetConnection.Connect.Success")].concat());
     // The number of the transaction is for each client to choose.
     for transaction in 2..7 {
@@ -173,8 +174,15 @@ fn odd(random: &mut Random, own: SocketAddr) -> Vec<u8> {
         };
         let code = one_of(
             random,
-            &["NetConnection.Connect.Rejected", "NetConnection.Connect.ReconnectRequest", "NetStream.Publish.BadName",
-                "NetStream.Play.UnpublishNotify", "NetStream.Play.Reset", "", "NetConnection.Call.Failed"],
+            &[
+                "NetConnection.Connect.Rejected",
+                "NetConnection.Connect.ReconnectRequest",
+                "NetStream.Publish.BadName",
+                "NetStream.Play.UnpublishNotify",
+                "NetStream.Play.Reset",
+                "",
+                "NetConnection.Call.Failed",
+            ],
         );
         let ex = object(&[("code", number(302.0)), ("redirect", string(url.as_bytes()))]);
         let info = object(&[

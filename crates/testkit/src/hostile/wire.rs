@@ -35,7 +35,15 @@ fn handshake(random: &mut Random, _: &Scene) -> Vec<u8> {
 }
 
 fn stranger(random: &mut Random, _: &Scene) -> Vec<u8> {
-    let line = one_of(random, &["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /open/1 HTTP/1.1\r\n", "\x16\x03\x01\x02\x00\x01", "SSH-2.0-x\r\n"]);
+    let line = one_of(
+        random,
+        &[
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /open/1 HTTP/1.1\r\n",
+            "\x16\x03\x01\x02\x00\x01",
+            "SSH-2.0-x\r\n",
+        ],
+    );
     let length = random.below(5000) as usize;
     [line.as_bytes(), &noise(random, length)].concat()
 }
@@ -63,7 +71,8 @@ fn amf3(random: &mut Random, scene: &Scene) -> Vec<u8> {
         let length = random.below(200) as usize;
         let mut body = match random.below(3) {
             // Strings, traits and objects that were never sent before.
-            0 => [&[0, 2, 0, 1, b'a'][..], &number(0.0), &[17, one_of(random, &[0x0A, 0x06, 0x09, 0x11]), 0x7F, 0x02]].concat(),
+            0 => [&[0, 2, 0, 1, b'a'][..], &number(0.0), &[17, one_of(random, &[0x0A, 0x06, 0x09, 0x11]), 0x7F, 0x02]]
+                .concat(),
             1 => [&[0, 17, 0x0A, 0xFF, 0xFF, 0xFF, 0xFF][..], &noise(random, length)].concat(),
             _ => [&[0][..], &string(b"@setDataFrame"), &string(b"onMetaData"), &[17], &noise(random, length)].concat(),
         };
@@ -134,7 +143,12 @@ fn names(random: &mut Random, scene: &Scene) -> Vec<u8> {
     };
     let mut out = Out::hello();
     let app = if random.below(2) == 0 { odd(random) } else { scene.app.into() };
-    let fields = [("app", string(&app)), ("tcUrl", string(&odd(random))), ("flashVer", string(&odd(random))), ("swfUrl", string(&odd(random)))];
+    let fields = [
+        ("app", string(&app)),
+        ("tcUrl", string(&odd(random))),
+        ("flashVer", string(&odd(random))),
+        ("swfUrl", string(&odd(random))),
+    ];
     out.command(0, "connect", 1.0, &object(&fields));
     out.command(0, "createStream", 2.0, &null());
     for what in ["releaseStream", "FCPublish", "publish", "play", "FCSubscribe"] {
@@ -180,8 +194,25 @@ fn confusion(random: &mut Random, scene: &Scene) -> Vec<u8> {
     for _ in 0..random.below(60) {
         let name = one_of(
             random,
-            &["_result", "_error", "onStatus", "createStream", "deleteStream", "closeStream", "publish", "play", "pause",
-                "seek", "receiveAudio", "receiveVideo", "FCUnpublish", "releaseStream", "getStreamLength", "connect", "call"],
+            &[
+                "_result",
+                "_error",
+                "onStatus",
+                "createStream",
+                "deleteStream",
+                "closeStream",
+                "publish",
+                "play",
+                "pause",
+                "seek",
+                "receiveAudio",
+                "receiveVideo",
+                "FCUnpublish",
+                "releaseStream",
+                "getStreamLength",
+                "connect",
+                "call",
+            ],
         );
         let values: Vec<u8> = (0..random.below(4)).flat_map(|_| value(random, 2)).collect();
         let body = match random.below(3) {
@@ -235,10 +266,17 @@ fn acknowledgements(random: &mut Random, scene: &Scene) -> Vec<u8> {
 
 fn times(random: &mut Random, scene: &Scene) -> Vec<u8> {
     let mut out = Out::begun(scene.app, "publish", &scene.own_name(random));
-    out.message(6, 9, 1, 0, b"\x17\x00\x00\x00\x00\x01\x42\xc0\x1e\xff\xe1\x00\x04\x67\x42\xc0\x1e\x01\x00\x02\x68\xce");
+    out.message(
+        6,
+        9,
+        1,
+        0,
+        b"\x17\x00\x00\x00\x00\x01\x42\xc0\x1e\xff\xe1\x00\x04\x67\x42\xc0\x1e\x01\x00\x02\x68\xce",
+    );
     for step in 0..300u32 {
         let first = if step % 10 == 0 { 0x17 } else { 0x27 };
-        let time = one_of(random, &[0, 1, 0xFF_FFFE, 0xFF_FFFF, 0x100_0000, 0x7FFF_FFFF, 0x8000_0000, u32::MAX, step * 40]);
+        let time =
+            one_of(random, &[0, 1, 0xFF_FFFE, 0xFF_FFFF, 0x100_0000, 0x7FFF_FFFF, 0x8000_0000, u32::MAX, step * 40]);
         out.message(6, 9, 1, time, &[&[first, 1, 0xFF, 0xFF, 0xFF][..], &[step as u8; 300]].concat());
         // A delta of almost everything, and an extended time of 0.
         out.header(1, 4, one_of(random, &[0, 0xFF_FFFE, u32::MAX]), 3, 8, 1).raw(&[0xAF, 1, 1]);
