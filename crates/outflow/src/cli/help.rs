@@ -148,9 +148,9 @@ fn limits() -> String {
     list(&OURS);
     list(&RTMP);
     let first = RTMP.first().map_or("", |spec| spec.name);
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "Those of `outflow serve` stand in its file: in [limits], and those from {first} on in [limits.rtmp].\n"
+        "Those of `outflow serve` stand in its file: in [limits], and those from {first} on in [limits.rtmp]."
     );
     text
 }

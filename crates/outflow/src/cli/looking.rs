@@ -249,7 +249,7 @@ fn check(
             let args: Vec<OsString> = words.iter().map(|(_, word)| OsString::from(word)).collect();
             match parse_with(&args, environment, registries) {
                 Ok(Command::Graph { graph, program, .. }) => {
-                    limits = program.limits;
+                    limits = *program.limits;
                     What::Graph(graph)
                 }
                 Ok(_) => {

@@ -51,7 +51,7 @@ pub struct ProgramOptions {
     /// `-http=ADDRESS`: API and page, to look at it.
     pub http: Option<Http>,
     /// `-limits=NAME=VALUE,...`: what peers may cost.
-    pub limits: Limits,
+    pub limits: Box<Limits>,
 }
 
 impl Default for ProgramOptions {
@@ -66,7 +66,7 @@ impl Default for ProgramOptions {
             strict: false,
             drain: Duration::from_secs(5),
             http: None,
-            limits: Limits::default(),
+            limits: Box::default(),
         }
     }
 }

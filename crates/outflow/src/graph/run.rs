@@ -13,6 +13,7 @@ use super::{Graph, Pace, ProgramOptions, Role};
 use crate::env::Env;
 use crate::error::{Ended, Reason};
 use crate::input::{self, InputSpec};
+use crate::limits::Limits;
 use crate::monitor::alerts::look::of_board;
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event, OutputStats, State};
@@ -65,7 +66,7 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
         }
         out(event);
     });
-    let env = Env::within(program.limits.clone(), around.resolver.clone(), events.clone());
+    let env = Env::within(Limits::clone(&program.limits), around.resolver.clone(), events.clone());
     match Running::start(&graph, program, &around.board, &events, &env).await {
         Ok(running) => {
             let fed = running.fed();

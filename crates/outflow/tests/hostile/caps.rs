@@ -1,7 +1,6 @@
 //! Caps: half-open connections, the bitrate of a publisher, what all streams keep, and the limits of the protocol, in the file
 //! and as words, with a reload.
 
-use outflow_testkit::hostile::bytes::Out;
 use outflow_testkit::media::AVC_HEADER;
 use outflow_testkit::proc::Command;
 use outflow_testkit::publisher::Publisher;

@@ -107,7 +107,7 @@ fn headers(random: &mut Random, scene: &Scene) -> Vec<u8> {
     for step in 0..random.below(1500) {
         // Each is another one: a cache that keeps them all would never end.
         let length = one_of(random, &[10, 300, 3000]);
-        let body = [&AVC_HEADER[..], &step.to_be_bytes(), &noise(random, length)].concat();
+        let body = [AVC_HEADER, &step.to_be_bytes(), &noise(random, length)].concat();
         out.message(6, 9, 1, step as u32, &body);
         out.message(4, 8, 1, step as u32, &[&[0xAF, 0][..], &step.to_be_bytes()].concat());
         out.message(6, 9, 1, step as u32, &[if step % 3 == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0, 9]);
@@ -142,7 +142,6 @@ fn mod_ex(random: &mut Random, scene: &Scene) -> Vec<u8> {
         }
         body.extend(one_of(random, &[&[0xFF, 0xFF, 0xFF, 0x01][..], b"\x01avc1\x00\x00\x00xx"]));
         let media = random.below(2);
-        body[0] = if media == 0 { 0x97 } else { 0x97 & 0x9F };
         out.message(6, if media == 0 { 9 } else { 8 }, 1, 0, &body);
     }
     out.bytes

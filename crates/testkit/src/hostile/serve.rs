@@ -93,9 +93,11 @@ async fn serve(
                 break;
             }
         }
-        while dribbles {
-            writing.write_all(&[0x06]).await?;
-            sleep(Duration::from_millis(50)).await;
+        if dribbles {
+            loop {
+                writing.write_all(&[0x06]).await?;
+                sleep(Duration::from_millis(50)).await;
+            }
         }
         sleep(Duration::from_millis(one_of(random, &[0, 10, 300, 1500]))).await;
         io::Result::Ok(())
@@ -107,7 +109,7 @@ async fn serve(
         }
     })
     .await;
-    if turn % 2 == 0 {
+    if turn.is_multiple_of(2) {
         tcp.set_zero_linger()?;
     }
     Ok(())
