@@ -225,13 +225,11 @@ pub struct Api {
     pub hosts: Vec<String>,
 }
 
-/// What peers may cost.
+/// What peers may cost, and how much there may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all.
-    pub connections: usize,
-    /// Connections from one address.
-    pub connections_per_address: usize,
+    /// What holds for each connection, and for all of them; a graph has these too.
+    pub peers: crate::limits::Limits,
     /// Connections of the HTTP port from one address.
     pub http_connections_per_address: usize,
     /// Streams at once.
@@ -240,20 +238,16 @@ pub struct Limits {
     pub outputs: usize,
     /// Players of one stream.
     pub players_per_stream: usize,
-    /// Bytes of media that one stream keeps at most.
-    pub stream_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 8192,
-            connections_per_address: 8192,
+            peers: crate::limits::Limits::default(),
             http_connections_per_address: 256,
             streams: 1000,
             outputs: 1000,
             players_per_stream: 8192,
-            stream_bytes: 192 << 20,
         }
     }
 }

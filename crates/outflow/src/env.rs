@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::hub::Budget;
+use crate::limits::{InForce, Limits};
 use crate::listen::Listeners;
 use crate::net::dial::{Resolver, SystemResolver};
 use crate::net::pump::Pumps;
@@ -15,6 +17,10 @@ pub struct Env {
     pub pumps: Arc<Pumps>,
     /// Ports that others connect to.
     pub listeners: Arc<Listeners>,
+    /// What peers may cost.
+    pub limits: InForce,
+    /// What all streams together may keep.
+    pub budget: Arc<Budget>,
 }
 
 impl Env {
@@ -23,11 +29,24 @@ impl Env {
         Self::new(Arc::new(SystemResolver), events)
     }
 
-    /// The usual parts, with this resolver. Must be called within a runtime.
+    /// The usual parts, with this resolver and the usual limits. Must be called within a runtime.
     pub fn new(resolver: Arc<dyn Resolver>, events: crate::monitor::Sink) -> Self {
+        Self::within(Limits::default(), resolver, events)
+    }
+
+    /// The same with these limits.
+    pub fn within(limits: Limits, resolver: Arc<dyn Resolver>, events: crate::monitor::Sink) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pumps = Pumps::start(cores);
-        let listeners = Listeners::new(pumps.clone(), events);
-        Self { resolver, pumps, listeners }
+        let budget = Budget::new(limits.process_bytes);
+        let limits = InForce::new(limits);
+        let listeners = Listeners::new(pumps.clone(), events, limits.clone());
+        Self { resolver, pumps, listeners, limits, budget }
+    }
+
+    /// Puts other limits in force, for connections to come; what streams keep obeys at once.
+    pub fn limit(&self, limits: Limits) {
+        self.budget.limit(limits.process_bytes);
+        self.limits.put(limits);
     }
 }

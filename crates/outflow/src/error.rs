@@ -79,6 +79,8 @@ pub enum Reason {
     ClosedAfterPublish,
     /// The peer broke the protocol.
     Protocol,
+    /// The peer took more than a limit of ours allows; the text names it.
+    Limit,
     /// The media can't be carried or read.
     Media,
     /// A file or pipe could not be read or written.
@@ -111,6 +113,7 @@ impl Reason {
             Reason::Loop => "loop",
             Reason::ClosedAfterPublish => "closed_after_publish",
             Reason::Protocol => "protocol",
+            Reason::Limit => "limit",
             Reason::Media => "media",
             Reason::File => "file",
             Reason::Child => "child",

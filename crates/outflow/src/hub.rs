@@ -1,6 +1,7 @@
 //! The hub: one writer, many cursors, a ring in between. Publishing never looks at readers, so no reader can hold
 //! the writer or another reader back.
 
+mod budget;
 mod cursor;
 mod ring;
 mod train;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use budget::Account;
+pub use budget::Budget;
 pub use cursor::{Cursor, Read, Skip, Start};
 use ring::Ring;
 pub use train::Train;
@@ -77,10 +80,10 @@ pub struct Publisher<T: Item> {
     hub: Arc<Hub<T>>,
 }
 
-/// A hub with its one writer.
-pub fn hub<T: Item>(keep: Keep) -> (Publisher<T>, Arc<Hub<T>>) {
+/// A hub with its one writer. What it holds counts in the budget, if it has one with others.
+pub fn hub<T: Item>(keep: Keep, budget: Option<Arc<Budget>>) -> (Publisher<T>, Arc<Hub<T>>) {
     let hub = Arc::new(Hub {
-        ring: Mutex::new(Ring::new(keep)),
+        ring: Mutex::new(Ring::new(keep, Account::new(budget))),
         watchers: Mutex::new(Vec::new()),
         next_watcher: AtomicU64::new(0),
     });
@@ -176,6 +179,11 @@ impl<T: Item> Hub<T> {
         self.ring.lock().past(from)
     }
 
+    /// What it shares with other hubs, if it does.
+    pub fn budget(&self) -> Option<Arc<Budget>> {
+        self.ring.lock().held.budget()
+    }
+
     /// How much it remembers at present.
     pub fn keep(&self) -> Keep {
         self.ring.lock().keep
@@ -211,7 +219,13 @@ impl<T: Item> Hub<T> {
 
     /// Bytes held right now.
     pub fn bytes(&self) -> usize {
-        self.ring.lock().bytes
+        self.ring.lock().held.bytes()
+    }
+
+    /// Gives up what is over its share of what all rings of the program may hold: publishing does so too, but not every ring is
+    /// published into. One whose source has gone for good gives up everything after a while.
+    pub fn shed(&self, now: Instant) {
+        self.ring.lock().shed(now);
     }
 
     /// No publisher will publish again: readers get what is left, then the end, whether they have begun or not.

@@ -14,6 +14,7 @@ pub mod http;
 pub mod hub;
 pub mod ingest;
 pub mod input;
+pub mod limits;
 pub mod listen;
 pub mod media;
 pub mod monitor;

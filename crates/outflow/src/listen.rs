@@ -1,9 +1,11 @@
 //! Listeners: one port serves any number of outputs and inputs, told apart by path. Everything that listens is bound
 //! before anything else starts, and accepts once all that share the port have said what they serve.
 
+mod bitrate;
 mod crowd;
 mod publish;
 mod serve;
+mod told;
 pub mod word;
 
 use std::collections::HashMap;
@@ -19,6 +21,7 @@ use tokio::sync::Notify;
 pub use crowd::{Crowd, Place};
 
 use crate::error::{Ended, Origin, Reason, Retry};
+use crate::limits::InForce;
 use crate::monitor::{self, Event};
 use crate::net::bind::{bind_here, cannot_bind};
 use crate::net::dial::Resolver;
@@ -26,19 +29,19 @@ use crate::net::pump::Pumps;
 use crate::net::tls::Identity;
 use crate::registry::{Gate, Path, Registry, Target};
 use crate::stop::{Stop, Stopper, stopper};
+use told::Told;
 
 /// The port where a URL names none.
 const PORT: u16 = 1935;
 /// The same for `rtmps://`.
 const TLS_PORT: u16 = 1936;
-/// Connections served at once by one listener.
-const MOST: usize = 8192;
 
 /// All listeners of the program.
 pub struct Listeners {
     bound: Mutex<HashMap<SocketAddr, Arc<Listener>>>,
     pumps: Arc<Pumps>,
     events: monitor::Sink,
+    limits: InForce,
 }
 
 /// One bound port.
@@ -53,6 +56,8 @@ pub struct Listener {
     crowd: Crowd,
     pumps: Arc<Pumps>,
     events: monitor::Sink,
+    limits: InForce,
+    told: Told,
     /// Words that claimed the port and have not said yet what they serve.
     awaited: AtomicUsize,
     complete: Notify,
@@ -99,9 +104,9 @@ pub struct Route {
 }
 
 impl Listeners {
-    /// No port yet.
-    pub fn new(pumps: Arc<Pumps>, events: monitor::Sink) -> Arc<Self> {
-        Arc::new(Self { bound: Mutex::default(), pumps, events })
+    /// No port yet. Each connection obeys the limits that are in force when it comes.
+    pub fn new(pumps: Arc<Pumps>, events: monitor::Sink, limits: InForce) -> Arc<Self> {
+        Arc::new(Self { bound: Mutex::default(), pumps, events, limits })
     }
 
     /// Binds the port of this URL, or joins the words that already share it. `shown` names the word in the report.
@@ -135,7 +140,8 @@ impl Listeners {
                 Ok(socket) => {
                     let registry = Arc::<Registry>::default();
                     let address_bound = socket.local_addr().unwrap_or(address);
-                    let listener = self.listener(address_bound, registry.clone(), registry, tls, Crowd::of(MOST, MOST));
+                    let crowd = Crowd::within(&self.limits.get());
+                    let listener = self.listener(address_bound, registry.clone(), registry, tls, crowd);
                     let claim = listener.claim(shown);
                     bound.insert(address, listener.clone());
                     // It accepts as long as the program runs.
@@ -198,6 +204,8 @@ impl Listeners {
             crowd,
             pumps: self.pumps.clone(),
             events: self.events.clone(),
+            limits: self.limits.clone(),
+            told: Told::default(),
             awaited: AtomicUsize::new(0),
             complete: Notify::new(),
             next_id: AtomicU64::new(0),
@@ -211,6 +219,12 @@ impl Listener {
         self.awaited.fetch_add(1, Ordering::Relaxed);
         self.serves.lock().push(shown.to_owned());
         Claim { listener: self.clone(), pending: true }
+    }
+
+    /// Says that a connection from there ended because of this limit.
+    fn tell(&self, limit: &'static str, peer: SocketAddr, what: &str) {
+        let who = self.serves.lock().join(", ");
+        self.told.tell(&self.events, &who, limit, peer.ip(), what);
     }
 
     fn arrived(&self) {
@@ -275,12 +289,15 @@ async fn accept(listener: Arc<Listener>, socket: TcpListener, stop: Stop) {
         match accepted {
             Ok((tcp, peer)) => {
                 // One that finds no place is closed at once: there is nothing to say to it yet.
-                let Some(place) = listener.crowd.enter(peer.ip()) else { continue };
+                let mut place = match listener.crowd.admit(peer.ip()) {
+                    Ok(place) => place,
+                    Err(limit) => {
+                        listener.tell(limit, peer, "there are too many");
+                        continue;
+                    }
+                };
                 let listener = listener.clone();
-                tokio::spawn(async move {
-                    let _place = place;
-                    serve::serve(&listener, tcp, peer).await;
-                });
+                tokio::spawn(async move { serve::serve(&listener, tcp, peer, &mut place).await });
             }
             // Out of descriptors or a connection that is gone already: never a reason to stop listening.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,

@@ -350,6 +350,8 @@ pub struct InputStats {
     pub time_jumps: AtomicU64,
     /// Times a source started.
     pub starts: AtomicU64,
+    /// Bytes of media that its stream keeps for readers to come, as of its last packet.
+    pub kept: AtomicU64,
     /// Codecs, sizes, and how regularly it comes.
     pub media: Mutex<input::InputMedia>,
 }

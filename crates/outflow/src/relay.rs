@@ -248,7 +248,11 @@ impl Relay {
     /// Silence is looked for at every tick, the rest each second.
     fn tick(self: &Arc<Self>, whole: bool) {
         let mut core = self.core.lock();
-        core.streams.values().for_each(|live| live.stream.check_silence(SILENCE));
+        let now = Instant::now();
+        core.streams.values().for_each(|live| {
+            live.stream.check_silence(SILENCE);
+            live.stream.hub().shed(now);
+        });
         if !whole {
             return;
         }

@@ -78,7 +78,7 @@ pub async fn run(serve: Serve, around: Surroundings) -> i32 {
     let Some(signals) = Signals::new() else { return FAILED };
     // Many files on some systems: read now, not when an output of a pattern is made while media runs.
     let _ = crate::net::tls::client_config(None);
-    let env = Env::new(around.resolver.clone(), events.clone());
+    let env = Env::within(serve.config.limits.peers.clone(), around.resolver.clone(), events.clone());
     let runtime = Handle::current();
     let hooks = Caller::new(around.resolver.clone(), None, events.clone(), runtime.clone());
     // Some are left for outputs, files and the API.

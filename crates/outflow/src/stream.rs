@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::hub::{Hub, Keep, hub};
+use crate::hub::{Budget, Hub, Keep, hub};
 use crate::media::timeline::Timeline;
 use crate::media::{Intake, Packet, StreamInfo};
 use crate::monitor::InputStats;
@@ -47,7 +47,7 @@ pub struct InputState {
 }
 
 /// How a stream is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StreamConfig {
     /// The largest `max_lag` plus the largest `delay` of its outputs.
     pub keep: Duration,
@@ -55,11 +55,13 @@ pub struct StreamConfig {
     pub max_bytes: usize,
     /// The source runs free: it waits for its (file and null) sinks instead of skipping.
     pub free: bool,
+    /// What all streams of the program may keep together, if that is limited. One that runs free keeps what its sinks lack.
+    pub budget: Option<Arc<Budget>>,
 }
 
 impl Default for StreamConfig {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(4), max_bytes: 192 << 20, free: false }
+        Self { keep: Duration::from_secs(4), max_bytes: 192 << 20, free: false, budget: None }
     }
 }
 
@@ -105,7 +107,7 @@ impl Stream {
         } else {
             Keep { age: config.keep, bytes: config.max_bytes }
         };
-        let (publisher, hub) = hub(keep);
+        let (publisher, hub) = hub(keep, config.budget.filter(|_| !config.free));
         let pace = config.free.then(|| Arc::new(Pace::default()));
         let name = name.into();
         let latest = Latest::new(Mutex::new(Arc::default()));
@@ -269,6 +271,7 @@ impl Intake for Writer {
             inner.publish(packet, &self.stream, &self.stats);
         }
         inner.ready = ready;
+        self.stats.kept.store(self.stream.hub.bytes() as u64, Ordering::Relaxed);
     }
 
     fn end(&self, clean: bool) {

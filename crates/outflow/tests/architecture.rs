@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 /// Plain data that any module may use. They know ids and each other, never the modules below this line of the table.
-const LEAVES: &[&str] = &["error", "media", "monitor", "node", "options", "secret", "stop"];
+const LEAVES: &[&str] = &["error", "limits", "media", "monitor", "node", "options", "secret", "stop"];
 
 /// Module, and what it may use besides itself. From the bottom up.
 #[rustfmt::skip]
@@ -17,6 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("error",    &["secret"]),
     ("stop",     &[]),
     ("options",  &["error", "secret"]),
+    ("limits",   &["error", "options"]),
     ("media",    &["error", "stop"]),
     ("node",     &["error", "options", "secret"]),
     ("monitor",  &["error", "media", "options"]),
@@ -38,7 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // Dialling a server, to publish or to play.
     ("client",   &["wire", "hub", "net", "leaves"]),
     // What is there once, as sources and sinks are given it.
-    ("env",      &["net", "listen", "leaves"]),
+    ("env",      &["hub", "net", "listen", "leaves"]),
     ("source",   &["hub", "wire", "stream", "net", "registry", "ingest", "listen", "client", "env", "encode", "leaves"]),
     ("sink",     &["hub", "wire", "stream", "net", "registry", "listen", "client", "env", "leaves"]),
     // The supervisor of every output: it knows what a sink is, and no protocol.

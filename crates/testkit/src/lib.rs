@@ -11,6 +11,7 @@ pub mod chunks;
 pub mod clock;
 pub mod compare;
 pub mod flv;
+pub mod hostile;
 pub mod http;
 pub mod ingest;
 pub mod media;

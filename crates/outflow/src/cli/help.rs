@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use super::Registries;
 use super::program::{OPTIONS, Takes};
 use crate::error::SpecError;
+use crate::limits::{OURS, RTMP, Spec};
 use crate::options::platforms::PLATFORMS;
 use crate::options::suggest::did_you_mean;
 use crate::options::{OptionSpec, Type, known, value};
 
 /// The topics that are no names.
 pub(super) const TOPICS: &[&str] =
-    &["sources", "filters", "outputs", "options", "serve", "platforms", "check", "probe", "top"];
+    &["sources", "filters", "outputs", "options", "limits", "serve", "platforms", "check", "probe", "top"];
 
 /// What `outflow` says without words.
 pub(super) const USAGE: &str = "\
@@ -29,7 +30,7 @@ A file, in real time, again and again:
 
 The relay, one port for many streams, changed while it runs: `outflow serve --init` writes its first file.
 
-More: outflow help [sources|filters|outputs|options|platforms|serve|check|probe|top] [NAME], outflow completions SHELL, outflow man
+More: outflow help [sources|filters|outputs|options|limits|platforms|serve|check|probe|top] [NAME], outflow completions SHELL, outflow man
 ";
 
 /// `outflow help [TOPIC] [NAME]`: the last word decides.
@@ -46,6 +47,7 @@ pub(super) fn help(registries: &Registries, words: &[String]) -> Result<String, 
         "filters" | "encoders" => return Ok(list_of(&sections, "filter") + &list_of(&sections, "encoder")),
         "outputs" | "sinks" => return Ok(list_of(&sections, "output")),
         "options" => return Ok(program_options() + &every_word()),
+        "limits" => return Ok(limits()),
         "serve" => return Ok(super::serve::help()),
         "platforms" => return Ok(platforms()),
         name => {
@@ -132,6 +134,24 @@ fn list_of(sections: &[Section], sort: &str) -> String {
         let _ = writeln!(text, "    {name:<14} {}", section.summary);
     }
     text.push('\n');
+    text
+}
+
+/// What peers may cost.
+fn limits() -> String {
+    let mut text = String::from("Limits of a graph, as -limits=NAME=VALUE,NAME=VALUE:\n");
+    let mut list = |specs: &[Spec]| {
+        for spec in specs {
+            let _ = writeln!(text, "    {:<22} {} [default {}]", spec.name, spec.help, spec.default);
+        }
+    };
+    list(&OURS);
+    list(&RTMP);
+    let first = RTMP.first().map_or("", |spec| spec.name);
+    let _ = writeln!(
+        text,
+        "Those of `outflow serve` stand in its file: in [limits], and those from {first} on in [limits.rtmp]."
+    );
     text
 }
 

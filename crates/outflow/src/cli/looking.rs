@@ -13,6 +13,7 @@ use crate::config::overlay::Setting;
 use crate::config::{self, Overrides};
 use crate::error::{SpecError, SpecErrors};
 use crate::graph::{Graph, GraphNode, Role};
+use crate::limits::Limits;
 use crate::net::http_client::HttpUrl;
 use crate::options::platforms;
 use crate::options::suggest::{did_you_mean, nearest};
@@ -51,6 +52,7 @@ const PROBE: Subcommand = Subcommand {
     usage: "outflow probe [FLAGS] URL[:gpac:OPTIONS]",
     flags: &[
         flag("play", "", "play what is there for a few seconds, and tell codecs, size, rates and key frames"),
+        flag("limits", "NAME=VALUE,...", "what the server may ask of us, as amf_depth=16: `outflow help limits`"),
         JSON,
         HELP,
     ],
@@ -222,12 +224,16 @@ fn check(
     let uplink = line::rate(typed, "uplink")?;
     let rate = line::rate(typed, "rate")?;
     let bandwidth = line::bandwidth(typed, environment)?;
+    let limits;
     let what = match (typed.value("config"), typed.words.as_slice()) {
         (Some(path), []) => {
             let mut overrides = Overrides::default();
             overrides.set(Setting::Config, path);
             match config::read(&overrides, &Outside(environment)) {
-                Ok(loaded) => What::Config(Box::new(loaded.config)),
+                Ok(loaded) => {
+                    limits = loaded.config.limits.peers.clone();
+                    What::Config(Box::new(loaded.config))
+                }
                 Err(mistakes) => return Ok(Command::Misconfigured(mistakes)),
             }
         }
@@ -242,7 +248,10 @@ fn check(
         (None, words) => {
             let args: Vec<OsString> = words.iter().map(|(_, word)| OsString::from(word)).collect();
             match parse_with(&args, environment, registries) {
-                Ok(Command::Graph { graph, .. }) => What::Graph(graph),
+                Ok(Command::Graph { graph, program, .. }) => {
+                    limits = *program.limits;
+                    What::Graph(graph)
+                }
                 Ok(_) => {
                     let hint = "write the words of a graph: `outflow check -i URL -o URL`";
                     return Err(SpecError::new("this can't be looked at").hint(hint).at(1, command.name).into());
@@ -272,7 +281,8 @@ fn check(
         }
         (What::Config(_), true) => Some((Cost::Relay, lasts)),
     };
-    let mut check = Check { what, uplink, rate, bandwidth, publish: Vec::new(), cost, json: typed.has("json") };
+    let (publish, json) = (Vec::new(), typed.has("json"));
+    let mut check = Check { what, uplink, rate, bandwidth, publish, cost, limits, json };
     let asks = typed.value("publish") == Some("");
     if let Some(names) = typed.value("publish").filter(|names| !names.is_empty()) {
         let known: Vec<String> = check.pushes().into_iter().map(|(name, _)| name).collect();
@@ -388,5 +398,10 @@ fn probe(
         let error = SpecError::new("only servers can be looked at").hint("write rtmp://HOST/APP or rtmps://HOST/APP");
         return Err(error.at(*index, shown::stray(url)).into());
     };
-    Ok(Command::Probe(Box::new(Probe { node: source.node, play: typed.has("play"), json: typed.has("json") })))
+    let mut limits = Limits::default();
+    if let Some(text) = typed.value("limits") {
+        limits.set_all(text).map_err(|error| error.at(1, format!("{} --limits", command.name)))?;
+    }
+    let (play, json) = (typed.has("play"), typed.has("json"));
+    Ok(Command::Probe(Box::new(Probe { node: source.node, play, limits, json })))
 }

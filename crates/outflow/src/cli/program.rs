@@ -62,6 +62,11 @@ pub const OPTIONS: &[ProgramOption] = &[
         Takes::Value("ADDRESS"),
         "API, /metrics and page to look at it, as 127.0.0.1:1937; on other addresses OUTFLOW_API_TOKEN has to have a token",
     ),
+    option(
+        "limits",
+        Takes::Value("NAME=VALUE,..."),
+        "what peers may cost, as handshake=5s,media_message=20m (`outflow help limits` lists them)",
+    ),
     option("help", Takes::Nothing, "print this help"),
     option("h", Takes::Nothing, "print this help"),
     option("version", Takes::Nothing, "print the version"),
@@ -105,6 +110,7 @@ pub(super) fn set(
         "runfor" => program.run_for = Some(positive(duration_millis(text)?)?),
         "drain" => program.drain = duration(text)?,
         "http" => program.http = http(text, environment)?,
+        "limits" => program.limits.set_all(text)?,
         _ => {}
     }
     Ok(())

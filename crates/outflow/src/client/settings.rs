@@ -41,6 +41,8 @@ pub struct Settings {
     pub dial: DialOptions,
     /// What must not be seen in what the server says.
     pub words: Arc<Words>,
+    /// What the server may ask of us.
+    pub limits: outflow_rtmp::Limits,
 }
 
 /// What only a player asks for.
@@ -107,6 +109,7 @@ pub fn read(node: &Node, role: Role) -> Result<Settings, SpecError> {
         tls,
         dial: DialOptions { bind, nodelay, ..DialOptions::default() },
         destination,
+        limits: outflow_rtmp::Limits::default(),
     })
 }
 
@@ -170,6 +173,7 @@ impl Settings {
         config.swf_url = self.swf_url.clone().unwrap_or_default();
         config.conn.clone_from(&self.conn);
         config.chunk_size = self.chunk_size;
+        config.limits.clone_from(&self.limits);
         // Some servers leave tracks out for players that do not name their codec. Encoders announce no codec, whatever
         // they send; that we go where a server asks us to is for it to know.
         config.capabilities = match self.role {

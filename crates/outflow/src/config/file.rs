@@ -7,6 +7,7 @@ use super::reader::{At, Reader};
 use super::record::{self, Section};
 use super::values::DefaultPort;
 use super::{Api, Config, Defaults, Hook, HookForm, Hooks, Limits, Tls};
+use crate::limits;
 use crate::monitor::alerts::Thresholds;
 use crate::options::{self, Value, known};
 
@@ -174,25 +175,49 @@ impl Reader<'_> {
     fn limits(&mut self, node: &Node) -> Limits {
         let mut limits = Limits::default();
         for entry in self.table(node, &record::LIMITS).unwrap_or_default() {
-            let (slot, least, most) = match entry.name.as_str() {
-                "connections" => (&mut limits.connections, 1, 1 << 20),
-                "connections_per_address" => (&mut limits.connections_per_address, 1, 1 << 20),
-                "http_connections_per_address" => (&mut limits.http_connections_per_address, 1, 1 << 20),
-                "streams" => (&mut limits.streams, 1, 1 << 20),
-                "outputs" => (&mut limits.outputs, 0, 1 << 20),
-                "players_per_stream" => (&mut limits.players_per_stream, 0, 1 << 20),
-                // Less than a megabyte holds no group of pictures.
-                "stream_bytes" => (&mut limits.stream_bytes, 1_000_000, 1 << 36),
+            let (slot, least) = match entry.name.as_str() {
+                "http_connections_per_address" => (&mut limits.http_connections_per_address, 1),
+                "streams" => (&mut limits.streams, 1),
+                "outputs" => (&mut limits.outputs, 0),
+                "players_per_stream" => (&mut limits.players_per_stream, 0),
+                "rtmp" => {
+                    for entry in self.table(&entry.value, &record::RTMP_LIMITS).unwrap_or_default() {
+                        self.limit(entry, &limits::RTMP, &record::RTMP_LIMITS, &mut limits.peers);
+                    }
+                    continue;
+                }
                 _ => {
-                    self.unknown(entry, &record::LIMITS, false);
+                    self.limit(entry, &limits::OURS, &record::LIMITS, &mut limits.peers);
                     continue;
                 }
             };
-            if let Some(count) = self.count(&entry.value, least, most) {
+            if let Some(count) = self.count(&entry.value, least, 1 << 20) {
                 *slot = usize::try_from(count).unwrap_or(usize::MAX);
             }
         }
         limits
+    }
+
+    /// One limit of a table of them.
+    fn limit(
+        &mut self,
+        entry: &Entry,
+        table: &'static [limits::Spec],
+        section: &'static Section,
+        into: &mut limits::Limits,
+    ) {
+        let Some(spec) = table.iter().find(|spec| spec.name == entry.name) else {
+            return self.unknown(entry, section, false);
+        };
+        let value = match spec.unit {
+            limits::Unit::Count => self.count(&entry.value, 0, u64::MAX),
+            limits::Unit::Duration => self.duration(&entry.value).map(limits::millis),
+        };
+        let Some(value) = value else { return };
+        match spec.check(value) {
+            Ok(()) => (spec.set)(into, value),
+            Err((problem, hint)) => self.wrong(&entry.value.span, problem, hint),
+        }
     }
 
     /// `[alerts]`, and those of a stream, which say nothing of what `others` say.

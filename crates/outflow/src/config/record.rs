@@ -1,6 +1,7 @@
 //! What a file may hold, as data: every section and field with its type, default and one sentence. The reader knows
 //! names from here, and so do the JSON schema and the test of the reference file.
 
+use crate::limits;
 use crate::options::{OptionSpec, rtmp};
 
 /// The type of a field.
@@ -193,24 +194,51 @@ pub const API: Section = section(
     ],
 );
 
+/// A limit as a field.
+const fn of_limit(spec: &limits::Spec) -> Field {
+    let shape = match spec.unit {
+        limits::Unit::Count => Shape::Count,
+        limits::Unit::Duration => Shape::Duration,
+    };
+    field(spec.name, shape, spec.default, spec.help)
+}
+
+/// All limits of a table, as many as asked for, and after them these fields.
+const fn of_limits<const ALL: usize>(table: &[limits::Spec], more: &[Field]) -> [Field; ALL] {
+    let mut fields = [field("", Shape::Text, "", ""); ALL];
+    let mut at = 0;
+    while at < ALL {
+        fields[at] = if at < table.len() { of_limit(&table[at]) } else { more[at - table.len()] };
+        at += 1;
+    }
+    fields
+}
+
+/// What only `serve` limits.
+const OF_SERVE: [Field; 5] = [
+    field(
+        "http_connections_per_address",
+        Shape::Count,
+        "256",
+        "connections to the HTTP port from one address, of 512 in all; a proxy is one address",
+    ),
+    field("streams", Shape::Count, "1000", "streams at once"),
+    field("outputs", Shape::Count, "1000", "outputs in all"),
+    field("players_per_stream", Shape::Count, "8192", "players of one stream"),
+    field("rtmp", Shape::Table(&RTMP_LIMITS), "", "what a peer may ask of the protocol, on every connection"),
+];
+
 /// `[limits]`
-pub const LIMITS: Section = section(
-    "[limits]",
-    &[
-        field("connections", Shape::Count, "8192", "connections in all"),
-        field("connections_per_address", Shape::Count, "8192", "connections from one address"),
-        field(
-            "http_connections_per_address",
-            Shape::Count,
-            "256",
-            "connections to the HTTP port from one address, of 512 in all; a proxy is one address",
-        ),
-        field("streams", Shape::Count, "1000", "streams at once"),
-        field("outputs", Shape::Count, "1000", "outputs in all"),
-        field("players_per_stream", Shape::Count, "8192", "players of one stream"),
-        field("stream_bytes", Shape::Count, "201326592", "bytes of media that one stream keeps at most"),
-    ],
-);
+pub const LIMITS: Section = section("[limits]", {
+    const FIELDS: [Field; limits::OURS.len() + OF_SERVE.len()] = of_limits(&limits::OURS, &OF_SERVE);
+    &FIELDS
+});
+
+/// `[limits.rtmp]`
+pub const RTMP_LIMITS: Section = section("[limits.rtmp]", {
+    const FIELDS: [Field; limits::RTMP.len()] = of_limits(&limits::RTMP, &[]);
+    &FIELDS
+});
 
 const AUTO_START: Field =
     field("auto_start", Shape::Bool, "true", "it starts by itself with its stream; else somebody starts it");
@@ -361,7 +389,7 @@ pub const SECRET: Section = section(
 
 /// Where a name belongs that stands in the wrong section: `[listen]` for `rtmp`.
 pub(super) fn home_of(name: &str) -> Option<&'static str> {
-    let sections = [&LISTEN, &TLS, &API, &LIMITS, &STREAM, &OUTPUT, &HOOKS, &HOOK, &ALERTS];
+    let sections = [&LISTEN, &TLS, &API, &LIMITS, &STREAM, &OUTPUT, &HOOKS, &HOOK, &ALERTS, &RTMP_LIMITS];
     let home = sections.into_iter().find(|section| section.fields.iter().any(|field| field.name == name))?;
     Some(match home.what {
         "a stream" => "[[stream]]",
@@ -381,9 +409,23 @@ mod tests {
 
     #[test]
     fn every_section_has_every_name_once() {
-        for section in
-            [FILE, LISTEN, TLS, API, LIMITS, POLICY, OUTPUT, STREAM, PULL, PLAYERS_OF, HOOKS, HOOK, ALERTS, SECRET]
-        {
+        for section in [
+            FILE,
+            LISTEN,
+            TLS,
+            API,
+            LIMITS,
+            RTMP_LIMITS,
+            POLICY,
+            OUTPUT,
+            STREAM,
+            PULL,
+            PLAYERS_OF,
+            HOOKS,
+            HOOK,
+            ALERTS,
+            SECRET,
+        ] {
             let names = names(&section);
             for name in &names {
                 assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{}: {name}", section.what);

@@ -117,7 +117,9 @@ fn the_reference_names_everything_with_its_default() {
             spec.name
         );
     }
-    for section in [record::FILE, record::LISTEN, record::API, record::LIMITS, record::STREAM, record::ALERTS] {
+    for section in
+        [record::FILE, record::LISTEN, record::API, record::LIMITS, record::RTMP_LIMITS, record::STREAM, record::ALERTS]
+    {
         for field in section.fields.iter().filter(|field| !field.default.is_empty()) {
             let shown = live.iter().find(|(what, own, _)| *what == section.what && *own == field.name);
             let optional = matches!(field.shape, Shape::Networks);

@@ -137,6 +137,20 @@ url = "rtmp://origin.example/${app}/${name}?s3cret=1"
 "#;
 
 #[test]
+fn limits_of_every_sort() {
+    let text = "[limits]\nhandshake = \"500ms\"\nrequest = 3\nhalf_open = \"2k\"\ningest_bitrate = \"50m\"\n\
+                process_bytes = \"1g\"\nstreams = 7\n[limits.rtmp]\nmedia_message = \"2m\"\nstreams = 3\n";
+    let Loaded { config, warnings } = good(text);
+    assert_eq!(told(&warnings), "");
+    let limits = &config.limits.peers;
+    assert_eq!((limits.handshake, limits.request), (Duration::from_millis(500), Duration::from_secs(3)));
+    assert_eq!((limits.half_open, limits.ingest_bitrate, limits.process_bytes), (2000, 50_000_000, 1_000_000_000));
+    // Streams at once are one thing, message streams of a connection another.
+    assert_eq!((config.limits.streams, limits.rtmp.streams, limits.rtmp.media_message), (7, 3, 2_000_000));
+    assert_eq!((limits.idle, limits.rtmp.amf_depth), (Duration::from_secs(75), 32), "the rest is as usual");
+}
+
+#[test]
 fn a_whole_file() {
     let Loaded { config, warnings } = good(WHOLE);
     assert_eq!(told(&warnings), "");
@@ -145,7 +159,7 @@ fn a_whole_file() {
     assert_eq!(config.listen.http.unwrap().to_string(), "127.0.0.1:1937");
     assert_eq!(config.tls.as_ref().unwrap().cert, Path::new("/etc/outflow/cert.pem"));
     assert_eq!(config.api.token.as_ref().unwrap().expose(), "s3cret-token");
-    assert_eq!((config.limits.connections, config.limits.stream_bytes), (100, 64_000_000));
+    assert_eq!((config.limits.peers.connections, config.limits.peers.stream_bytes), (100, 64_000_000));
     assert_eq!(config.limits.outputs, 1000);
     assert_eq!(config.secrets["ingest"].expose(), "s3cret-ingest");
     assert_eq!(config.state_file.as_deref(), Some(Path::new("/etc/outflow/state.json")));

@@ -49,7 +49,7 @@ const STOP: Duration = Duration::from_secs(2);
 
 /// Looks at every stream. Sends nothing to anybody: sinks are not opened.
 pub async fn look(graph: &Graph, patience: Patience, env: &Env) -> Vec<Looked> {
-    let plumbing = Plumbing::new(graph);
+    let plumbing = Plumbing::new(graph, env);
     let troubles = Arc::new(Mutex::new(HashMap::<String, String>::new()));
     let noted = troubles.clone();
     let events: monitor::Sink = Arc::new(move |event| {

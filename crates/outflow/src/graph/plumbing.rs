@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::feeds::{Fan, Merge};
 use super::{Graph, NodeId, Pace, Role, Target};
 use crate::encode::EncoderKind;
+use crate::env::Env;
 use crate::error::SpecError;
 use crate::media::{Feed, Kind};
 use crate::monitor::InputStats;
@@ -28,7 +29,7 @@ enum Mouth {
 pub(super) type Encoders = Vec<(Node, &'static EncoderKind, Feed)>;
 
 impl Plumbing {
-    pub(super) fn new(graph: &Graph) -> Self {
+    pub(super) fn new(graph: &Graph, env: &Env) -> Self {
         let mut plumbing = Self { streams: Vec::new(), mouths: Vec::new(), stats: HashMap::new() };
         for id in graph.ids().filter(|id| graph.get(*id).role.is_source()) {
             plumbing.stats.insert(id, Arc::default());
@@ -37,7 +38,12 @@ impl Plumbing {
             let option = |id: &NodeId, name| graph.get(*id).node.options.duration(name).unwrap_or_default();
             let keep = stream.sinks.iter().map(|id| option(id, "max_lag") + option(id, "delay")).max();
             let free = graph.sessions[stream.session].pace == Pace::Free;
-            let config = StreamConfig { free, keep: keep.unwrap_or_default(), ..StreamConfig::default() };
+            let config = StreamConfig {
+                free,
+                keep: keep.unwrap_or_default(),
+                max_bytes: env.limits.get().stream_bytes,
+                budget: Some(env.budget.clone()),
+            };
             let first = stream.inputs.first().map(|input| origin(graph, input.node));
             let stats = first.and_then(|id| plumbing.stats.get(&id).cloned()).unwrap_or_default();
             let (writer, shared) = Stream::new(format!("stream {}", number + 1), config, stats);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::limits::Limits;
 use crate::monitor::log::LogFilter;
 use crate::secret::Secret;
 
@@ -49,6 +50,8 @@ pub struct ProgramOptions {
     pub drain: Duration,
     /// `-http=ADDRESS`: API and page, to look at it.
     pub http: Option<Http>,
+    /// `-limits=NAME=VALUE,...`: what peers may cost.
+    pub limits: Box<Limits>,
 }
 
 impl Default for ProgramOptions {
@@ -63,6 +66,7 @@ impl Default for ProgramOptions {
             strict: false,
             drain: Duration::from_secs(5),
             http: None,
+            limits: Box::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{Graph, Pace, ProgramOptions, Role};
 use crate::env::Env;
 use crate::error::{Ended, Reason};
 use crate::input::{self, InputSpec};
+use crate::limits::Limits;
 use crate::monitor::alerts::look::of_board;
 use crate::monitor::board::Board;
 use crate::monitor::{self, Event, OutputStats, State};
@@ -65,7 +66,7 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
         }
         out(event);
     });
-    let env = Env::new(around.resolver.clone(), events.clone());
+    let env = Env::within(Limits::clone(&program.limits), around.resolver.clone(), events.clone());
     match Running::start(&graph, program, &around.board, &events, &env).await {
         Ok(running) => {
             let fed = running.fed();
@@ -148,7 +149,7 @@ impl Running {
                 _ => {}
             }
         }
-        let plumbing = Plumbing::new(graph);
+        let plumbing = Plumbing::new(graph, env);
         let (mut outputs, mut held_back) = (Vec::new(), HashMap::new());
         for (id, sink) in graph.ids().filter_map(|id| sinks.remove(&id).map(|sink| (id, sink))) {
             let (node, Some(place)) = (&graph.get(id).node, graph.stream_of(id)) else { continue };
@@ -157,7 +158,8 @@ impl Running {
             board.add_output(&node.name, node.kind, &url, stats.clone());
             board.leads_to(&node.name, node.platform());
             held_back.insert(node.name.clone(), node.options.duration("delay").unwrap_or_default());
-            let policy = Policy { drain: program.drain, ..output::policy(sink.role(), &node.options) };
+            let policy = output::policy(sink.role(), &node.options).within(&program.limits);
+            let policy = Policy { drain: program.drain, ..policy };
             let (name, stream, events, env) =
                 (node.name.clone(), plumbing.streams[place].clone(), events.clone(), env.clone());
             let spec = OutputSpec { name: name.clone(), sink, policy, stream, stats, events, env };

@@ -243,7 +243,8 @@ fn events(call: &Call) -> Result<Response, Problem> {
 
 fn figures(call: &Call) -> Response {
     let (streams, outputs) = call.state.relay.figures();
-    let text = metrics::text(&streams, &outputs, &call.state.relay.judged(), call.state.begin.elapsed());
+    let (whole, judged) = (call.state.relay.whole(), call.state.relay.judged());
+    let text = metrics::text(&streams, &outputs, &judged, &whole, call.state.begin.elapsed());
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
     response

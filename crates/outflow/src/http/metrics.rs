@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::schema::STATES;
 use crate::monitor::alerts::engine::Judged;
-use crate::relay::measure::{OutputFigures, StreamFigures};
+use crate::relay::measure::{OutputFigures, StreamFigures, Whole};
 
 /// The type of what [`text`] gives.
 pub(super) const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -100,11 +100,24 @@ const STABILITY: Family = Family { name: "outflow_output_stability_ratio", kind:
 const ALERT: Family = Family { name: "outflow_alert_active", kind: "gauge", labels: &["rule", "stream", "output"],
     help: "1 while the alert of this rule is raised, 0 while the rule is kept; a rule that cannot be judged now has no line. Of a stream as a whole, output is empty." };
 
+#[rustfmt::skip]
+const WHOLE: &[Figure<Whole>] = &[
+    Figure { name: "outflow_ring_bytes", kind: "gauge", help: "Bytes of media that all streams keep for their readers; in memory up to twice as much.",
+        of: |whole| count(whole.kept) },
+    Figure { name: "outflow_ring_limit_bytes", kind: "gauge", help: "How many of them there may be (limits.process_bytes); beyond it each stream keeps its share.",
+        of: |whole| whole.kept_limit.and_then(count) },
+    Figure { name: "outflow_connections", kind: "gauge", help: "Connections to the RTMP ports.",
+        of: |whole| whole.connections.and_then(count) },
+    Figure { name: "outflow_connections_half_open", kind: "gauge", help: "Those of them that have not yet asked to publish or to play.",
+        of: |whole| whole.half_open.and_then(count) },
+];
+
 /// Every family that `/metrics` may give.
 pub fn families() -> Vec<Family> {
     let inputs = INPUTS.iter().map(|figure| figure.family(OF_STREAM)).chain([FORMAT]);
     let outputs = OUTPUTS.iter().map(|figure| figure.family(OF_OUTPUT)).chain([STATE, DELAY, STABILITY]);
-    [BUILD, UPTIME].into_iter().chain(inputs).chain(outputs).chain([ALERT]).collect()
+    let whole = WHOLE.iter().map(|figure| figure.family(&[]));
+    [BUILD, UPTIME].into_iter().chain(whole).chain(inputs).chain(outputs).chain([ALERT]).collect()
 }
 
 #[allow(clippy::cast_precision_loss)] // Prometheus has floats only
@@ -174,6 +187,8 @@ const INPUTS: &[Figure<StreamFigures>] = &[
         of: |stream| stream.view.jitter_ms.map(|millis| millis / 1000.0) },
     Figure { name: "outflow_input_av_offset_seconds", kind: "gauge", help: "How far sound is ahead of the picture that comes with it; negative where it is behind.",
         of: |stream| stream.view.av_offset_ms.map(|millis| millis / 1000.0) },
+    Figure { name: "outflow_input_ring_bytes", kind: "gauge", help: "Bytes of media that the stream keeps for its readers.",
+        of: |stream| count(stream.kept) },
     Figure { name: "outflow_input_players", kind: "gauge", help: "Players right now.",
         of: |stream| count(stream.view.players) },
     Figure { name: "outflow_input_player_bytes_total", kind: "counter", help: "Bytes sent to players.",
@@ -187,6 +202,7 @@ pub(super) fn text(
     streams: &[StreamFigures],
     outputs: &[OutputFigures],
     judged: &[Judged],
+    whole: &Whole,
     uptime: Duration,
 ) -> String {
     let mut page = Page::default();
@@ -194,6 +210,12 @@ pub(super) fn text(
     page.line(BUILD.name, &[("version", env!("CARGO_PKG_VERSION"))], &[], 1);
     page.family(&UPTIME);
     page.line(UPTIME.name, &[], &[], uptime.as_secs());
+    for figure in WHOLE {
+        if let Some(value) = (figure.of)(whole) {
+            page.family(&figure.family(&[]));
+            page.line(figure.name, &[], &[], value);
+        }
+    }
     for figure in INPUTS {
         let values = streams.iter().filter_map(|stream| Some((stream, (figure.of)(stream)?)));
         let mut told = false;
@@ -318,7 +340,7 @@ mod tests {
 
     #[test]
     fn without_streams_and_outputs_there_are_no_empty_families() {
-        let text = text(&[], &[], &[], Duration::from_secs(5));
-        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 2, "{text}");
+        let text = text(&[], &[], &[], &Whole::default(), Duration::from_secs(5));
+        assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 3, "{text}");
     }
 }

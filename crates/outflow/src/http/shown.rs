@@ -7,7 +7,7 @@ use super::problem::Problem;
 use crate::config::Config;
 use crate::monitor::alerts::engine::Judged;
 use crate::relay::Relay;
-use crate::relay::measure::{OutputFigures, StreamFigures};
+use crate::relay::measure::{OutputFigures, StreamFigures, Whole};
 use crate::relay::view::{AlertView, GroupView, OutputView, PlayerView, PublisherView, StreamView};
 use crate::relay::words::Words;
 
@@ -29,6 +29,8 @@ pub(super) trait Shown: Send + Sync {
     fn alerts(&self) -> Vec<AlertView>;
     fn judged(&self) -> Vec<Judged>;
     fn figures(&self) -> (Vec<StreamFigures>, Vec<OutputFigures>);
+    /// Those of the program as a whole.
+    fn whole(&self) -> Whole;
     /// Called once a second.
     fn look(&self, now: Instant);
 
@@ -90,6 +92,10 @@ impl Shown for Arc<Relay> {
 
     fn figures(&self) -> (Vec<StreamFigures>, Vec<OutputFigures>) {
         Relay::figures(self)
+    }
+
+    fn whole(&self) -> Whole {
+        Relay::whole(self)
     }
 
     /// It does so itself.
@@ -154,6 +160,11 @@ impl Shown for Graph {
 
     fn figures(&self) -> (Vec<StreamFigures>, Vec<OutputFigures>) {
         self.words.figures()
+    }
+
+    fn whole(&self) -> Whole {
+        let kept = self.words.figures().0.iter().map(|stream| stream.kept).sum();
+        Whole { kept, ..Whole::default() }
     }
 
     fn look(&self, now: Instant) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::budget::Account;
 use super::{Item, Keep, Kept, Past};
 
 pub(super) struct Slot<T> {
@@ -26,6 +27,8 @@ pub(super) struct Entry<T> {
     pub(super) at: Instant,
     /// When its source ended: nobody begins here any more, but for readers with a `delay`, for whom it has not ended yet.
     pub(super) closed: Option<Instant>,
+    /// What it costs to keep, without the items that its headers are.
+    cost: usize,
     pub(super) headers: Arc<[T]>,
 }
 
@@ -41,7 +44,8 @@ pub(super) struct Ring<T> {
     /// The number of the first slot, counted since the start.
     pub(super) base: u64,
     pub(super) entries: VecDeque<Entry<T>>,
-    pub(super) bytes: usize,
+    /// Bytes held.
+    pub(super) held: Account,
     pub(super) keep: Keep,
     pub(super) ended: bool,
     /// Ended for good: who has not begun will never begin.
@@ -50,12 +54,12 @@ pub(super) struct Ring<T> {
 }
 
 impl<T: Item> Ring<T> {
-    pub(super) fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: Keep, held: Account) -> Self {
         Self {
             slots: VecDeque::new(),
             base: 0,
             entries: VecDeque::new(),
-            bytes: 0,
+            held,
             keep,
             ended: false,
             finished: false,
@@ -76,9 +80,9 @@ impl<T: Item> Ring<T> {
         self.counts.frames += u64::from(item.is_frame());
         self.counts.entries += u64::from(entry.is_some());
         if let Some(headers) = entry {
-            self.entries.push_back(Entry { seq: self.head(), at: at.max(arrival), closed: None, headers });
+            self.enter(self.head(), at.max(arrival), headers);
         }
-        self.bytes += item.size();
+        self.held.add(item.size());
         self.slots.push_back(Slot { item, arrival, counts: self.counts });
         self.trim(arrival);
     }
@@ -118,7 +122,7 @@ impl<T: Item> Ring<T> {
         while self.base < seq
             && let Some(front) = self.slots.pop_front()
         {
-            self.bytes -= front.item.size();
+            self.held.give_back(front.item.size());
             self.base += 1;
         }
         self.forget_lost_entries();
@@ -127,7 +131,7 @@ impl<T: Item> Ring<T> {
     /// Makes an item that is already there an entry point, if no other is.
     pub(super) fn enter_at(&mut self, seq: u64, headers: Arc<[T]>) {
         if self.newest().is_none() && self.slot(seq).is_some() {
-            self.entries.push_back(Entry { seq, at: Instant::now(), closed: None, headers });
+            self.enter(seq, Instant::now(), headers);
         }
     }
 
@@ -136,27 +140,56 @@ impl<T: Item> Ring<T> {
         for entry in &mut self.entries {
             entry.closed.get_or_insert(now);
         }
+        self.held.retire();
     }
 
-    /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the byte cap.
+    /// Forgets what is older than `keep.age` and before the current group of pictures, and whatever is over the
+    /// byte cap, or over its share of what all rings may hold.
     fn trim(&mut self, now: Instant) {
         let group = self.newest().map_or(u64::MAX, |entry| entry.seq);
         while let Some(front) = self.slots.front() {
             let old = self.base < group && now.saturating_duration_since(front.arrival) > self.keep.age;
             let last = self.slots.len() == 1;
-            if last || !(old || self.bytes > self.keep.bytes) {
+            if last || !(old || self.held.bytes() > self.keep.bytes || self.held.is_over()) {
                 break;
             }
-            self.bytes -= front.item.size();
+            self.held.give_back(front.item.size());
             self.slots.pop_front();
             self.base += 1;
         }
         self.forget_lost_entries();
     }
 
+    /// Gives up what is over its share of what all rings may hold, and everything once its source has been gone for so long
+    /// that whoever is not through with it never will be.
+    pub(super) fn shed(&mut self, now: Instant) {
+        let span = self.slots.front().zip(self.slots.back()).map(|(first, last)| (first.arrival, last.arrival));
+        if let Some((first, last)) = span
+            && self.held.is_retired()
+            && now.saturating_duration_since(last) > self.keep.age + last.saturating_duration_since(first)
+        {
+            return self.forget_before(self.head());
+        }
+        while self.slots.len() > 1 && self.held.is_over() {
+            let Some(front) = self.slots.pop_front() else { break };
+            self.held.give_back(front.item.size());
+            self.base += 1;
+        }
+        self.forget_lost_entries();
+    }
+
+    /// Adds an entry point. A list of headers of its own counts: a source may send others with every key frame.
+    fn enter(&mut self, seq: u64, at: Instant, headers: Arc<[T]>) {
+        let shared = self.entries.back().is_some_and(|last| Arc::ptr_eq(&last.headers, &headers));
+        let cost = if shared { 0 } else { size_of_val(&*headers) };
+        self.held.add(cost);
+        self.entries.push_back(Entry { seq, at, closed: None, cost, headers });
+    }
+
     fn forget_lost_entries(&mut self) {
         while self.entries.front().is_some_and(|entry| entry.seq < self.base) {
-            self.entries.pop_front();
+            let cost = self.entries.pop_front().map_or(0, |entry| entry.cost);
+            self.held.give_back(cost);
         }
     }
 }

@@ -45,7 +45,7 @@ fn seconds(n: u64) -> Duration {
 #[test]
 fn a_joiner_begins_with_the_current_group_and_its_headers() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(1_000));
+    let (mut publisher, hub) = hub(small(1_000), None);
     fill(&mut publisher, &clock, 0..25, 10);
     let mut cursor = Cursor::new(Start::Group, seconds(4), Duration::ZERO);
     let (items, result) = read(&hub, &mut cursor, clock.at(250));
@@ -61,7 +61,7 @@ fn a_joiner_begins_with_the_current_group_and_its_headers() {
 #[test]
 fn start_next_waits_for_the_entry_point_to_come() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(1_000));
+    let (mut publisher, hub) = hub(small(1_000), None);
     fill(&mut publisher, &clock, 0..25, 10);
     let mut cursor = Cursor::new(Start::Next, seconds(4), Duration::ZERO);
     assert!(read(&hub, &mut cursor, clock.at(250)).0.is_empty());
@@ -72,7 +72,7 @@ fn start_next_waits_for_the_entry_point_to_come() {
 #[test]
 fn a_late_reader_skips_forward_to_the_newest_entry_point_and_counts() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(400));
+    let (mut publisher, hub) = hub(small(400), None);
     fill(&mut publisher, &clock, 0..5, 10);
     let mut cursor = Cursor::new(Start::Group, Duration::from_millis(400), Duration::ZERO);
     assert_eq!(read(&hub, &mut cursor, clock.at(50)).0, [0, 1, 2, 3, 4]);
@@ -87,7 +87,7 @@ fn a_late_reader_skips_forward_to_the_newest_entry_point_and_counts() {
 fn without_an_entry_point_ahead_it_drops_until_one_comes_and_never_loops() {
     let clock = Clock(Instant::now());
     // Groups of 2 s, a limit of 0.3 s: as real encoders do with groups longer than the limit.
-    let (mut publisher, hub) = hub(small(300));
+    let (mut publisher, hub) = hub(small(300), None);
     fill(&mut publisher, &clock, 0..2, 200);
     let mut cursor = Cursor::new(Start::Group, Duration::from_millis(300), Duration::ZERO);
     assert_eq!(read(&hub, &mut cursor, clock.at(20)).0, [0, 1]);
@@ -102,7 +102,7 @@ fn without_an_entry_point_ahead_it_drops_until_one_comes_and_never_loops() {
 #[test]
 fn a_joiners_burst_is_excused_until_it_has_caught_up() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(300));
+    let (mut publisher, hub) = hub(small(300), None);
     fill(&mut publisher, &clock, 0..100, 200);
     let mut cursor = Cursor::new(Start::Group, Duration::from_millis(300), Duration::ZERO);
     let mut out = Vec::new();
@@ -121,7 +121,7 @@ fn a_joiners_burst_is_excused_until_it_has_caught_up() {
 fn a_skip_excuses_nothing_and_takes_no_entry_point_that_is_too_old() {
     let clock = Clock(Instant::now());
     // Groups of 1 s, a limit of 0.4 s.
-    let (mut publisher, hub) = hub(small(400));
+    let (mut publisher, hub) = hub(small(400), None);
     fill(&mut publisher, &clock, 0..10, 100);
     let mut cursor = Cursor::new(Start::Group, Duration::from_millis(400), Duration::ZERO);
     assert_eq!(read(&hub, &mut cursor, clock.at(90)).0.len(), 10);
@@ -142,7 +142,7 @@ fn a_skip_excuses_nothing_and_takes_no_entry_point_that_is_too_old() {
 #[test]
 fn a_delayed_reader_gets_each_item_when_it_is_due() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(5_000));
+    let (mut publisher, hub) = hub(small(5_000), None);
     fill(&mut publisher, &clock, 0..50, 10);
     let mut cursor = Cursor::new(Start::Group, seconds(1), Duration::from_millis(200));
     let (items, result) = read(&hub, &mut cursor, clock.at(500));
@@ -154,7 +154,7 @@ fn a_delayed_reader_gets_each_item_when_it_is_due() {
 #[test]
 fn the_byte_cap_holds_even_within_a_group() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(Keep { age: seconds(60), bytes: 50 });
+    let (mut publisher, hub) = hub(Keep { age: seconds(60), bytes: 50 }, None);
     fill(&mut publisher, &clock, 0..200, 1_000);
     assert!(hub.bytes() <= 50);
     let mut cursor = Cursor::new(Start::Group, seconds(60), Duration::ZERO);
@@ -164,7 +164,7 @@ fn the_byte_cap_holds_even_within_a_group() {
 #[test]
 fn the_end_is_seen_after_everything_was_read() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(1_000));
+    let (mut publisher, hub) = hub(small(1_000), None);
     fill(&mut publisher, &clock, 0..3, 10);
     publisher.finish();
     let mut cursor = Cursor::new(Start::Group, seconds(4), Duration::ZERO);
@@ -180,7 +180,7 @@ fn the_end_is_seen_after_everything_was_read() {
 #[test]
 fn a_reader_that_waits_for_the_next_entry_point_takes_the_one_that_just_came() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(10_000));
+    let (mut publisher, hub) = hub(small(10_000), None);
     fill(&mut publisher, &clock, 0..25, 20);
     let fresh = Duration::from_millis(100);
     assert_eq!(hub.next_entry(clock.at(250), fresh), 20, "5 items old");
@@ -197,7 +197,7 @@ fn a_reader_that_waits_for_the_next_entry_point_takes_the_one_that_just_came() {
 #[test]
 fn a_delayed_reader_begins_with_a_source_that_has_ended_meanwhile_and_nobody_else_does() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(10_000));
+    let (mut publisher, hub) = hub(small(10_000), None);
     let delay = Duration::from_millis(1_000);
     let mut delayed = Cursor::since(0, seconds(4), delay);
     fill(&mut publisher, &clock, 0..25, 10);
@@ -234,7 +234,7 @@ fn a_skip_counts_frames_and_groups() {
         }
     }
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = super::hub(small(10_000));
+    let (mut publisher, hub) = super::hub(small(10_000), None);
     let mut cursor = Cursor::new(Start::Group, Duration::from_millis(100), Duration::ZERO);
     let mut out = Vec::new();
     // Every second item is a frame; groups of ten; the reader stops in the middle of the second.
@@ -255,7 +255,7 @@ fn a_skip_counts_frames_and_groups() {
 #[test]
 fn a_train_is_all_that_came_and_carries_those_who_stand_where_it_begins() {
     let clock = Clock(Instant::now());
-    let (mut publisher, hub) = hub(small(1_000));
+    let (mut publisher, hub) = hub(small(1_000), None);
     fill(&mut publisher, &clock, 0..25, 10);
     let train = |from, items, bytes| {
         let mut out = Vec::new();

@@ -9,14 +9,16 @@ use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
 use parking_lot::Mutex;
 
 use super::Listener;
+use super::bitrate::Bitrate;
 use super::serve::{LAST_WORDS, part};
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
+use crate::limits::{Limits, shown};
 use crate::media::Intake;
 use crate::monitor::Event;
 use crate::net::connection::Connection;
 use crate::net::dial;
-use crate::net::exchange::Exchange;
+use crate::net::exchange::{Exchange, Turn, Underway};
 use crate::registry::{Admitted, Ask, Current, PublishSlot, Refusal, Taken, Ticket, next_id};
 use crate::stop::{Stop, stopper};
 
@@ -25,10 +27,11 @@ const HALF_DEAD: Duration = Duration::from_secs(3);
 /// The same where a returning encoder is to wait no longer than it must. Not at once: whoever sends is alive, and what comes
 /// in its place may be its own stream, brought back by a server that passes no marks on.
 const QUIET: Duration = Duration::from_secs(1);
-/// A silent publisher is asked for a sign of life after this long ...
-const PING_AFTER: Duration = Duration::from_secs(30);
-/// ... and let go after this long. Encoders pause; connections that answer pings are not silent.
-const SILENT: Duration = Duration::from_secs(75);
+/// How long the program listens once more for one that seems to be silent: in a flood of work it may be us who are late.
+const HEARING: Duration = Duration::from_millis(20);
+/// How often a publisher is looked at, if not oftener for short limits.
+const LOOK: Duration = Duration::from_secs(1);
+const DENIED: &str = "NetStream.Publish.Denied";
 const READ_BYTES: usize = 128 * 1024;
 
 pub(super) async fn publish(
@@ -37,6 +40,7 @@ pub(super) async fn publish(
     mut session: ServerSession,
     request: &PublishRequest,
     ask: &Ask,
+    limits: &Limits,
 ) {
     let id = request.stream_id;
     let seat = match listener.gate.publish(ask).await {
@@ -49,9 +53,9 @@ pub(super) async fn publish(
                     ask.peer.ip()
                 ),
             });
-            Err(Refusal::new("NetStream.Publish.Denied", "a loop: it sends back what it was sent from here"))
+            Err(Refusal::new(DENIED, "a loop: it sends back what it was sent from here"))
         }
-        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).map(|seat| (slot, seat, ticket)),
+        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).await.map(|seat| (slot, seat, ticket)),
         Err(refusal) => Err(refusal),
     };
     let (slot, seat, ticket) = match seat {
@@ -65,11 +69,15 @@ pub(super) async fn publish(
         let _stays = ticket.map(Ticket::begun);
         dial::prepare(connection.tcp(), slot.nodelay);
         slot.joined.notify_waiters();
-        let (after, exchange, session) = run(&slot, connection, session, &seat, ask).await;
+        let (after, exchange, mut session) = run(&slot, connection, session, &seat, ask, limits).await;
         drop(seat);
         match after {
             After::SeeOff => see_off(exchange, session).await,
             After::SayGoodBye => say_good_bye(exchange, session).await,
+            After::Refuse(text) => {
+                session.refuse_all(DENIED, &text);
+                exchange.part_and_drain(&mut session, LAST_WORDS).await;
+            }
             After::Nothing => {}
         }
     }
@@ -100,12 +108,17 @@ impl Drop for Seat {
     }
 }
 
-/// Takes the place, if it is free, or its holder is to make way or has been silent too long to be alive.
-fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
+/// Takes the place, if it is free, or its holder has been silent too long to be alive.
+async fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
+    let begun = Instant::now();
+    if is_silent(slot) {
+        // Whether it is silent, or we have been too busy to hear it: what has come meanwhile is heard now.
+        tokio::time::sleep(HEARING).await;
+        tokio::task::yield_now().await;
+    }
     let mut current = slot.current.lock();
     if let Some(other) = current.as_ref() {
-        let patience = if slot.takeover.load(Ordering::Relaxed) { QUIET } else { HALF_DEAD };
-        if other.heard.lock().elapsed() < patience {
+        if *other.heard.lock() >= begun || !has_been_silent(slot, other) {
             (slot.events)(Event::Warning {
                 who: slot.input.clone(),
                 text: format!(
@@ -126,12 +139,24 @@ fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
     Ok(Seat { slot: slot.clone(), id, feed, stop, heard })
 }
 
+/// True if the place is taken by one that has been silent for long.
+fn is_silent(slot: &PublishSlot) -> bool {
+    slot.current.lock().as_ref().is_some_and(|other| has_been_silent(slot, other))
+}
+
+fn has_been_silent(slot: &PublishSlot, other: &Current) -> bool {
+    let patience = if slot.takeover.load(Ordering::Relaxed) { QUIET } else { HALF_DEAD };
+    other.heard.lock().elapsed() >= patience
+}
+
 /// What is left to do for a publisher whose broadcast is over.
 enum After {
     /// It said the end: it is to close first.
     SeeOff,
     /// We end: it is told.
     SayGoodBye,
+    /// It did what no publisher may: it is told what.
+    Refuse(String),
     /// The connection is lost, or was to make way.
     Nothing,
 }
@@ -143,6 +168,7 @@ async fn run(
     session: ServerSession,
     seat: &Seat,
     ask: &Ask,
+    limits: &Limits,
 ) -> (After, Exchange, ServerSession) {
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {}", ask.peer) });
@@ -150,6 +176,9 @@ async fn run(
         exchange: Exchange::new(connection),
         session,
         ingest: None,
+        limits,
+        bitrate: Bitrate::new(limits.ingest_bitrate, Instant::now()),
+        underway: Underway::default(),
         last_ping: Instant::now(),
         hops: &ask.connect.hops,
     };
@@ -169,6 +198,7 @@ async fn run(
     }
     let after = match reason.reason {
         Reason::InputEnded => After::SeeOff,
+        Reason::Limit => After::Refuse(reason.text.clone()),
         Reason::Stopped if slot.over.load(Ordering::Relaxed) => After::SayGoodBye,
         _ => After::Nothing,
     };
@@ -204,6 +234,9 @@ struct Publisher<'a> {
     exchange: Exchange,
     session: ServerSession,
     ingest: Option<Ingest>,
+    limits: &'a Limits,
+    bitrate: Bitrate,
+    underway: Underway,
     last_ping: Instant,
     /// The marks of the streams that it comes from.
     hops: &'a [String],
@@ -217,22 +250,19 @@ impl Publisher<'_> {
 
     async fn run(&mut self, seat: &Seat) -> Ended {
         let mut buffer = vec![0; READ_BYTES];
-        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        let mut turn = Turn::default();
+        let shortest = self.limits.idle.min(self.limits.message);
+        let mut ticks = tokio::time::interval((shortest / 10).min(LOOK));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let read = tokio::select! {
                 biased;
                 read = self.exchange.read(&mut self.session, &mut buffer) => read,
                 _ = ticks.tick() => {
-                    let silent = seat.heard.lock().elapsed();
-                    if silent >= SILENT {
-                        return Ended::network(Reason::Timeout, format!("it sent nothing for {} s", SILENT.as_secs()));
+                    match self.look(seat.heard.lock().elapsed()) {
+                        Some(ended) => return ended,
+                        None => continue,
                     }
-                    if silent >= PING_AFTER && self.last_ping.elapsed() >= PING_AFTER {
-                        self.last_ping = Instant::now();
-                        self.session.ping(0);
-                    }
-                    continue;
                 }
             };
             let bytes = match read {
@@ -250,7 +280,40 @@ impl Publisher<'_> {
                 let text = format!("it broke the protocol: {error}");
                 return Ended::new(Origin::Protocol, Retry::Now, Reason::Protocol, text);
             }
+            if self.bitrate.is_over(bytes.len(), arrival) {
+                let limit = self.limits.ingest_bitrate;
+                let text = format!("it sent more than {limit} bits per second for too long (limits.ingest_bitrate)");
+                return Ended::new(Origin::Peer, Retry::Now, Reason::Limit, text);
+            }
+            self.underway.note(self.session.messages(), arrival);
+            if self.underway.has_lasted(self.limits.message, arrival) {
+                return self.late();
+            }
+            turn.over(arrival).await;
         }
+    }
+
+    /// Looks whether one that has been silent for so long is still there, and asks it. Encoders pause; connections that
+    /// answer pings are not silent.
+    fn look(&mut self, silent: Duration) -> Option<Ended> {
+        let idle = self.limits.idle;
+        if silent >= idle {
+            return Some(Ended::network(Reason::Timeout, format!("it sent nothing for {} (limits.idle)", shown(idle))));
+        }
+        if self.underway.has_lasted(self.limits.message, Instant::now()) {
+            return Some(self.late());
+        }
+        let ping_after = idle * 2 / 5;
+        if silent >= ping_after && self.last_ping.elapsed() >= ping_after {
+            self.last_ping = Instant::now();
+            self.session.ping(0);
+        }
+        None
+    }
+
+    fn late(&self) -> Ended {
+        let text = format!("a message took longer than {} (limits.message)", shown(self.limits.message));
+        Ended::network(Reason::Timeout, text)
     }
 
     /// Takes the media that came; `Some` when the broadcast is over.

@@ -9,24 +9,23 @@ use outflow_rtmp::auth::adobe::without_login;
 use outflow_rtmp::session::{ConnectRequest, PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
-use super::Listener;
 use super::publish;
+use super::{Listener, Place};
 use crate::hub::Cursor;
+use crate::limits::{Limits, shown};
 use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::net::dial;
+use crate::net::exchange::Turn;
 use crate::net::pump::{Order, ServerLink};
 use crate::net::tls;
 use crate::registry::{Admitted, Ask, Gate, Ticket, Turned};
 use crate::wire::Form;
 
-/// From the first byte to publish or play.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a refused peer is given to read why.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
-/// A player that takes no byte for this long is let go.
-const PLAYER_PATIENCE: Duration = Duration::from_secs(60);
 const READ_BYTES: usize = 16 * 1024;
 
 enum Asked {
@@ -57,87 +56,169 @@ impl From<Gone> for Parting {
 /// An error of a connection that nobody but its peer needs to hear of.
 pub(super) struct Gone;
 
-pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr) {
-    dial::prepare(&tcp, true);
-    let mut connection = match &listener.tls {
-        None => Connection::Plain(tcp),
-        // Off the pump, and in the same time as everything before publish or play.
-        Some(identity) => {
-            let accepting = tls::accept(tcp, identity.current(), "the peer");
-            let Ok(Ok(connection)) = tokio::time::timeout(PATIENCE, accepting).await else { return };
-            connection
-        }
-    };
-    let mut random = [0; 1528];
-    if getrandom::fill(&mut random).is_err() {
-        return;
-    }
-    let mut session =
-        ServerSession::new(ServerConfig { chunk_size: crate::wire::CHUNK_SIZE, ..ServerConfig::new(random) });
-    let asked = tokio::time::timeout(PATIENCE, ask(&mut connection, &mut session, &*listener.gate, peer)).await;
-    let (Came { connect, user }, asked) = match asked {
-        Ok(Ok(asked)) => asked,
-        Ok(Err(Parting::Refused)) => return part(connection, session).await,
-        // A peer that breaks the protocol or says nothing is closed without a word: it may be anybody.
-        Ok(Err(Parting::Gone)) | Err(_) => return,
-    };
+pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr, place: &mut Place) {
+    let limits = listener.limits.get();
+    // What it takes to greet a peer, or to read a publisher, is not held for as long as a player stays.
+    let greeting = Box::pin(greet(listener, tcp, peer, place, &limits));
+    let Some((connection, session, Came { connect, user }, asked)) = greeting.await else { return };
     let tls = connection.is_tls();
     match asked {
         Asked::Play(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
-            play(listener, connection, session, &request, &ask).await;
+            play(listener, connection, session, &request, &ask, &limits).await;
         }
         Asked::Publish(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
-            publish::publish(listener, connection, session, &request, &ask).await;
+            Box::pin(publish::publish(listener, connection, session, &request, &ask, &limits)).await;
         }
     }
 }
 
-/// Reads until the peer says what it wants.
-async fn ask(
-    connection: &mut Connection,
-    session: &mut ServerSession,
-    gate: &dyn Gate,
+/// Everything up to the wish to publish or to play.
+async fn greet(
+    listener: &Listener,
+    tcp: TcpStream,
     peer: SocketAddr,
-) -> Result<(Came, Asked), Parting> {
-    let mut buffer = vec![0; READ_BYTES];
-    let mut came = None;
-    loop {
-        while let Some(event) = session.next_event() {
-            match event {
-                ServerEvent::Connect(mut connect) => {
-                    let user = match gate.connect(peer, &connect) {
-                        Ok(user) => user,
-                        Err(Turned { description, pause }) => {
-                            tokio::time::sleep(pause).await;
-                            let code = "NetConnection.Connect.Rejected";
-                            session.reject_connect(code, &description).map_err(|_| Gone)?;
-                            return Err(Parting::Refused);
-                        }
-                    };
-                    // The proof is for us alone: hooks, too, see the URL as it was typed.
-                    connect.app = without_login(&connect.app).to_owned();
-                    connect.tc_url = without_login(&connect.tc_url).to_owned();
-                    connect.swf_url = without_login(&connect.swf_url).to_owned();
-                    came = Some(Came { connect, user });
-                    session.accept_connect().map_err(|_| Gone)?;
+    place: &mut Place,
+    limits: &Limits,
+) -> Option<(Connection, ServerSession, Came, Asked)> {
+    dial::prepare(&tcp, true);
+    let mut until = Instant::now() + limits.handshake;
+    let late = |what: &str| {
+        let what = format!("{what} took longer than {}", shown(limits.handshake));
+        listener.tell("limits.handshake", peer, &what);
+        None
+    };
+    let mut connection = match &listener.tls {
+        None => Connection::Plain(tcp),
+        // Off the pump, and in the same time as the handshake after it.
+        Some(identity) => match timeout_at(until, tls::accept(tcp, identity.current(), "the peer")).await {
+            Ok(connection) => connection.ok()?,
+            Err(_) => return late("the handshake of TLS"),
+        },
+    };
+    let mut random = [0; 1528];
+    getrandom::fill(&mut random).ok()?;
+    let mut session = ServerSession::new(ServerConfig {
+        limits: limits.rtmp.clone(),
+        chunk_size: crate::wire::CHUNK_SIZE,
+        ..ServerConfig::new(random)
+    });
+    let mut dialogue = Dialogue::new(&*listener.gate, peer);
+    let mut said = timeout_at(until, dialogue.go_on(&mut connection, &mut session, Goal::Handshake)).await;
+    if said.is_err() {
+        return late("the handshake");
+    }
+    if let Ok(Ok(())) = said {
+        until = Instant::now() + limits.request;
+        said = timeout_at(until, dialogue.go_on(&mut connection, &mut session, Goal::Request)).await;
+    }
+    match said {
+        Ok(Ok(())) => {}
+        // A peer that breaks the protocol or leaves is closed without a word: it may be anybody.
+        Ok(Err(Parting::Gone)) => return None,
+        Ok(Err(Parting::Refused)) => {
+            part(connection, session).await;
+            return None;
+        }
+        Err(_) => {
+            let what = match dialogue.came {
+                Some(_) => "it asked to publish or play nothing",
+                None => "it sent no connect",
+            };
+            listener.tell("limits.request", peer, &format!("{what} within {}", shown(limits.request)));
+            return None;
+        }
+    }
+    place.settle();
+    Some((connection, session, dialogue.came?, dialogue.asked?))
+}
+
+/// How far a peer has come.
+struct Dialogue<'a> {
+    gate: &'a dyn Gate,
+    peer: SocketAddr,
+    buffer: Vec<u8>,
+    greeted: bool,
+    came: Option<Came>,
+    asked: Option<Asked>,
+    turn: Turn,
+}
+
+/// How far it is to come.
+#[derive(Clone, Copy, PartialEq)]
+enum Goal {
+    Handshake,
+    Request,
+}
+
+impl<'a> Dialogue<'a> {
+    fn new(gate: &'a dyn Gate, peer: SocketAddr) -> Self {
+        let (buffer, turn) = (vec![0; READ_BYTES], Turn::default());
+        Self { gate, peer, buffer, greeted: false, came: None, asked: None, turn }
+    }
+
+    fn is_at(&self, goal: Goal) -> bool {
+        self.asked.is_some() || (goal == Goal::Handshake && self.greeted)
+    }
+
+    /// Reads until the peer has come so far.
+    async fn go_on(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut ServerSession,
+        goal: Goal,
+    ) -> Result<(), Parting> {
+        loop {
+            while !self.is_at(goal)
+                && let Some(event) = session.next_event()
+            {
+                self.hear(session, event).await?;
+            }
+            if self.is_at(goal) {
+                return Ok(());
+            }
+            flush(connection, session).await?;
+            let read = connection.read(&mut self.buffer).await.map_err(|_| Gone)?;
+            let bytes = self.buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Gone)?;
+            let begun = Instant::now().into_std();
+            if let Err(error) = session.receive(bytes) {
+                if matches!(error.kind, ErrorKind::Http) {
+                    let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+                    let _ = connection.shutdown().await;
                 }
-                ServerEvent::Play(request) => return Ok((came.ok_or(Gone)?, Asked::Play(request))),
-                ServerEvent::Publish(request) => return Ok((came.ok_or(Gone)?, Asked::Publish(request))),
-                _ => {}
+                return Err(Parting::Gone);
             }
+            self.turn.over(begun).await;
         }
-        flush(connection, session).await?;
-        let read = connection.read(&mut buffer).await.map_err(|_| Gone)?;
-        let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(Gone)?;
-        if let Err(error) = session.receive(bytes) {
-            if matches!(error.kind, ErrorKind::Http) {
-                let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
-                let _ = connection.shutdown().await;
+    }
+
+    async fn hear(&mut self, session: &mut ServerSession, event: ServerEvent) -> Result<(), Parting> {
+        match event {
+            ServerEvent::HandshakeDone => self.greeted = true,
+            ServerEvent::Connect(mut connect) => {
+                let user = match self.gate.connect(self.peer, &connect) {
+                    Ok(user) => user,
+                    Err(Turned { description, pause }) => {
+                        tokio::time::sleep(pause).await;
+                        let code = "NetConnection.Connect.Rejected";
+                        session.reject_connect(code, &description).map_err(|_| Gone)?;
+                        return Err(Parting::Refused);
+                    }
+                };
+                // The proof is for us alone: hooks, too, see the URL as it was typed.
+                connect.app = without_login(&connect.app).to_owned();
+                connect.tc_url = without_login(&connect.tc_url).to_owned();
+                connect.swf_url = without_login(&connect.swf_url).to_owned();
+                self.came = Some(Came { connect, user });
+                session.accept_connect().map_err(|_| Gone)?;
             }
-            return Err(Parting::Gone);
+            ServerEvent::Play(request) if self.came.is_some() => self.asked = Some(Asked::Play(request)),
+            ServerEvent::Publish(request) if self.came.is_some() => self.asked = Some(Asked::Publish(request)),
+            ServerEvent::Play(_) | ServerEvent::Publish(_) => return Err(Parting::Gone),
+            _ => {}
         }
+        Ok(())
     }
 }
 
@@ -168,6 +249,7 @@ async fn play(
     mut session: ServerSession,
     request: &PlayRequest,
     ask: &Ask,
+    limits: &Limits,
 ) {
     let (id, peer) = (request.stream_id, ask.peer);
     let (offer, ticket) = match listener.gate.play(ask).await {
@@ -199,7 +281,7 @@ async fn play(
         stream_id: id,
         chunk_size: session.chunk_size(),
         latency: offer.latency,
-        patience: Some(PLAYER_PATIENCE),
+        patience: Some(limits.player_stall),
         stats: offer.stats.clone(),
         events: offer.events.clone(),
         output: offer.output.clone(),

@@ -4,13 +4,16 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use outflow_rtmp::session::{ClientSession, ServerSession};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::connection::Connection;
+
+/// What one connection may take of the time of all before others have their turn.
+const TURN: Duration = Duration::from_millis(2);
 
 /// What has bytes to say now and then: a session of either role.
 pub trait Speaker {
@@ -37,6 +40,47 @@ impl Speaker for ClientSession {
 
     fn take_output(&mut self) -> Bytes {
         ClientSession::take_output(self)
+    }
+}
+
+/// How long the message under way has taken: bytes may come again and again, and never its end.
+#[derive(Debug, Default)]
+pub struct Underway {
+    /// Whole messages so far.
+    messages: u64,
+    /// When the first bytes came after those.
+    begun: Option<Instant>,
+}
+
+impl Underway {
+    /// Bytes came; by now so many messages are whole.
+    pub fn note(&mut self, messages: u64, now: Instant) {
+        if self.messages != messages {
+            (self.messages, self.begun) = (messages, None);
+        } else {
+            self.begun.get_or_insert(now);
+        }
+    }
+
+    /// True if bytes have come for so long without a whole message.
+    pub fn has_lasted(&self, limit: Duration, now: Instant) -> bool {
+        self.begun.is_some_and(|begun| now.saturating_duration_since(begun) >= limit)
+    }
+}
+
+/// How much work a connection may cause before all others have their turn. A runtime counts what was read and not how long it
+/// took to understand it: a peer that sends without a pause would have megabytes looked at in one go.
+#[derive(Debug, Default)]
+pub struct Turn(Duration);
+
+impl Turn {
+    /// What was begun then is done; waits for the others where it has been enough.
+    pub async fn over(&mut self, begun: Instant) {
+        self.0 += begun.elapsed();
+        if self.0 >= TURN {
+            self.0 = Duration::ZERO;
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -99,12 +143,28 @@ impl Exchange {
         // Whether the peer has heard it or not, it is over.
         let _ = tokio::time::timeout(within, words).await;
     }
+
+    /// The same with a peer that sends and sends: what still comes is thrown away until it closes. With a close of ours its
+    /// kernel would throw away what we have said.
+    pub async fn part_and_drain(mut self, speaker: &mut impl Speaker, within: Duration) {
+        let words = async {
+            let mut buffer = vec![0; 64 * 1024];
+            while !self.pending.is_empty() || speaker.has_output() {
+                if self.read(speaker, &mut buffer).await? == 0 {
+                    return Ok(());
+                }
+            }
+            self.connection.shutdown().await?;
+            while self.connection.read(&mut buffer).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(within, words).await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use tokio::io::AsyncReadExt;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
@@ -128,6 +188,37 @@ mod tests {
             self.0 -= bytes;
             Bytes::from(vec![7; bytes])
         }
+    }
+
+    #[test]
+    fn a_message_is_under_way_from_its_first_bytes_to_the_next_whole_one() {
+        let (begin, limit) = (Instant::now(), Duration::from_secs(60));
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut underway = Underway::default();
+        // A pause between messages is none.
+        underway.note(1, at(0));
+        assert!(!underway.has_lasted(limit, at(1000)));
+        underway.note(1, at(1000));
+        assert!(!underway.has_lasted(limit, at(1059)));
+        underway.note(1, at(1059));
+        assert!(underway.has_lasted(limit, at(1060)));
+        underway.note(2, at(1060));
+        assert!(!underway.has_lasted(limit, at(5000)));
+    }
+
+    #[tokio::test]
+    async fn one_that_floods_hears_why_it_is_let_go() {
+        let (mut ours, theirs) = pair().await;
+        let (mut read, mut write) = theirs.into_split();
+        let flood = tokio::spawn(async move { while write.write_all(&[0; 65536]).await.is_ok() {} });
+        let mut buffer = [0; 1024];
+        assert!(ours.read(&mut Talker(0), &mut buffer).await.unwrap() > 0);
+        let parting = tokio::spawn(async move { ours.part_and_drain(&mut Talker(100), Duration::from_secs(60)).await });
+        let mut heard = Vec::new();
+        read.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, [7; 100]);
+        flood.abort();
+        parting.await.unwrap();
     }
 
     #[tokio::test]

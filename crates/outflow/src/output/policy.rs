@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::backoff::LEAST;
+use crate::limits::Limits;
 use crate::options::Options;
 use crate::sink::Role;
 
@@ -33,6 +34,13 @@ pub struct Policy {
     pub drain: Duration,
     /// By how much the output is held back on purpose: so much longer lasts draining after the input's end.
     pub delay: Duration,
+}
+
+impl Policy {
+    /// With the deadlines that these limits set.
+    pub fn within(self, limits: &Limits) -> Self {
+        Self { handshake: limits.handshake, publish: limits.answer, ..self }
+    }
 }
 
 /// Longer than any program runs, and small enough to be added to an instant.

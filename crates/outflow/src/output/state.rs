@@ -410,8 +410,8 @@ impl Machine {
                 let text = match self.state {
                     State::Resolving => format!("the look-up of the name took longer than {limit} s"),
                     State::Connecting => format!("no connection, or no TLS session on it, within {limit} s"),
-                    State::Handshaking => format!("no answer to the handshake within {limit} s"),
-                    _ => format!("no answer to publish within {limit} s"),
+                    State::Handshaking => format!("no answer to the handshake within {limit} s (limits.handshake)"),
+                    _ => format!("no answer to publish within {limit} s (limits.answer)"),
                 };
                 actions.abort = true;
                 self.ended(now, Ended::network(Reason::Timeout, text), actions);

@@ -15,6 +15,7 @@ use crate::config::{Config, OutputRule, StreamId};
 use crate::env::Env;
 use crate::graph::look::{Looked, Patience, look};
 use crate::graph::{self, Graph};
+use crate::limits::Limits;
 use crate::media::meter::Facts;
 use crate::net::dial::Resolver;
 use crate::node::{MediaUrl, Node};
@@ -39,6 +40,8 @@ pub struct Check {
     pub publish: Vec<String>,
     /// Whether all of it is to be run to see what it costs, and for how long each time.
     pub cost: Option<(Cost, Duration)>,
+    /// What peers may cost; a configuration has its own.
+    pub limits: Limits,
     /// As JSON.
     pub json: bool,
 }
@@ -150,7 +153,7 @@ enum Place {
 /// Looks at everything at once. Publishes nothing but what `publish` names.
 pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
     let begin = Instant::now();
-    let env = Env::new(resolver.clone(), Arc::new(|_| {}));
+    let env = Env::within(check.limits.clone(), resolver, Arc::new(|_| {}));
     let mut outputs = check.outputs();
     // Ports are tried before the inputs take theirs.
     let mut ports = Vec::new();
@@ -168,12 +171,12 @@ pub async fn check(check: Check, resolver: Arc<dyn Resolver>) -> Report {
         for (place, (output, _)) in outputs.iter().enumerate().filter(|(_, (output, _))| output.is_push()) {
             let asked = check.publish.contains(&output.name);
             let (node, name, platform) = (output.node.clone(), output.name.clone(), output.platform);
-            let resolver = resolver.clone();
+            let env = env.clone();
             let turn = place / AT_ONCE;
             stages.spawn(async move {
                 // Hundreds of outputs would crowd each other: later ones begin a little later.
                 tokio::time::sleep(Duration::from_millis(100) * u32::try_from(turn).unwrap_or(0)).await;
-                (place, push(&node, &name, platform, asked, resolver).await)
+                (place, push(&node, &name, platform, asked, &env).await)
             });
         }
         let mut found = stages.join_all().await;
@@ -277,15 +280,9 @@ async fn line(check: &Check, outputs: &[(Output, Place)], env: &Env) -> Vec<Find
 }
 
 /// The stages of one push, and the publish if it was asked for.
-async fn push(
-    node: &Node,
-    name: &str,
-    platform: Option<&'static Platform>,
-    asked: bool,
-    resolver: Arc<dyn Resolver>,
-) -> Vec<Finding> {
+async fn push(node: &Node, name: &str, platform: Option<&'static Platform>, asked: bool, env: &Env) -> Vec<Finding> {
     let mut lines = Vec::new();
-    let connecting = stages::connect(node, Role::Publish, name, &*resolver, &mut lines);
+    let connecting = stages::connect(node, Role::Publish, name, env, &mut lines);
     let accepted = match tokio::time::timeout(OUTPUT, connecting).await {
         Ok(accepted) => accepted,
         Err(_) => {
@@ -297,7 +294,7 @@ async fn push(
     let unseen = platform.is_some_and(|platform| platform.unseen.is_some());
     lines.push(match (asked, accepted) {
         (true, true) => {
-            let publishing = publish::publish(node, platform, name, &*resolver);
+            let publishing = publish::publish(node, platform, name, env);
             tokio::time::timeout(PUBLISH, publishing).await.unwrap_or_else(|_| {
                 Finding::new(name, "publish", Verdict::Fail, "the publish took too long").mend("try again")
             })

@@ -7,8 +7,8 @@ use outflow_rtmp::session::{ClientEvent, ClientSession, Role};
 use super::finding::{Finding, Verdict};
 use super::stages::millis;
 use crate::client::{Client, Watcher, settings};
+use crate::env::Env;
 use crate::monitor::State;
-use crate::net::dial::Resolver;
 use crate::net::exchange::Exchange;
 use crate::node::{MediaUrl, Node};
 use crate::options::Value;
@@ -33,19 +33,20 @@ impl Watcher for Nobody {
 }
 
 /// Publishes, and ends it. Where the platform has a way that nobody sees, that way.
-pub(super) async fn publish(node: &Node, platform: Option<&Platform>, who: &str, resolver: &dyn Resolver) -> Finding {
+pub(super) async fn publish(node: &Node, platform: Option<&Platform>, who: &str, env: &Env) -> Finding {
     let unseen = platform.and_then(|platform| platform.unseen);
     // Another server that is only said to belong to the platform gets the same, but who knows what it does with it.
     let host = node.url.as_ref().and_then(MediaUrl::host).and_then(platforms::of_host);
     let is_theirs = platform.is_some_and(|platform| host.is_some_and(|host| host.name == platform.name));
     let node = unseen.map_or_else(|| node.clone(), |suffix| suffixed(node, suffix.value));
-    let settings = match settings::read(&node, Role::Publish) {
+    let mut settings = match settings::read(&node, Role::Publish) {
         Ok(settings) => settings,
         Err(error) => return Finding::new(who, "publish", Verdict::Fail, error.problem),
     };
+    settings.limits.clone_from(&env.limits.get().rtmp);
     let begin = Instant::now();
     let mut client = Client::new(settings);
-    let opened = match tokio::time::timeout(ALL, client.open(resolver, &Nobody, &[])).await {
+    let opened = match tokio::time::timeout(ALL, client.open(&*env.resolver, &Nobody, &[])).await {
         Ok(Ok(opened)) => opened,
         Ok(Err(ended)) => {
             return Finding::new(who, "publish", Verdict::Fail, ended.text).mend(MEND);

@@ -11,6 +11,7 @@ use super::finding::{Finding, Verdict};
 use crate::client::greet::{Greeting, greet};
 use crate::client::settings::{self, Destination, Settings};
 use crate::client::verdict::LOGIN_FAILED;
+use crate::env::Env;
 use crate::error::{Ended, Reason};
 use crate::net::connection::Connection;
 use crate::net::dial::{Lookup, Resolver};
@@ -34,14 +35,8 @@ const ADDRESSES: usize = 12;
 
 /// The stages of the connection that the word asks for, in order, onto `findings`. What comes after a failure is not
 /// tested, and says so. True if the server has accepted the connect.
-pub(super) async fn connect(
-    node: &Node,
-    role: Role,
-    who: &str,
-    resolver: &dyn Resolver,
-    findings: &mut Vec<Finding>,
-) -> bool {
-    let settings = match settings::read(node, role) {
+pub(super) async fn connect(node: &Node, role: Role, who: &str, env: &Env, findings: &mut Vec<Finding>) -> bool {
+    let mut settings = match settings::read(node, role) {
         Ok(settings) => settings,
         Err(error) => {
             let mut finding = Finding::new(who, "word", Verdict::Fail, error.problem);
@@ -50,8 +45,9 @@ pub(super) async fn connect(
             return false;
         }
     };
+    settings.limits.clone_from(&env.limits.get().rtmp);
     let login = settings.login();
-    let mut line = Line { node, settings, login, who, resolver, findings };
+    let mut line = Line { node, settings, login, who, resolver: &*env.resolver, findings };
     let mut destination = line.settings.destination.clone();
     for _ in 0..=REDIRECTS + LOGINS {
         match line.one(&destination).await {

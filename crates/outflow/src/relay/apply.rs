@@ -44,8 +44,8 @@ impl Relay {
         if core.config.state_file != config.state_file && !core.config.listen.is_nowhere() {
             applied.needs_restart.push("state_file".into());
         }
-        let most = config.limits.connections.min(self.around.most_connections);
-        self.crowd.limit(most, config.limits.connections_per_address);
+        self.crowd.obey(&config.limits.peers, self.around.most_connections);
+        self.around.env.limit(config.limits.peers.clone());
         core.config = config.clone();
         let wanted: BTreeSet<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
         let gone: Vec<String> = core

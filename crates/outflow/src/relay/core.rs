@@ -72,7 +72,7 @@ impl Core {
             }
             // An output may be there before anything is said about its stream.
             let rule = self.rule_of(id).unwrap_or_default();
-            let live = Live::new(id, rule, &self.config, &relay.around.stream_events(relay, id));
+            let live = Live::new(id, rule, &relay.around.env, &relay.around.stream_events(relay, id));
             relay.around.board.add_input(&id.to_string(), "stream", "", live.stats.clone());
             relay.watch(id, &live);
             self.streams.insert(id.clone(), live);
@@ -231,7 +231,7 @@ impl Core {
                         return;
                     }
                 };
-                let policy = output::policy(sink.role(), &node.options);
+                let policy = output::policy(sink.role(), &node.options).within(&self.config.limits.peers);
                 let spec = OutputSpec {
                     name: id.to_owned(),
                     sink,

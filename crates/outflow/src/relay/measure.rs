@@ -16,10 +16,25 @@ pub struct StreamFigures {
     pub frames: u64,
     /// Times that the source's time was mended.
     pub time_jumps: u64,
+    /// Bytes of media that it keeps.
+    pub kept: u64,
     /// Bytes sent to players.
     pub player_bytes: u64,
     /// Times that players skipped forward.
     pub player_skips: u64,
+}
+
+/// Figures of the program as a whole; `None` where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Whole {
+    /// Bytes of media that all streams keep.
+    pub kept: u64,
+    /// How many they may (`limits.process_bytes`).
+    pub kept_limit: Option<u64>,
+    /// Connections to the RTMP ports.
+    pub connections: Option<u64>,
+    /// How many of them have not yet asked to publish or to play.
+    pub half_open: Option<u64>,
 }
 
 /// An output's figures.
@@ -46,6 +61,17 @@ impl OutputFigures {
 }
 
 impl Relay {
+    /// The figures of the whole.
+    pub fn whole(&self) -> Whole {
+        let budget = &self.around.env.budget;
+        Whole {
+            kept: budget.held() as u64,
+            kept_limit: Some(budget.most() as u64),
+            connections: Some(self.crowd.count() as u64),
+            half_open: Some(self.crowd.half_open() as u64),
+        }
+    }
+
     /// All figures at one instant.
     pub fn figures(&self) -> (Vec<StreamFigures>, Vec<OutputFigures>) {
         let core = self.core.lock();
@@ -54,6 +80,7 @@ impl Relay {
             view: show::stream(id, live, &core),
             frames: get(&live.stats.frames),
             time_jumps: get(&live.stats.time_jumps),
+            kept: live.stream.hub().bytes() as u64,
             player_bytes: get(&live.offer.stats.bytes),
             player_skips: get(&live.offer.stats.skips),
         });

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::rates::Rates;
-use crate::config::{Config, Conflict, StreamId, StreamRule};
+use crate::config::{Conflict, StreamId, StreamRule};
+use crate::env::Env;
 use crate::hub::Start;
 use crate::monitor::{self, InputStats, OutputStats};
 use crate::options::{self, Options, rtmp};
@@ -37,9 +38,10 @@ pub(super) struct Live {
 
 impl Live {
     /// A stream that nobody publishes yet.
-    pub(super) fn new(id: &StreamId, rule: Arc<StreamRule>, config: &Config, events: &monitor::Sink) -> Self {
+    pub(super) fn new(id: &StreamId, rule: Arc<StreamRule>, env: &Env, events: &monitor::Sink) -> Self {
         let stats = Arc::<InputStats>::default();
-        let kept = StreamConfig { max_bytes: config.limits.stream_bytes, ..StreamConfig::default() };
+        let (max_bytes, budget) = (env.limits.get().stream_bytes, Some(env.budget.clone()));
+        let kept = StreamConfig { max_bytes, budget, ..StreamConfig::default() };
         let (writer, stream) = Stream::new(id.to_string(), kept, stats.clone());
         let slot = Arc::new(PublishSlot {
             feed: Arc::new(writer),

@@ -85,6 +85,7 @@ impl Words {
                 view: self.stream(input, &view),
                 frames: OutputStats::get(&input.stats.frames),
                 time_jumps: OutputStats::get(&input.stats.time_jumps),
+                kept: OutputStats::get(&input.stats.kept),
                 player_bytes: sum(|stats| OutputStats::get(&stats.bytes)),
                 player_skips: sum(|stats| OutputStats::get(&stats.skips)),
             }

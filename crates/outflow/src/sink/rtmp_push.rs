@@ -78,6 +78,7 @@ impl Sink for RtmpPush {
             let hops = job.stream.hops();
             let client = self.client.clone();
             let mut client = client.lock().await;
+            client.settings.limits.clone_from(&job.env.limits.get().rtmp);
             let opened = tokio::select! {
                 biased;
                 // While nothing is published there is nobody to say good-bye to.

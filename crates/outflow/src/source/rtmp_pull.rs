@@ -15,8 +15,9 @@ use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
 use crate::client::verdict::{self, Words};
 use crate::client::{self, Client, Opened};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
+use crate::limits::{Limits, shown};
 use crate::monitor::Event;
-use crate::net::exchange::Exchange;
+use crate::net::exchange::{Exchange, Turn, Underway};
 use crate::node::Node;
 use crate::options::rtmp;
 use deadlines::Deadlines;
@@ -42,23 +43,13 @@ const READ_BYTES: usize = 128 * 1024;
 /// How often it is looked whether the server is still there, at least.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How long a server may be silent.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// The deadline of each stage before the answer to play, connecting aside.
-    stage: Duration,
-    /// Without a byte for so long it is asked for a sign of life ...
-    ping: Duration,
-    /// ... and without a byte, or without media where there was some, it is given up after so long.
-    silent: Duration,
-}
+/// The deadline for looking up the name, and for connecting where no word says otherwise.
+const STAGE: Duration = Duration::from_secs(10);
 
 fn open(node: &Node) -> Result<Box<dyn Source>, SpecError> {
     let client = Arc::new(Mutex::new(Client::new(client::settings::read(node, Role::Play)?)));
     let connect = node.options.duration("timeout").filter(|timeout| !timeout.is_zero());
-    let seconds = Duration::from_secs;
-    let patience = Patience { stage: seconds(10), ping: seconds(10), silent: seconds(30) };
-    Ok(Box::new(RtmpPull { client, connect: connect.unwrap_or(seconds(10)), patience }))
+    Ok(Box::new(RtmpPull { client, connect: connect.unwrap_or(STAGE) }))
 }
 
 struct RtmpPull {
@@ -66,15 +57,16 @@ struct RtmpPull {
     client: Arc<Mutex<Client>>,
     /// The deadline for connecting.
     connect: Duration,
-    patience: Patience,
 }
 
 impl Source for RtmpPull {
     fn run(&mut self, job: SourceJob) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
-            let deadlines = Deadlines::new(&job, self.connect, self.patience.stage);
+            let limits = job.env.limits.get();
+            let deadlines = Deadlines::new(&job, self.connect, limits.clone());
             let hops = job.feed.marks();
             let mut client = self.client.lock().await;
+            client.settings.limits.clone_from(&limits.rtmp);
             let words = client.settings.words.clone();
             let opened = tokio::select! {
                 biased;
@@ -85,7 +77,7 @@ impl Source for RtmpPull {
             };
             drop(client);
             match opened {
-                Ok(opened) => play(&job, opened, &self.client, words, self.patience).await,
+                Ok(opened) => play(&job, opened, &self.client, words, &limits).await,
                 Err(ended) => ended,
             }
         })
@@ -98,14 +90,24 @@ async fn play(
     opened: Opened,
     client: &Arc<Mutex<Client>>,
     words: Arc<Words>,
-    patience: Patience,
+    limits: &Limits,
 ) -> Ended {
     let Opened { connection, session, early, peer, destination, .. } = opened;
     let media = Media::new(job, peer.clone(), early);
     let line = Line { exchange: Exchange::new(connection), session, peer, destination };
     let (now, moving) = (Instant::now(), Moving::default());
-    let mut playing =
-        Playing { line, moving, gone: None, media, words, patience, heard: now, pinged: now, told_waiting: false };
+    let mut playing = Playing {
+        line,
+        moving,
+        gone: None,
+        media,
+        words,
+        limits,
+        heard: now,
+        underway: Underway::default(),
+        pinged: now,
+        told_waiting: false,
+    };
     let ended = tokio::select! {
         // The stop first: a server that sends without a pause must not hide it.
         biased;
@@ -127,9 +129,10 @@ struct Playing<'a> {
     gone: Option<Ended>,
     media: Media<'a>,
     words: Arc<Words>,
-    patience: Patience,
+    limits: &'a Limits,
     /// When the last byte came.
     heard: Instant,
+    underway: Underway,
     pinged: Instant,
     told_waiting: bool,
 }
@@ -140,8 +143,9 @@ impl Playing<'_> {
         if let Some(ended) = self.obey(Instant::now()).and_then(|ended| self.over_for(ended)) {
             return ended;
         }
-        let mut buffer = vec![0; READ_BYTES];
-        let mut ticks = tokio::time::interval((self.patience.ping / 10).clamp(Duration::from_millis(1), TICK));
+        let (mut buffer, mut turn) = (vec![0; READ_BYTES], Turn::default());
+        let often = self.limits.pull_idle.min(self.limits.message) / 30;
+        let mut ticks = tokio::time::interval(often.clamp(Duration::from_millis(1), TICK));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.reset();
         loop {
@@ -160,7 +164,9 @@ impl Playing<'_> {
                         Ok(read) => self.take(buffer.get(..read).unwrap_or_default()),
                         Err(error) => Some(verdict::lost(&error)),
                     };
+                    self.underway.note(self.line.session.messages(), self.heard);
                     self.join();
+                    turn.over(self.heard).await;
                     ended
                 }
             };
@@ -214,7 +220,7 @@ impl Playing<'_> {
         let Some(next) = self.moving.next.take() else { return };
         self.media.go_on(&next.line.peer, next.held, &joint, now);
         let old = std::mem::replace(&mut self.line, next.line);
-        (self.heard, self.gone) = (now, None);
+        (self.heard, self.gone, self.underway) = (now, None, Underway::default());
         self.moving.leave(old);
     }
 
@@ -254,8 +260,16 @@ impl Playing<'_> {
 
     /// Looks whether the server is still there.
     fn look(&mut self, job: &SourceJob) -> Option<Ended> {
-        let Patience { ping, silent, .. } = self.patience;
-        let timeout = |what: &str| Ended::network(Reason::Timeout, format!("{what} for {} s", silent.as_secs_f32()));
+        let silent = self.limits.pull_idle;
+        let ping = silent / 3;
+        let timeout = |what: &str| {
+            Ended::network(Reason::Timeout, format!("{what} for {} s (limits.pull_idle)", silent.as_secs_f32()))
+        };
+        if self.underway.has_lasted(self.limits.message, Instant::now()) {
+            let text =
+                format!("a message of the server took longer than {} (limits.message)", shown(self.limits.message));
+            return Some(Ended::network(Reason::Timeout, text));
+        }
         if self.heard.elapsed() >= silent {
             return Some(timeout("the server sent nothing, not even the answer to a ping,"));
         }

@@ -1,6 +1,6 @@
 //! What a joiner needs before its first frame: metadata, and per track the sequence header and its configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use outflow_rtmp::flv::FourCc;
@@ -18,6 +18,10 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Headers {
     latest: BTreeMap<Place, Known>,
+    /// For how many places each kept message stands, by its address.
+    uses: HashMap<usize, usize>,
+    /// Bytes of all kept messages, each counted once. Kept up to date: a source may send another header with every frame.
+    bytes: usize,
     snapshot: Option<Arc<[Shared]>>,
 }
 
@@ -59,8 +63,7 @@ enum Codec {
 
 impl Headers {
     pub(super) fn clear(&mut self) {
-        self.latest.clear();
-        self.snapshot = None;
+        *self = Self::default();
     }
 
     pub(super) fn have_video(&self) -> bool {
@@ -80,13 +83,39 @@ impl Headers {
             // What was said of the sound or the colours of another codec does not hold for this one.
             let beside = Place { sort: Sort::Beside, ..place };
             if place.sort == Sort::Config && self.latest.get(&beside).is_some_and(|known| known.codec != codec) {
-                self.latest.remove(&beside);
+                self.put(beside, None);
             }
-            self.latest.insert(place, Known { message: message.clone(), codec });
+            self.put(place, Some(Known { message: message.clone(), codec }));
         }
         self.snapshot = None;
-        if self.messages().map(|kept| kept.packet.body.len()).sum::<usize>() > MOST_BYTES {
-            self.latest.retain(|_, known| !Arc::ptr_eq(&known.message, message));
+        if self.bytes > MOST_BYTES {
+            let own = |(place, known): (&Place, &Known)| Arc::ptr_eq(&known.message, message).then_some(*place);
+            for place in self.latest.iter().filter_map(own).collect::<Vec<_>>() {
+                self.put(place, None);
+            }
+        }
+    }
+
+    /// Puts a header in its place, or nothing.
+    fn put(&mut self, place: Place, known: Option<Known>) {
+        if let Some(known) = &known {
+            let uses = self.uses.entry(address(&known.message)).or_default();
+            *uses += 1;
+            if *uses == 1 {
+                self.bytes += known.message.packet.body.len();
+            }
+        }
+        let old = match known {
+            Some(known) => self.latest.insert(place, known),
+            None => self.latest.remove(&place),
+        };
+        let Some(old) = old else { return };
+        if let Some(uses) = self.uses.get_mut(&address(&old.message)) {
+            *uses -= 1;
+            if *uses == 0 {
+                self.uses.remove(&address(&old.message));
+                self.bytes -= old.message.packet.body.len();
+            }
         }
     }
 
@@ -108,16 +137,14 @@ impl Headers {
 
     /// Each message once, though it may speak of several tracks.
     fn messages(&self) -> impl Iterator<Item = &Shared> {
-        let mut seen: Vec<*const crate::wire::Message> = Vec::new();
-        self.latest.values().map(|known| &known.message).filter(move |message| {
-            let pointer = Arc::as_ptr(message);
-            let is_new = !seen.contains(&pointer);
-            if is_new {
-                seen.push(pointer);
-            }
-            is_new
-        })
+        let mut seen = HashSet::new();
+        self.latest.values().map(|known| &known.message).filter(move |message| seen.insert(address(message)))
     }
+}
+
+/// Tells one kept message from another.
+fn address(message: &Shared) -> usize {
+    Arc::as_ptr(message) as usize
 }
 
 /// The places of a header; within a multitrack body the inner packet type counts, for each of its tracks.

@@ -129,3 +129,24 @@ fn repeats_cost_nothing_and_bytes_are_bounded() {
     let kept: usize = bench.bodies().iter().map(Bytes::len).sum();
     assert!((MOST_BYTES / 2..=MOST_BYTES).contains(&kept), "{kept}");
 }
+
+/// Found by hostile peers: with headers for all of 512 tracks each further one was held against every other, a second for
+/// what came in one read. The limit is far above what it takes, and far below what it took.
+#[test]
+fn a_header_for_each_frame_of_512_tracks_is_no_quadratic_work() {
+    let mut bench = Bench::default();
+    let begin = std::time::Instant::now();
+    for round in 0..60u8 {
+        for track in 0..=255 {
+            let body = [round, track];
+            let layout = Layout::OneTrack(FourCc::AVC1, track, &body);
+            bench.push(Kind::Video, video(video::PacketType::SequenceStart, &[], layout));
+            let layout = Layout::OneTrack(FourCc::OPUS, track, &body);
+            bench.push(Kind::Audio, audio(audio::PacketType::SequenceStart, layout));
+        }
+    }
+    assert_eq!(bench.bodies().len(), 512);
+    let kept: usize = bench.bodies().iter().map(Bytes::len).sum();
+    assert_eq!(bench.headers.bytes, kept);
+    assert!(begin.elapsed() < std::time::Duration::from_secs(8), "{:?}", begin.elapsed());
+}

@@ -158,7 +158,7 @@ impl List {
 
 impl Variant {
     fn new(whole: &Arc<Stream>, selection: &Selection, info: StreamInfo) -> (Self, Arc<Stream>) {
-        let (publisher, hub) = hub(whole.hub.keep());
+        let (publisher, hub) = hub(whole.hub.keep(), whole.hub.budget());
         let latest = Latest::new(Mutex::new(Arc::default()));
         let pace = whole.pace.as_ref().map(|_| Arc::new(Pace::default()));
         let stream = Arc::new(Stream::part(whole, hub, pace, latest.clone()));

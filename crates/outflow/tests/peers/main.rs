@@ -20,5 +20,5 @@ mod pull;
 mod relay;
 mod source_return;
 mod stdin;
-mod tracks;
 mod token;
+mod tracks;

@@ -138,7 +138,7 @@ async fn whoever_comes_before_the_first_frame_waits_for_it() {
 #[tokio::test]
 async fn limits_hold() {
     let mut config = config();
-    config.limits.connections_per_address = 2;
+    config.limits.peers.connections_per_address = 2;
     config.limits.streams = 1;
     let rig = Rig::start(config);
     let show = rig.publish("live/a").await;

@@ -103,6 +103,12 @@ impl ClientSession {
         self.link.take_output()
     }
 
+    /// Whole messages received so far, of any type. Bytes that come without one are a message that takes its time: how long it
+    /// may is for the caller to say.
+    pub fn messages(&self) -> u64 {
+        self.link.messages()
+    }
+
     /// Whether [`ClientSession::take_output`] would give any.
     pub fn has_output(&self) -> bool {
         self.link.has_output()

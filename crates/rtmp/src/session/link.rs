@@ -38,6 +38,8 @@ pub(super) struct Link {
     pub(super) flow: Flow,
     greeting: Option<Greeting>,
     reader: ChunkReader,
+    /// Whole messages read.
+    messages: u64,
     out: BytesMut,
     unsent_limit: usize,
     chunk_size: u32,
@@ -48,6 +50,7 @@ impl Link {
         let mut link = Link {
             flow: Flow::new(limits),
             reader: ChunkReader::new(limits.clone()).after(HANDSHAKE_BYTES),
+            messages: 0,
             greeting: Some(greeting),
             out: BytesMut::new(),
             unsent_limit: limits.unsent,
@@ -82,11 +85,17 @@ impl Link {
     /// The next message, protocol control already obeyed.
     pub(super) fn next(&mut self, input: &mut &[u8]) -> Result<Option<(Message, Option<Control>)>> {
         let Some(message) = self.reader.read(input)? else { return Ok(None) };
+        self.messages += 1;
         let control = Control::decode(&message)?;
         if let Some(control) = &control {
             self.flow.on_control(control);
         }
         Ok(Some((message, control)))
+    }
+
+    /// Whole messages read so far.
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
     }
 
     /// To be called at the end of each `receive`.

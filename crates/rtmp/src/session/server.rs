@@ -219,6 +219,12 @@ impl ServerSession {
         &self.client
     }
 
+    /// Whole messages received so far, of any type. Bytes that come without one are a message that takes its time: how long it
+    /// may is for the caller to say.
+    pub fn messages(&self) -> u64 {
+        self.link.messages()
+    }
+
     /// The limit that the client asked for with Set Peer Bandwidth, in bytes.
     pub fn peer_bandwidth(&self) -> Option<u32> {
         self.link.flow.peer_bandwidth()

@@ -516,7 +516,7 @@ impl Conn {
         }
         let (since, patience) = (self.blocked_since?, self.order.patience?);
         (now.saturating_duration_since(since) >= patience).then(|| {
-            let text = format!("it read nothing for {} s", patience.as_secs());
+            let text = format!("it read nothing for {} s (limits.player_stall)", patience.as_secs_f32());
             Ended::new(Origin::Peer, Retry::Never, Reason::Stalled, text)
         })
     }

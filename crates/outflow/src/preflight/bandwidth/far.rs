@@ -224,7 +224,7 @@ impl Room {
         }
         let begin = Instant::now();
         let paths = (0..said.paths).map(|_| Counted::slot(begin)).collect();
-        let config = StreamConfig { keep: Duration::from_secs(4), max_bytes: 4 << 20, free: false };
+        let config = StreamConfig { keep: Duration::from_secs(4), max_bytes: 4 << 20, ..StreamConfig::default() };
         let (writer, stream) = Stream::new("results", config, Arc::default());
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
         let (closer, closing) = stopper();

@@ -1,12 +1,15 @@
 //! How long each stage of dialling may take, with an ending that names the stage.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::STAGE;
 use crate::client::Watcher;
 use crate::error::{Ended, Reason};
+use crate::limits::Limits;
 use crate::monitor::{Event, State};
 use crate::source::SourceJob;
 
@@ -14,17 +17,22 @@ use crate::source::SourceJob;
 pub(super) struct Deadlines<'a> {
     job: &'a SourceJob,
     connect: Duration,
-    others: Duration,
+    limits: Arc<Limits>,
     stage: watch::Sender<(State, Instant)>,
 }
 
 impl<'a> Deadlines<'a> {
-    pub(super) fn new(job: &'a SourceJob, connect: Duration, others: Duration) -> Self {
-        Self { job, connect, others, stage: watch::Sender::new((State::Resolving, Instant::now())) }
+    pub(super) fn new(job: &'a SourceJob, connect: Duration, limits: Arc<Limits>) -> Self {
+        Self { job, connect, limits, stage: watch::Sender::new((State::Resolving, Instant::now())) }
     }
 
     fn limit(&self, state: State) -> Duration {
-        if state == State::Connecting { self.connect } else { self.others }
+        match state {
+            State::Resolving => STAGE,
+            State::Connecting => self.connect,
+            State::Handshaking => self.limits.handshake,
+            _ => self.limits.answer,
+        }
     }
 
     /// Returns when a stage has taken too long.
@@ -39,8 +47,8 @@ impl<'a> Deadlines<'a> {
                     let what = match state {
                         State::Resolving => "looking up the name",
                         State::Connecting => "connecting",
-                        State::Handshaking => "the handshake, TLS included, and connect",
-                        _ => "the answer to play",
+                        State::Handshaking => "the handshake, TLS included, and connect (limits.handshake)",
+                        _ => "the answer to play (limits.answer)",
                     };
                     let text = format!("{what} took longer than {} s", limit.as_secs_f32());
                     return Ended::network(Reason::Timeout, text);

@@ -124,7 +124,7 @@ async fn moved(second: impl Fn(Instant) -> Part, more: u32) -> Running {
     let (there, _) = second(clock).start().await;
     let asks = Some((Some(format!("//{there}/other")), more));
     let (here, over) = Part { clock, begins: 0, time: 5000, mark: 0, asks }.start().await;
-    let running = pull(&format!("rtmp://{here}/live/name"), &[], CALM);
+    let running = pull(&format!("rtmp://{here}/live/name"), &[], calm());
     running.fed.wait_for("pictures", |fed| (pictures(fed).len() >= 150).then_some(())).await;
     let told = over.wait_for("the end of the first", |over| *over).await;
     assert!(told || more < u32::MAX / 2, "the first is told good-bye");
@@ -173,7 +173,7 @@ async fn a_request_that_leads_nowhere_changes_nothing() {
         let clock = Instant::now() - STEP * GROUP;
         let asks = Some((Some(to.to_owned()), 100));
         let (here, _) = Part { clock, begins: 0, time: 0, mark: 0, asks }.start().await;
-        let running = pull(&format!("rtmp://{here}/live/name"), &[], CALM);
+        let running = pull(&format!("rtmp://{here}/live/name"), &[], calm());
         let (fed, notes) = (running.fed.clone(), running.notes.clone());
         let ended = running.ended().await;
         assert_eq!(ended.reason, Reason::Disconnected, "the end of the first is the end: {ended}");

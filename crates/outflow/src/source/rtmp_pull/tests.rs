@@ -11,6 +11,7 @@ use outflow_testkit::wait::Watched;
 
 use super::*;
 use crate::env::Env;
+use crate::limits::Limits;
 use crate::media::{Intake, Packet, StreamInfo};
 use crate::monitor::InputStats;
 use crate::net::dial::SystemResolver;
@@ -64,10 +65,12 @@ impl Running {
 }
 
 /// Long enough for a slow machine to answer pings in time.
-const CALM: Patience =
-    Patience { stage: Duration::from_secs(20), ping: Duration::from_secs(20), silent: Duration::from_secs(60) };
+fn calm() -> Limits {
+    let seconds = Duration::from_secs;
+    Limits { handshake: seconds(20), answer: seconds(20), pull_idle: seconds(60), ..Limits::default() }
+}
 
-fn pull(url: &str, typed: &[(&str, &str)], patience: Patience) -> Running {
+fn pull(url: &str, typed: &[(&str, &str)], limits: Limits) -> Running {
     let mut set = Options::with_defaults(options::defaults(rtmp::PULL));
     for (name, text) in typed {
         let spec = options::find(rtmp::PULL, name).unwrap();
@@ -83,7 +86,7 @@ fn pull(url: &str, typed: &[(&str, &str)], patience: Patience) -> Running {
     };
     let client = Arc::new(Mutex::new(Client::new(client::settings::read(&node, Role::Play).unwrap())));
     let connect = node.options.duration("timeout").unwrap();
-    let mut source = RtmpPull { client, connect, patience };
+    let mut source = RtmpPull { client, connect };
     let (fed, notes) = (Watched::new(Fed::default()), Watched::new(Vec::new()));
     let (stopper, stop) = stopper();
     let told = notes.clone();
@@ -100,7 +103,7 @@ fn pull(url: &str, typed: &[(&str, &str)], patience: Patience) -> Running {
         stats: Arc::new(InputStats::default()),
         events: events.clone(),
         name: "in".into(),
-        env: Env::new(Arc::new(SystemResolver), events),
+        env: Env::within(limits, Arc::new(SystemResolver), events),
     };
     let task = tokio::spawn(async move { source.run(job).await });
     Running { fed, notes, stopper, task }
@@ -120,7 +123,7 @@ fn sent(tags: &[Tag]) -> Vec<(Vec<u8>, i64)> {
 #[tokio::test]
 async fn every_packet_comes_as_it_was_sent_until_the_broadcast_ends() {
     let server = Ingest::start(Behaviour::Good).await;
-    let running = pull(&server.url("live/name"), &[], CALM);
+    let running = pull(&server.url("live/name"), &[], calm());
     server.wait_for_players(1).await;
     let tags = send(&server, 40);
     running.packets(tags.len()).await;
@@ -142,7 +145,7 @@ async fn every_packet_comes_as_it_was_sent_until_the_broadcast_ends() {
 #[tokio::test]
 async fn a_stop_says_good_bye() {
     let server = Ingest::start(Behaviour::Good).await;
-    let running = pull(&server.url("live/name"), &[], CALM);
+    let running = pull(&server.url("live/name"), &[], calm());
     server.wait_for_players(1).await;
     let tags = send(&server, 5);
     running.packets(tags.len()).await;
@@ -156,7 +159,7 @@ async fn a_stop_says_good_bye() {
 #[tokio::test]
 async fn a_close_without_a_word_may_be_followed_by_more() {
     let server = Ingest::start(Behaviour::Good).await;
-    let running = pull(&server.url("live/name"), &[], CALM);
+    let running = pull(&server.url("live/name"), &[], calm());
     server.wait_for_players(1).await;
     let tags = send(&server, 5);
     running.packets(tags.len()).await;
@@ -180,7 +183,7 @@ async fn every_no_has_its_class_and_shows_no_key() {
     for (behaviour, reason, retry) in cases {
         let shown = format!("{behaviour:?}");
         let server = Ingest::start(behaviour).await;
-        let running = pull(&server.url("live/topsecretkey"), &[], CALM);
+        let running = pull(&server.url("live/topsecretkey"), &[], calm());
         let fed = running.fed.clone();
         let ended = running.ended().await;
         assert_eq!((ended.reason, ended.retry), (reason, retry), "{shown}: {ended}");
@@ -188,13 +191,13 @@ async fn every_no_has_its_class_and_shows_no_key() {
         assert_eq!(fed.look(|fed| fed.starts), 0, "nothing has begun");
     }
     let refusing = Refusing::new();
-    let ended = pull(&refusing.url("live/key"), &[], CALM).ended().await;
+    let ended = pull(&refusing.url("live/key"), &[], calm()).ended().await;
     assert_eq!((ended.reason, ended.retry), (Reason::Connect, Retry::Backoff));
 }
 
 #[tokio::test]
 async fn a_mute_server_is_left_at_every_stage() {
-    let short = Patience { stage: Duration::from_millis(300), ..CALM };
+    let short = || Limits { handshake: Duration::from_millis(300), answer: Duration::from_millis(300), ..calm() };
     for (stage, what) in [
         (At::Accept, "the handshake"),
         (At::Handshake, "the handshake"),
@@ -202,7 +205,7 @@ async fn a_mute_server_is_left_at_every_stage() {
         (At::CreateStream, "the answer to play"),
     ] {
         let server = Ingest::start(Behaviour::Mute(stage)).await;
-        let ended = pull(&server.url("live/name"), &[], short).ended().await;
+        let ended = pull(&server.url("live/name"), &[], short()).ended().await;
         assert_eq!((ended.reason, ended.retry), (Reason::Timeout, Retry::Backoff), "{stage:?}");
         assert!(ended.text.starts_with(what), "{ended}");
         server.wait_for("the client to be gone", |state| state.connections() == 1 && state.open == 0).await;
@@ -211,11 +214,11 @@ async fn a_mute_server_is_left_at_every_stage() {
 
 #[tokio::test]
 async fn a_server_without_media_is_waited_for_as_long_as_it_answers() {
-    let short = Patience { ping: Duration::from_millis(100), silent: Duration::from_secs(2), ..CALM };
+    let short = Limits { pull_idle: Duration::from_millis(1500), ..calm() };
     let server = Ingest::start(Behaviour::Good).await;
     let running = pull(&server.url("live/name"), &[], short);
     // A PingRequest (event 6) each time, for longer than silence would be borne.
-    server.wait_for("pings", |state| state.sessions.first().is_some_and(|s| s.user_controls(6).len() > 22)).await;
+    server.wait_for("pings", |state| state.sessions.first().is_some_and(|s| s.user_controls(6).len() > 4)).await;
     assert!(!running.task.is_finished());
     let (fed, notes) = (running.fed.clone(), running.notes.clone());
     assert!(notes.look(|notes| notes.iter().any(|note| note.contains("waiting for media"))));
@@ -228,7 +231,7 @@ async fn a_server_without_media_is_waited_for_as_long_as_it_answers() {
 
 #[tokio::test]
 async fn a_server_whose_media_stops_is_left_though_it_answers() {
-    let short = Patience { ping: Duration::from_millis(100), silent: Duration::from_secs(1), ..CALM };
+    let short = Limits { pull_idle: Duration::from_secs(1), ..calm() };
     let server = Ingest::start(Behaviour::Good).await;
     let running = pull(&server.url("live/name"), &[], short);
     server.wait_for_players(1).await;
@@ -242,11 +245,11 @@ async fn a_server_whose_media_stops_is_left_though_it_answers() {
 async fn through_tls_with_an_authority_of_ones_own() {
     let authority = Authority::new();
     let server = Setup::new([Behaviour::Good]).tls(&authority.identity(&["localhost"])).start().await;
-    let running = pull(&server.url("live/name"), &[("ca", authority.path().to_str().unwrap())], CALM);
+    let running = pull(&server.url("live/name"), &[("ca", authority.path().to_str().unwrap())], calm());
     server.wait_for_players(1).await;
     let tags = send(&server, 10);
     running.packets(tags.len()).await;
     assert_eq!(running.fed.look(|fed| fed.packets.clone()), sent(&tags));
-    let ended = pull(&server.url("live/name"), &[], CALM).ended().await;
+    let ended = pull(&server.url("live/name"), &[], calm()).ended().await;
     assert_eq!((ended.reason, ended.retry), (Reason::Tls, Retry::Slow));
 }

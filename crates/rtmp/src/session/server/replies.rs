@@ -98,6 +98,14 @@ impl ServerSession {
         known
     }
 
+    /// Ends every publisher of the connection as [`ServerSession::refuse_publish`] does.
+    pub fn refuse_all(&mut self, code: &str, description: &str) {
+        let publishing = self.streams.iter().filter(|stream| stream.usage.publishes()).map(|stream| stream.id);
+        for stream_id in publishing.collect::<Vec<_>>() {
+            self.refuse_publish(stream_id, code, description);
+        }
+    }
+
     /// Accepts a player; its metadata, headers and media may follow at once. False, and nothing is sent, if the request
     /// is no longer there.
     pub fn accept_play(&mut self, stream_id: u32) -> bool {
