@@ -174,10 +174,10 @@ impl Worker {
                 Command::Attach(conn) => self.attach(*conn, now),
                 Command::Finish(id) => {
                     let Some(place) = place(&id) else { continue };
-                    if let Some(seat) = self.connections.get_mut(place) {
-                        seat.conn.close();
+                    match self.connections.get_mut(place).map(|seat| guarded(&mut seat.conn, Conn::close)) {
+                        Some(None) => self.remove(place),
+                        _ => self.visit(place, now, true),
                     }
-                    self.visit(place, now, true);
                 }
                 Command::Switch(id, stream, fresh) => {
                     let Some(place) = place(&id) else { continue };
@@ -351,11 +351,8 @@ impl Worker {
         };
         let Some(train) = train.filter(|_| seat.next.is_none()) else { return Ride::Visit };
         let mut context = Context::from_waker(&seat.waker);
-        let ridden = catch_unwind(AssertUnwindSafe(|| seat.conn.ride(train, now, &mut context, tally)));
-        let Ok(ridden) = ridden else {
-            seat.conn.report(fault());
-            return Ride::Gone;
-        };
+        let ridden = guarded(&mut seat.conn, |conn| conn.ride(train, now, &mut context, tally));
+        let Some(ridden) = ridden else { return Ride::Gone };
         if ridden == Ride::Done {
             if seat.conn.gauge.is_waiting() {
                 self.probe_at.get_or_insert(now + PROBE);
@@ -375,9 +372,8 @@ impl Worker {
     fn visit_seat(&mut self, place: usize, now: Instant, read: bool) {
         let Some(seat) = self.connections.get_mut(place) else { return };
         let mut context = Context::from_waker(&seat.waker);
-        let visit = catch_unwind(AssertUnwindSafe(|| seat.conn.visit(now, &mut context, &mut self.room, read)));
-        match visit {
-            Ok(Visit::Wait(due)) => {
+        match guarded(&mut seat.conn, |conn| conn.visit(now, &mut context, &mut self.room, read)) {
+            Some(Visit::Wait(due)) => {
                 if seat.conn.gauge.is_waiting() {
                     self.probe_at.get_or_insert(now + PROBE);
                 }
@@ -386,12 +382,8 @@ impl Worker {
                 }
                 self.dues.extend(due.map(|due| (due, Due::Seat(place))));
             }
-            Ok(Visit::Again) => seat.waker.wake_by_ref(),
-            Ok(Visit::Gone) => self.remove(place),
-            Err(_) => {
-                seat.conn.report(fault());
-                self.remove(place);
-            }
+            Some(Visit::Again) => seat.waker.wake_by_ref(),
+            Some(Visit::Gone) | None => self.remove(place),
         }
     }
 
@@ -427,15 +419,23 @@ impl Worker {
         self.ticks += 1;
         let measures = super::measures();
         for (place, seat) in &mut self.connections {
-            if measures && (seat.conn.is_push() || (seat.conn.id + self.ticks).is_multiple_of(SELDOM)) {
-                seat.conn.look(now);
-            }
+            let looks = measures && (seat.conn.is_push() || (seat.conn.id + self.ticks).is_multiple_of(SELDOM));
+            let ended = guarded(&mut seat.conn, |conn| {
+                if looks {
+                    conn.look(now);
+                }
+                conn.tick(now)
+            });
             let stats = &seat.conn.order.stats;
             let entry = worst.entry(Arc::as_ptr(stats)).or_insert_with(|| (stats.clone(), 0));
             entry.1 = entry.1.max(seat.conn.lag_millis(now));
-            if let Some(ended) = seat.conn.tick(now) {
-                seat.conn.report(ended);
-                over.push(place);
+            match ended {
+                Some(None) => {}
+                Some(Some(ended)) => {
+                    seat.conn.report(ended);
+                    over.push(place);
+                }
+                None => over.push(place),
             }
         }
         for (stats, lag) in worst.into_values() {
@@ -470,6 +470,12 @@ impl Worker {
     }
 }
 
-fn fault() -> Ended {
-    Ended::internal("a fault in this connection's code; the others are untouched")
+/// Does this with a connection; `None` where its code has a fault, which is told to whoever attached it. It is to be removed
+/// then, and costs the others nothing.
+fn guarded<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(|| work(conn)));
+    done.inspect_err(|_| {
+        conn.report(Ended::internal("a fault in this connection's code; the others are untouched"));
+    })
+    .ok()
 }
