@@ -196,11 +196,8 @@ impl Timeline {
         track.offset = offset;
         if clocked {
             let is_held = time <= track.out && present.is_some();
+            time = time.max(track.out + 1).max(track.edge);
             let stands = track.raw == Some(packet.dts);
-            // Encoders of sound that count samples and stamp by a clock give two packets one time now and then, and the next
-            // one twice the step: that is passed on as it came.
-            let repeats = stands && key.0 == Kind::Audio && track.held.is_none();
-            time = time.max(track.out + i64::from(!repeats)).max(track.edge);
             // What was lost while time stood still is not lost again.
             track.held = track.held.filter(|held| stands || held.joined || !held.stuck);
             if is_held || stands {
