@@ -77,12 +77,18 @@ impl Limits {
     /// Sets limits as `-limits=` has them: `media_message=20m,handshake=5s`. The names are those of `[limits]` and
     /// `[limits.rtmp]`.
     pub fn set_all(&mut self, text: &str) -> Result<(), SpecError> {
+        let mut said = Vec::new();
         for part in list(text) {
             let Some((name, text)) = part.split_once('=') else {
                 let error = SpecError::new(format!("`{part}` is no limit with its value"));
                 return Err(error.hint("write -limits=NAME=VALUE,NAME=VALUE; `outflow help limits` lists them"));
             };
-            self.set(name.trim(), text.trim())?;
+            let name = name.trim();
+            if said.iter().any(|said| said == name) {
+                return Err(SpecError::new(format!("the limit `{name}` is given twice")).hint("say it once"));
+            }
+            self.set(name, text.trim())?;
+            said.push(name.to_owned());
         }
         Ok(())
     }
@@ -165,6 +171,7 @@ mod tests {
             ("zebra=3", "no limit `zebra`", "outflow help limits"),
             ("amf_depth", "no limit with its value", "NAME=VALUE"),
             ("", "no limit with its value", "NAME=VALUE"),
+            ("amf_depth=4,idle=5s,amf_depth=4", "`amf_depth` is given twice", "say it once"),
             ("amf_depth=0", "0 is too little", "write 2 or more"),
             ("chunk_size=16777216", "too much", "write 16777215 or less"),
             ("handshake=1", "", ""),

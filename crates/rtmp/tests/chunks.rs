@@ -335,6 +335,29 @@ fn abort_drops_the_partial_message_and_keeps_the_header() {
     assert_eq!(messages[2].payload, payload(200));
 }
 
+/// One message may be in the making while others come and go: it is told by its number.
+#[test]
+fn the_oldest_message_under_way_is_known() {
+    let mut reader = ChunkReader::new(Limits::default());
+    let push = |reader: &mut ChunkReader, bytes: &[u8]| {
+        reader.push(bytes);
+        std::iter::from_fn(|| reader.next().unwrap()).count()
+    };
+    assert_eq!(reader.under_way(), None);
+    let (first, second) = (header(0, 6, 0, 300, 9), [header(0, 4, 0, 3, 8), payload(3)].concat());
+    assert_eq!(push(&mut reader, &first[..5]), 0);
+    assert_eq!(reader.under_way(), Some(0), "a part of its header");
+    assert_eq!(push(&mut reader, &[&first[5..], &payload(128)[..]].concat()), 0);
+    for _ in 0..3 {
+        assert_eq!(push(&mut reader, &second), 1);
+        assert_eq!(reader.under_way(), Some(0), "sound in between");
+    }
+    assert_eq!(push(&mut reader, &[&[0xC6], &payload(300)[128..256], &[0xC6], &payload(300)[256..]].concat()), 1);
+    assert_eq!(reader.under_way(), None);
+    assert_eq!(push(&mut reader, &second[..9]), 0);
+    assert_eq!(reader.under_way(), Some(4));
+}
+
 #[test]
 fn chunk_sizes() {
     let set = |size: u32| [&[2u8, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0], &size.to_be_bytes()[..]].concat();

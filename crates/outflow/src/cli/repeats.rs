@@ -38,6 +38,9 @@ struct Skips {
     count: u64,
     packets: u64,
     millis: u64,
+    /// The player that it was, and whether it was others too.
+    peer: Option<std::net::SocketAddr>,
+    several: bool,
 }
 
 impl Repeats {
@@ -69,12 +72,14 @@ impl Repeats {
                 self.told.remove(&(Sort::Lost, output.clone()));
                 Some(String::new())
             }
-            Event::Skipped { output, packets, millis, .. } => {
+            Event::Skipped { output, peer, packets, millis } => {
                 let skips = self.skips.entry(output.clone()).or_default();
                 if skips.count == 0 && skips.may_tell(now) {
                     skips.told = Some(now);
                     return Some(String::new());
                 }
+                skips.several |= skips.count > 0 && skips.peer != *peer;
+                skips.peer = *peer;
                 skips.count += 1;
                 skips.packets = skips.packets.saturating_add(*packets);
                 skips.millis = skips.millis.saturating_add(*millis);
@@ -105,10 +110,15 @@ impl Repeats {
     pub(super) fn skips(&mut self, now: Instant, end: bool) -> Vec<String> {
         let due = self.skips.iter_mut().filter(|(_, skips)| skips.count > 0 && (end || skips.may_tell(now)));
         due.map(|(output, skips)| {
-            let Skips { count, packets, millis, .. } =
+            let Skips { count, packets, millis, peer, several, .. } =
                 std::mem::replace(skips, Skips { told: Some(now), ..Skips::default() });
             let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-            format!("{output}: was too slow {times} more: skipped {packets} packets, {millis} ms of media")
+            let who = match peer {
+                _ if several => "players were".to_owned(),
+                Some(peer) => format!("{peer} was"),
+                None => "was".to_owned(),
+            };
+            format!("{output}: {who} too slow {times} more: skipped {packets} packets, {millis} ms of media")
         })
         .collect()
     }
@@ -205,5 +215,21 @@ mod tests {
         assert!(repeats.skips(at(2720), false).is_empty());
         let line = "a: was too slow once more: skipped 10 packets, 500 ms of media";
         assert_eq!(repeats.skips(at(2720), true), [line]);
+        // Of players it is said which one, if it was one.
+        let of = |peer: &str| Event::Skipped {
+            output: "a".into(),
+            peer: Some(peer.parse().unwrap()),
+            packets: 10,
+            millis: 500,
+        };
+        for (peers, line) in [
+            (["[::1]:7", "[::1]:7"], "a: [::1]:7 was too slow 2 times more: skipped 20 packets, 1000 ms of media"),
+            (["[::1]:7", "[::1]:8"], "a: players were too slow 2 times more: skipped 20 packets, 1000 ms of media"),
+        ] {
+            for peer in peers {
+                assert_eq!(repeats.admit(&of(peer), at(2730)), None);
+            }
+            assert_eq!(repeats.skips(at(2740), true), [line]);
+        }
     }
 }

@@ -285,7 +285,7 @@ impl Publisher<'_> {
                 let text = format!("it sent more than {limit} bits per second for too long (limits.ingest_bitrate)");
                 return Ended::new(Origin::Peer, Retry::Now, Reason::Limit, text);
             }
-            self.underway.note(self.session.messages(), arrival);
+            self.underway.note(self.session.under_way(), arrival);
             if self.underway.has_lasted(self.limits.message, arrival) {
                 return self.late();
             }

@@ -43,28 +43,23 @@ impl Speaker for ClientSession {
     }
 }
 
-/// How long the message under way has taken: bytes may come again and again, and never its end.
+/// How long the oldest message under way has taken: bytes may come again and again, and others between, and never its end.
 #[derive(Debug, Default)]
 pub struct Underway {
-    /// Whole messages so far.
-    messages: u64,
-    /// When the first bytes came after those.
-    begun: Option<Instant>,
+    /// Its number, and when its first bytes came.
+    oldest: Option<(u64, Instant)>,
 }
 
 impl Underway {
-    /// Bytes came; by now so many messages are whole.
-    pub fn note(&mut self, messages: u64, now: Instant) {
-        if self.messages != messages {
-            (self.messages, self.begun) = (messages, None);
-        } else {
-            self.begun.get_or_insert(now);
-        }
+    /// Bytes came; by now this message is the oldest that is not whole.
+    pub fn note(&mut self, oldest: Option<u64>, now: Instant) {
+        let known = self.oldest.filter(|(number, _)| Some(*number) == oldest);
+        self.oldest = known.or_else(|| oldest.map(|number| (number, now)));
     }
 
-    /// True if bytes have come for so long without a whole message.
+    /// True if it has taken so long.
     pub fn has_lasted(&self, limit: Duration, now: Instant) -> bool {
-        self.begun.is_some_and(|begun| now.saturating_duration_since(begun) >= limit)
+        self.oldest.is_some_and(|(_, begun)| now.saturating_duration_since(begun) >= limit)
     }
 }
 
@@ -191,18 +186,21 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_under_way_from_its_first_bytes_to_the_next_whole_one() {
+    fn a_message_is_under_way_from_its_first_bytes_to_its_last() {
         let (begin, limit) = (Instant::now(), Duration::from_secs(60));
         let at = |seconds| begin + Duration::from_secs(seconds);
         let mut underway = Underway::default();
         // A pause between messages is none.
-        underway.note(1, at(0));
+        underway.note(None, at(0));
         assert!(!underway.has_lasted(limit, at(1000)));
-        underway.note(1, at(1000));
+        underway.note(Some(1), at(1000));
         assert!(!underway.has_lasted(limit, at(1059)));
-        underway.note(1, at(1059));
+        // Others that come whole meanwhile are no excuse.
+        underway.note(Some(1), at(1059));
         assert!(underway.has_lasted(limit, at(1060)));
-        underway.note(2, at(1060));
+        underway.note(Some(3), at(1060));
+        assert!(!underway.has_lasted(limit, at(1119)) && underway.has_lasted(limit, at(1120)));
+        underway.note(None, at(1120));
         assert!(!underway.has_lasted(limit, at(5000)));
     }
 

@@ -164,7 +164,7 @@ impl Playing<'_> {
                         Ok(read) => self.take(buffer.get(..read).unwrap_or_default()),
                         Err(error) => Some(verdict::lost(&error)),
                     };
-                    self.underway.note(self.line.session.messages(), self.heard);
+                    self.underway.note(self.line.session.under_way(), self.heard);
                     self.join();
                     turn.over(self.heard).await;
                     ended

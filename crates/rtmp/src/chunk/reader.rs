@@ -33,6 +33,8 @@ pub struct ChunkReader {
     current: Option<(usize, usize)>,
     partial_messages: usize,
     partial_bytes: usize,
+    /// Messages begun so far.
+    begun: u64,
     received: u64,
     /// Bytes of the connection before the first chunk, for error offsets.
     first_offset: u64,
@@ -55,6 +57,8 @@ struct ChunkStream {
 }
 
 struct Partial {
+    /// How many messages had been begun before it.
+    number: u64,
     payload: Vec<u8>,
     chunks: u32,
 }
@@ -84,6 +88,7 @@ impl ChunkReader {
             stashed: 0,
             current: None,
             partial_messages: 0,
+            begun: 0,
             partial_bytes: 0,
             received: 0,
             first_offset: 0,
@@ -96,6 +101,13 @@ impl ChunkReader {
     pub fn after(mut self, bytes: u64) -> Self {
         self.first_offset = bytes;
         self
+    }
+
+    /// The number of the oldest message that has begun to come and is not whole, counted since the start; of the next one
+    /// where only a part of its header is there.
+    pub fn under_way(&self) -> Option<u64> {
+        let oldest = self.streams.iter().filter_map(|stream| Some(stream.partial.as_ref()?.number)).min();
+        oldest.or_else(|| (self.stashed > 0 || !self.input.is_empty()).then_some(self.begun))
     }
 
     /// Adds received bytes; [`ChunkReader::next`] gives the messages that are in them.
@@ -311,7 +323,8 @@ impl ChunkReader {
         if self.partial_messages > self.limits.partial_messages {
             return fail(ErrorKind::TooManyPartialMessages { limit: self.limits.partial_messages as u32 });
         }
-        stream.begin_message(header);
+        stream.begin_message(header, self.begun);
+        self.begun += 1;
         Ok((index, self.chunk_size.min(stream.length)))
     }
 
@@ -361,7 +374,7 @@ impl ChunkStream {
         self.partial.as_ref().is_some_and(|partial| partial.payload.len() >= self.length)
     }
 
-    fn begin_message(&mut self, header: &Header) {
+    fn begin_message(&mut self, header: &Header, number: u64) {
         match header.fmt {
             0 => (self.timestamp, self.delta) = (header.time, header.time),
             1 | 2 => {
@@ -371,7 +384,7 @@ impl ChunkStream {
             _ => self.timestamp = self.timestamp.wrapping_add(self.delta),
         }
         (self.length, self.kind, self.stream_id) = (header.length, header.kind, header.stream_id);
-        self.partial = Some(Partial { payload: Vec::new(), chunks: 1 });
+        self.partial = Some(Partial { number, payload: Vec::new(), chunks: 1 });
     }
 }
 

@@ -103,10 +103,10 @@ impl ClientSession {
         self.link.take_output()
     }
 
-    /// Whole messages received so far, of any type. Bytes that come without one are a message that takes its time: how long it
-    /// may is for the caller to say.
-    pub fn messages(&self) -> u64 {
-        self.link.messages()
+    /// The number of the oldest message that has begun to come and is not whole, counted since the start. How long one may take
+    /// is for the caller to say.
+    pub fn under_way(&self) -> Option<u64> {
+        self.link.under_way()
     }
 
     /// Whether [`ClientSession::take_output`] would give any.

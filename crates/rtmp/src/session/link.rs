@@ -38,8 +38,6 @@ pub(super) struct Link {
     pub(super) flow: Flow,
     greeting: Option<Greeting>,
     reader: ChunkReader,
-    /// Whole messages read.
-    messages: u64,
     out: BytesMut,
     unsent_limit: usize,
     chunk_size: u32,
@@ -50,7 +48,6 @@ impl Link {
         let mut link = Link {
             flow: Flow::new(limits),
             reader: ChunkReader::new(limits.clone()).after(HANDSHAKE_BYTES),
-            messages: 0,
             greeting: Some(greeting),
             out: BytesMut::new(),
             unsent_limit: limits.unsent,
@@ -85,7 +82,6 @@ impl Link {
     /// The next message, protocol control already obeyed.
     pub(super) fn next(&mut self, input: &mut &[u8]) -> Result<Option<(Message, Option<Control>)>> {
         let Some(message) = self.reader.read(input)? else { return Ok(None) };
-        self.messages += 1;
         let control = Control::decode(&message)?;
         if let Some(control) = &control {
             self.flow.on_control(control);
@@ -93,9 +89,9 @@ impl Link {
         Ok(Some((message, control)))
     }
 
-    /// Whole messages read so far.
-    pub(super) fn messages(&self) -> u64 {
-        self.messages
+    /// The number of the oldest message that has begun to come and is not whole.
+    pub(super) fn under_way(&self) -> Option<u64> {
+        self.reader.under_way()
     }
 
     /// To be called at the end of each `receive`.
