@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use outflow_rtmp::flv::audio::{self, AudioHeader};
-use outflow_rtmp::flv::video::{self, VideoHeader};
-use outflow_rtmp::flv::{TagKind, tracks};
+use outflow_rtmp::flv::video::{self, VideoCodec, VideoHeader};
+use outflow_rtmp::flv::{FourCc, TagKind, tracks};
 
 use super::selection::Tracks;
 use crate::media::{Kind, Packet, classify};
@@ -67,12 +67,13 @@ impl Picker {
         Some(classify::packet(packet.kind, packet.dts, body, packet.arrival))
     }
 
-    /// A body of the only track, in the oldest form that its codec has. Colours and channels have none: beside frames in that
-    /// form they are left out, as a destination of that age would take them for another codec.
+    /// A body of the only track, in the oldest form that its codec has. Colours and channels have none, nor has the header of
+    /// MP3: beside frames in that form they are left out, as a destination of that age would take them for another codec.
     fn plain(&mut self, kind: TagKind, body: Bytes) -> Option<Bytes> {
         let old = tracks::legacy(kind, &body);
         let sort = sort(kind, &body);
         let form = if kind == TagKind::Video { &mut self.form_of_video } else { &mut self.form_of_audio };
+        let goes_old = has_old_form(kind, &body);
         let is_old = |form: u8| if kind == TagKind::Video { form & EX_VIDEO == 0 } else { form & 0xF0 != EX_AUDIO };
         match sort {
             Sort::Media => {
@@ -82,8 +83,11 @@ impl Picker {
             }
             // In the form of the frames around it, if they are H.264: it names that codec then.
             Sort::Command => old.filter(|_| is_old(*form) && *form & 0x0F == AVC).or(Some(body)),
-            Sort::Beside => (!is_old(*form)).then_some(body),
-            Sort::End => old.or((!is_old(*form)).then_some(body)),
+            Sort::Bare if goes_old => None,
+            Sort::Bare => Some(body),
+            // Before its first frame too: that will have the old form.
+            Sort::Beside => (!goes_old && !is_old(*form)).then_some(body),
+            Sort::End => old.or((!goes_old && !is_old(*form)).then_some(body)),
             Sort::Unknown => Some(body),
         }
     }
@@ -99,6 +103,8 @@ const AVC: u8 = 7;
 enum Sort {
     /// Frames, and the header of their codec.
     Media,
+    /// A header that says nothing: that of MP3, which the old form has none of, and an empty one.
+    Bare,
     /// Colours and channels.
     Beside,
     /// To the player.
@@ -122,11 +128,23 @@ fn sort(kind: TagKind, body: &[u8]) -> Sort {
     }
     let Ok(header) = AudioHeader::parse(body) else { return Sort::Unknown };
     match header.packet_type {
+        audio::PacketType::SequenceStart if header.four_cc == Some(FourCc::MP3) => Sort::Bare,
+        audio::PacketType::SequenceStart if header.four_cc.is_some() && header.payload_offset >= body.len() => {
+            Sort::Bare
+        }
         audio::PacketType::SequenceStart | audio::PacketType::CodedFrames => Sort::Media,
         audio::PacketType::MultichannelConfig => Sort::Beside,
         audio::PacketType::SequenceEnd => Sort::End,
         _ => Sort::Unknown,
     }
+}
+
+/// True for an enhanced body of a codec whose frames go out in the old form.
+fn has_old_form(kind: TagKind, body: &[u8]) -> bool {
+    if kind == TagKind::Video {
+        return VideoHeader::parse(body).is_ok_and(|header| header.codec == VideoCodec::FourCc(FourCc::AVC1));
+    }
+    AudioHeader::parse(body).is_ok_and(|header| matches!(header.four_cc, Some(FourCc::MP4A | FourCc::MP3)))
 }
 
 /// True for bytes that were not copied.

@@ -91,6 +91,32 @@ fn what_is_ordinary_already_is_not_copied() {
     assert_eq!(pick(&mut picker(&["audio"]), Kind::Video, b"\x17\x01\0\0\0d"), None);
 }
 
+/// As FFmpeg 9 sends MP3 as a second track: a header that says nothing, the channels, frames. The old form has frames alone.
+#[test]
+fn mp3_as_the_only_sound_is_frames_in_the_old_form_and_nothing_else() {
+    let header = &b"\x95\x00.mp3\x01"[..];
+    let channels = &b"\x95\x04.mp3\x01\x01\x02\0\0\0\x03"[..];
+    let frame = &b"\x95\x01.mp3\x01\xff\xfb\x90\x00d"[..];
+    for order in [&[header, channels][..], &[channels, header], &[channels], &[header], &[]] {
+        let mut second = picker(&["video", "audio:1"]);
+        for body in order {
+            assert_eq!(pick(&mut second, Kind::Audio, body), None, "{body:?}");
+        }
+        for _ in 0..2 {
+            assert_eq!(pick(&mut second, Kind::Audio, frame).as_deref(), Some(&b"\x2f\xff\xfb\x90\x00d"[..]));
+            for body in [header, channels, b"\x95\x02.mp3\x01"] {
+                assert_eq!(pick(&mut second, Kind::Audio, body), None, "{body:?}");
+            }
+        }
+    }
+    // Some put something into its header; an AAC header with nothing in it says nothing either, nor do its channels alone.
+    let mut second = picker(&["video", "audio:1"]);
+    for body in [&b"\x95\x00.mp3\x01x"[..], b"\x95\x00mp4a\x01", b"\x95\x04mp4a\x01\x01\x02\0\0\0\x03"] {
+        assert_eq!(pick(&mut second, Kind::Audio, body), None, "{body:?}");
+    }
+    assert_eq!(pick(&mut second, Kind::Audio, b"\x95\x00Opus\x01").as_deref(), Some(&b"\x90Opus"[..]));
+}
+
 #[test]
 fn several_of_a_kind_keep_their_numbers() {
     let mut some = picker(&["video", "audio:0", "audio:2"]);

@@ -145,6 +145,52 @@ async fn each_destination_gets_the_tracks_that_its_output_names() {
     }
 }
 
+/// FFmpeg 9 sends MP3 as its second sound: with a header and channels that only the new form has. FFmpeg 5.1, which knows the old
+/// one, gets frames alone.
+#[tokio::test]
+async fn mp3_as_second_sound_is_an_ordinary_one() {
+    let (Some(nine), Some(five)) = (peers::find(Peer::Ffmpeg9), peers::find(Peer::Ffmpeg)) else { return };
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let witness = Ingest::start(Behaviour::Good).await;
+    let [input, old] = [(); 2].map(|()| free_port());
+    let mut old_server = listen(&five, old, &at("old.mkv"));
+    listening(&[old], &mut old_server).await;
+    let mut program = outflow(&format!(
+        "-i rtmp://127.0.0.1:{input}/in/key:gpac:rtmp_listen=1 \
+         -o rtmp://127.0.0.1:{old}/live/key:gpac:name=old::tracks=video,audio:1:: \
+         -o {}:gpac:name=witness::tracks=video,audio:1::",
+        witness.url("live/k"),
+    ))
+    .start();
+    listening(&[input], &mut program).await;
+    let reference = at("reference.flv");
+    let mut publishing = Command::new(&nine.path)
+        .line("-nostdin -v error -re -f lavfi -i testsrc2=size=320x180:rate=25 -re -f lavfi -i sine=frequency=440:sample_rate=44100")
+        .line("-re -f lavfi -i sine=frequency=880:sample_rate=48000 -map 0 -map 1 -map 2 -t 6")
+        .line("-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 25 -b:v 300k")
+        .line("-c:a:0 aac -c:a:1 libmp3lame -b:a 64k -flags +global_header -f tee")
+        .arg(format!(
+            "[f=flv:flvflags=no_duration_filesize]rtmp://127.0.0.1:{input}/in/key|[f=flv:flvflags=no_duration_filesize]{}",
+            reference.display()
+        ))
+        .start();
+    assert_eq!(publishing.wait_exit_within(Duration::from_secs(40)).await, 0, "{}", publishing.text());
+    witness.wait_for("the end of the push", |state| state.open == 0 && state.sessions[0].unpublished).await;
+    old_server.wait_exit().await;
+    assert_eq!(program.interrupt().await, 0, "{}", program.text());
+    // Rate 48 kHz is said as 44.1, 16 bits, one channel.
+    let tags = witness.session(0).tags();
+    let sound: Vec<_> = tags.iter().filter(|tag| tag.kind == 8).map(|tag| tag.body[0]).collect();
+    assert!(sound.len() > 100 && sound.iter().all(|first| *first == 0x2E), "{sound:x?}");
+    is_piece(&five, (&at("old.mkv"), "a:0"), &nine, (&reference, "a:1")).await;
+    is_piece(&five, (&at("old.mkv"), "v:0"), &nine, (&reference, "v:0")).await;
+    decodes_file(&five, &at("old.mkv")).await;
+    for peer in [Peer::Ffmpeg9, Peer::Ffmpeg] {
+        peer.ran();
+    }
+}
+
 /// At full speed, where the source waits for its files: each has all of its tracks, in the form that they have alone.
 #[tokio::test]
 async fn a_recording_that_runs_free_has_all_of_the_tracks_that_are_named() {

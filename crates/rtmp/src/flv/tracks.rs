@@ -144,8 +144,8 @@ const MANY_CODECS: u8 = 2 << 4;
 
 /// A body without multitrack in the form of Adobe FLV 10.1, for a peer that knows no other: H.264, AAC and MP3 have one.
 ///
-/// `None` if there is no such form: another codec, colour and channel configuration, the end of a track of sound. A body
-/// that has the form already comes back as it is. Nanoseconds are left out.
+/// `None` if there is no such form: another codec, colour and channel configuration, the header of MP3, the end of a track of
+/// sound. A body that has the form already comes back as it is. Nanoseconds are left out.
 pub fn legacy(kind: TagKind, body: &Bytes) -> Option<Bytes> {
     match kind {
         TagKind::Video => legacy_video(body),

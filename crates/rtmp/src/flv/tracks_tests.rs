@@ -126,7 +126,7 @@ fn what_a_peer_of_before_enhanced_rtmp_gets() {
     let audio = |body: &[u8]| legacy(TagKind::Audio, &bytes(body)).map(|body| body.to_vec());
     assert_eq!(audio(b"\x90mp4a\x12\x10"), Some(b"\xAF\x00\x12\x10".to_vec()));
     assert_eq!(audio(b"\x91mp4ad"), Some(b"\xAF\x01d".to_vec()));
-    for none in [&b"\x92mp4a"[..], b"\x94mp4a\x00\x02", b"\x91Opusd", b"\x95\x01mp4a\x00d"] {
+    for none in [&b"\x92mp4a"[..], b"\x94mp4a\x00\x02", b"\x90.mp3", b"\x91Opusd", b"\x95\x01mp4a\x00d"] {
         assert_eq!(audio(none), None, "{none:?}");
     }
     assert_eq!(audio(b""), Some(vec![]), "silence");
