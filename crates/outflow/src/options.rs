@@ -4,6 +4,7 @@ pub mod known;
 pub mod platforms;
 pub mod rtmp;
 pub mod suggest;
+pub mod track;
 pub mod value;
 
 use std::time::Duration;

@@ -14,7 +14,7 @@ use crate::graph::link::Reference;
 use crate::node::url::MASK;
 use crate::node::{MediaUrl, Node};
 use crate::options::suggest::nearest;
-use crate::options::{OptionSpec, Type, Value, known, value};
+use crate::options::{OptionSpec, Type, Value, known, track, value};
 
 /// Keywords of GPAC between URL and options, without meaning of their own.
 const KEYWORDS: &[&str] = &["gpac", "gfopt", "gfloc"];
@@ -125,13 +125,36 @@ pub(super) fn type_options(
         if empty(piece) && first_empty != Some(number) {
             continue;
         }
-        let result = type_piece(reader, word, role, tables, node, &mut typed, piece);
+        let cut = tracks_cut_short(&word.pieces, number).filter(|_| find(tables, "tracks").is_some());
+        let result = match cut {
+            // Told at the first of the pieces.
+            Some((first, _)) if first + 1 != number => continue,
+            Some((_, whole)) => Err(SpecError::new("the colon before it has ended `tracks=`")
+                .hint(format!("put a value with a colon between double ones: write ::tracks={whole}::"))),
+            None => type_piece(reader, word, role, tables, node, &mut typed, piece),
+        };
         if let Err(mut error) = result {
             error.span.get_or_insert(span.clone());
             reader.errors.push(error.at(node.index, node.word.clone()));
         }
     }
     typed
+}
+
+/// Where this piece is the rest of a `tracks=` that a colon has ended, as in `tracks=video,audio:1`: the number of that
+/// piece, and the value that is meant, or an example where it would not be right either.
+fn tracks_cut_short(pieces: &[Piece<'_>], number: usize) -> Option<(usize, String)> {
+    let begins = |piece: &Piece<'_>| piece.name.starts_with(|letter: char| letter.is_ascii_digit() || letter == '-');
+    let is_rest = |piece: &Piece<'_>| piece.value.is_none() && !piece.negated && begins(piece);
+    let rest = pieces.iter().take(number + 1).rev().take_while(|piece| is_rest(piece)).count();
+    let first = (number + 1).checked_sub(rest + 1).filter(|_| rest > 0)?;
+    let piece = pieces.get(first).filter(|piece| piece.name == "tracks" && !piece.negated)?;
+    let mut whole = piece.value?.to_owned();
+    for piece in pieces.iter().skip(first + 1).take_while(|piece| is_rest(piece)) {
+        whole = format!("{whole}:{}", piece.name);
+    }
+    let is_right = value::list(&whole).iter().all(|name| track::parse(name).is_ok());
+    Some((first, if is_right { whole } else { "video,audio:1".into() }))
 }
 
 fn apply_globals(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::{Kind, Node};
 use super::reader::{Reader, is_address, printable};
 use super::{Address, Network};
-use crate::options::{OptionSpec, Type, Value, value};
+use crate::options::{OptionSpec, Type, Value, track, value};
 
 /// The port where an address names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,14 +193,17 @@ impl Reader<'_> {
     }
 
     fn list(&mut self, node: &Node, spec: &OptionSpec, list: Vec<String>) -> Option<Value> {
-        let track = |name: &str| {
-            let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
-            matches!(kind, "video" | "audio") && number.len() <= 3 && number.parse::<u8>().is_ok()
-        };
         if spec.name == "tracks" {
-            if let Some(wrong) = list.iter().find(|name| !track(name)) {
-                let problem = format!("`{}` is no track", printable(wrong));
-                self.wrong(&node.span, problem, "write \"video\", \"audio\", \"video:1\", \"audio:2\" ...");
+            let looks = "write \"video\", \"audio\", \"video:1\", \"audio:2\" ...";
+            if let Some((name, problem)) = list.iter().find_map(|name| Some((name, track::parse(name).err()?))) {
+                // Whoever wrote an address there by mistake may have written a key.
+                let is_shown = printable(name) == *name;
+                let problem = if is_shown { problem } else { format!("`{}` is no track", printable(name)) };
+                self.wrong(&node.span, problem, looks);
+                return None;
+            }
+            if let Some(problem) = track::repeated(&list) {
+                self.wrong(&node.span, problem, "name each track once");
                 return None;
             }
             if list.is_empty() {

@@ -85,7 +85,18 @@ fn wrong(path: &str, error: &serde_json::Error) -> Problem {
     if let Some(field) = quoted(text, "unknown field `") {
         let field = short(field);
         let known = text.split_once("expected ").map(|(_, known)| known.replace('`', ""));
-        let known = known.map(|known| format!("the fields are {}", known.trim_start_matches("one of ")));
+        let known = known.map(|known| {
+            let fields = known.trim_start_matches("one of ");
+            match field.as_str() {
+                "tracks" if fields.contains("options") => {
+                    "write it below options: {\"options\": {\"tracks\": [\"video\"]}}".into()
+                }
+                "silence" if fields.contains("options") => {
+                    "write it below options: {\"options\": {\"silence\": true}}".into()
+                }
+                _ => format!("the fields are {fields}"),
+            }
+        });
         let problem = format!("{field} is not a field of this object");
         return Problem::new("invalid", &problem).mistake(Some(field), problem, known);
     }
@@ -167,6 +178,8 @@ mod tests {
         }
         assert_eq!(new("\"flavour\":\"s3cret\"").0, 422);
         assert_eq!(new("\"flavour\":1").1, "flavour is not a field of this object");
+        let problem = parse::<NewOutput>(b"{\"tracks\":[\"video\"]}").map(|_| ()).unwrap_err();
+        assert!(problem.errors[0].hint.as_ref().unwrap().contains("below options"), "{problem:?}");
         let problem = parse::<OutputPatch>(b"{\"flavour\":1}").map(|_| ()).unwrap_err();
         assert!(problem.errors[0].hint.as_ref().unwrap().contains("auto_start"), "{problem:?}");
     }

@@ -3,6 +3,7 @@
 use crate::media::{Kind, Packet};
 use crate::options::Options;
 use crate::options::suggest::did_you_mean;
+use crate::options::track;
 
 /// What an output sends of a stream. Outputs with the same share all that is made for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,34 +47,26 @@ impl Tracks {
     /// Reads `tracks=`: `video`, `audio`, `video:1` ...; a kind without a number is its track 0.
     ///
     /// # Errors
-    /// What a track looks like, where one of them is none.
+    /// Which of them is no track, or there twice.
     pub fn parse(names: &[String]) -> Result<Self, String> {
         let track = |name: &String| {
-            let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
-            let kind = match kind {
-                "video" => Kind::Video,
-                "audio" => Kind::Audio,
-                _ => return None,
-            };
-            number.parse().ok().map(|number| (kind, number))
+            let (is_video, number) = track::parse(name).map_err(|problem| {
+                let kind = name.split(':').next().unwrap_or(name);
+                let near = did_you_mean(kind, ["video", "audio"]).filter(|_| !matches!(kind, "video" | "audio"));
+                format!("{problem}; {}{}", track::LOOKS, near.map_or(String::new(), |near| format!("; {near}")))
+            })?;
+            Ok((if is_video { Kind::Video } else { Kind::Audio }, number))
         };
-        let parsed: Option<Vec<_>> = names.iter().map(track).collect();
-        match parsed {
-            Some(tracks) if tracks.is_empty() => Ok(Tracks::All),
-            Some(mut tracks) => {
-                // The same tracks are the same selection, in whatever order they are named.
-                tracks.sort_unstable();
-                tracks.dedup();
-                Ok(Tracks::Only(tracks))
-            }
-            None => {
-                let kinds = names.iter().map(|name| name.split(':').next().unwrap_or(name));
-                let near = kinds.filter(|kind| !matches!(*kind, "video" | "audio"));
-                let near = near.filter_map(|kind| did_you_mean(kind, ["video", "audio"])).next();
-                let near = near.map_or(String::new(), |near| format!("; {near}"));
-                Err(format!("a track is `video`, `audio`, `video:1`, `audio:2` ...{near}"))
-            }
+        let mut tracks = names.iter().map(track).collect::<Result<Vec<_>, String>>()?;
+        if let Some(problem) = track::repeated(names) {
+            return Err(format!("{problem}: name each track once"));
         }
+        if tracks.is_empty() {
+            return Ok(Tracks::All);
+        }
+        // The same tracks are the same selection, in whatever order they are named.
+        tracks.sort_unstable();
+        Ok(Tracks::Only(tracks))
     }
 
     /// The numbers of the tracks of a kind that go out; `None` if all do.
@@ -106,11 +99,13 @@ mod tests {
     #[test]
     fn the_order_of_names_makes_no_difference() {
         let tracks = parse(&["audio:2", "video", "audio"]);
-        assert_eq!(tracks, parse(&["video:0", "audio:0", "audio:2", "audio:2"]));
+        assert_eq!(tracks, parse(&["video:0", "audio:0", "audio:2"]));
         let Ok(tracks) = tracks else { panic!("no tracks") };
         assert_eq!((tracks.of(Kind::Audio), tracks.of(Kind::Video)), (Some(vec![0, 2]), Some(vec![0])));
         assert_eq!(Tracks::All.of(Kind::Audio), None);
         assert!(parse(&["audio:256"]).is_err());
-        assert!(parse(&["vidio"]).is_err_and(|text| text.contains("video")));
+        assert!(parse(&["vidio"]).is_err_and(|text| text.contains("did you mean `video`?")));
+        assert!(parse(&["video", "audio:1x"]).is_err_and(|text| text.starts_with("`audio:1x` is no track: ")));
+        assert!(parse(&["video", "video:0"]).is_err_and(|text| text.starts_with("`video:0` is named twice")));
     }
 }

@@ -128,6 +128,16 @@ fn values() {
         &[
             ("max_lag = \"2x\"", 1, 11, "unknown unit `x`", "250ms"),
             ("tracks = [\"vidoe\"]", 1, 10, "`vidoe` is no track", "\"video\""),
+            (
+                "tracks = [\"video\", \"audio:300\"]",
+                1,
+                10,
+                "`audio:300` is no track: numbers end at 255",
+                "\"audio:2\"",
+            ),
+            ("tracks = [\"video\", \"audio:1x\"]", 1, 10, "`audio:1x` is no track", "\"audio:2\""),
+            ("tracks = [\"video\", \"video:0\"]", 1, 10, "`video:0` is named twice", "once"),
+            ("tracks = [\"video\", \"\"]", 1, 10, "an item is empty", "\"audio:2\""),
             ("max_lag = \"rtmp://h/s3cret\"", 1, 11, "a text, where duration", "250ms"),
             ("chunk_size = 5", 1, 14, "5 is no chunk size", "128"),
             ("start = \"now\"", 1, 9, "`now` is none of", "`gop`"),
