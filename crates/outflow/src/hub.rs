@@ -129,6 +129,11 @@ impl<T: Item> Publisher<T> {
         self.hub.ring.lock().enter_at(seq, headers);
     }
 
+    /// Joiners no longer get those of the headers, at whatever entry point they begin.
+    pub fn forget_headers(&mut self, is_gone: impl Fn(&T) -> bool) {
+        self.hub.ring.lock().forget_headers(is_gone);
+    }
+
     /// The source has ended: joiners wait for the next entry point. Readers go on, and those with a `delay` for which the
     /// source is still there may begin where they could have begun then.
     pub fn close_entries(&mut self, now: Instant) {

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::hub::{Budget, Hub, Keep, hub};
 use crate::media::timeline::Timeline;
-use crate::media::{Intake, Packet, StreamInfo};
+use crate::media::{Intake, Packet, StreamInfo, classify};
 use crate::monitor::InputStats;
 use crate::wire::Shared;
 pub use flv::Flv;
@@ -311,6 +311,12 @@ impl Inner {
     fn publish(&mut self, packet: Packet, stream: &Stream, stats: &InputStats) {
         InputStats::count(stats, &packet);
         stream.heard();
+        if classify::clears_metadata(&packet) {
+            // Who joins from now on gets none. It is not sent on: players know no such thing.
+            self.lane.forget_metadata();
+            stream.variants.forget_metadata();
+            return;
+        }
         let Some(published) = self.lane.publish(packet, Instant::now()) else { return };
         stream.variants.feed(&published);
         if published.is_entry && !stream.input.borrow().ready {

@@ -135,6 +135,19 @@ impl<T: Item> Ring<T> {
         }
     }
 
+    /// Takes headers away from every entry point.
+    pub(super) fn forget_headers(&mut self, is_gone: impl Fn(&T) -> bool) {
+        let mut last: Option<(Arc<[T]>, Arc<[T]>)> = None;
+        for entry in self.entries.iter_mut().filter(|entry| entry.headers.iter().any(&is_gone)) {
+            // Those that were the same stay the same: readers tell by it what they have.
+            let known = last.as_ref().filter(|(before, _)| Arc::ptr_eq(before, &entry.headers));
+            let left = known.map(|(_, left)| left.clone());
+            let left =
+                left.unwrap_or_else(|| entry.headers.iter().filter(|header| !is_gone(header)).cloned().collect());
+            last = Some((std::mem::replace(&mut entry.headers, left.clone()), left));
+        }
+    }
+
     /// Its source has ended: who is at the live edge begins at none of them any more.
     pub(super) fn close_entries(&mut self, now: Instant) {
         for entry in &mut self.entries {

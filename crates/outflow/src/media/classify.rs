@@ -10,6 +10,8 @@ use super::{Flags, Kind, Packet};
 
 /// The AMF0 string `@setDataFrame`, with which publishers wrap metadata (Adobe RTMP 1.0 §7.1.2 data messages).
 const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
+/// The AMF0 string `@clearDataFrame`, with which they take it back.
+const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0f@clearDataFrame";
 /// The AMF0 string `onMetaData`.
 const ON_METADATA: &[u8] = b"\x02\x00\x0aonMetaData";
 
@@ -34,6 +36,12 @@ pub fn ends_sequence(packet: &Packet) -> bool {
             .is_ok_and(|header| header.packet_type == outflow_rtmp::flv::audio::PacketType::SequenceEnd),
         Kind::Data => false,
     }
+}
+
+/// True for `@clearDataFrame`, where it is about `onMetaData`: it takes back the metadata that was kept for joiners.
+pub fn clears_metadata(packet: &Packet) -> bool {
+    let name = (packet.kind == Kind::Data).then(|| packet.body.strip_prefix(CLEAR_DATA_FRAME)).flatten();
+    name.is_some_and(|name| name.starts_with(ON_METADATA))
 }
 
 fn video(dts: i64, body: Bytes, arrival: Instant) -> Packet {
@@ -117,6 +125,9 @@ mod tests {
         assert!(wrapped.flags.header);
         assert_eq!(&wrapped.body[..], b"\x02\x00\x0aonMetaData\x08");
         assert!(!of(Kind::Data, b"\x02\x00\x0aonTextData\x08").flags.header);
+        let clear = b"\x02\x00\x0f@clearDataFrame\x02\x00\x0aonMetaData";
+        assert!(clears_metadata(&of(Kind::Data, clear)) && !clears_metadata(&of(Kind::Video, clear)));
+        assert!(!clears_metadata(&of(Kind::Data, &clear[..18])) && !clears_metadata(&wrapped));
     }
 
     #[test]

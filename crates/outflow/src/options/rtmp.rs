@@ -76,8 +76,7 @@ const TRACKS: OptionSpec = OptionSpec::new(
     "which tracks: video, audio, video:1, audio:2 ...; one alone of its kind goes out as an ordinary one; all, as they \
      came, if not given",
 );
-const SILENCE: OptionSpec =
-    OptionSpec::new("silence", Type::Bool, "no", "send silent AAC for as long as the stream has no sound");
+const SILENCE: OptionSpec = OptionSpec::new("silence", Type::Bool, "no", "send silent AAC until the stream has sound");
 const PLATFORM: OptionSpec = OptionSpec::new(
     "platform",
     Type::Choice(super::platforms::NAMES),

@@ -121,7 +121,19 @@ impl Headers {
 
     /// Forgets those of the sound.
     pub(super) fn forget_sound(&mut self) {
-        self.latest.retain(|place, _| place.order != Order::Audio);
+        self.forget(Order::Audio);
+    }
+
+    /// Forgets the metadata.
+    pub(super) fn forget_metadata(&mut self) {
+        self.forget(Order::Data);
+    }
+
+    fn forget(&mut self, order: Order) {
+        let places: Vec<_> = self.latest.keys().filter(|place| place.order == order).copied().collect();
+        for place in places {
+            self.put(place, None);
+        }
         self.snapshot = None;
     }
 

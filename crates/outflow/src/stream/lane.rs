@@ -92,6 +92,13 @@ impl Lane {
         self.show_headers();
     }
 
+    /// Forgets the metadata, for those too who join where it was still in force.
+    pub(super) fn forget_metadata(&mut self) {
+        self.headers.forget_metadata();
+        self.show_headers();
+        self.publisher.forget_headers(|header| header.packet.kind == Kind::Data);
+    }
+
     fn show_headers(&mut self) {
         *self.latest.lock() = self.headers.snapshot();
     }

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use outflow_rtmp::Limits;
 use outflow_rtmp::amf0::{self, Value};
+use outflow_rtmp::flv::audio::{AudioHeader, PacketType};
 
 use crate::media::{Flags, Kind, Packet};
 
@@ -16,6 +17,8 @@ const SAMPLES: i64 = 1_024;
 const ANNOUNCED: i64 = 1_000;
 /// A gap between two pictures beyond this is not filled.
 const LONGEST: i64 = 10_000;
+/// Most bytes of headers that wait for their sound. Real ones have some bytes.
+const MOST_HELD: usize = 256 * 1024;
 const ON_META_DATA: &str = "onMetaData";
 
 /// Puts silence among the packets of one selection.
@@ -26,6 +29,8 @@ pub(super) struct Silence {
     announced: bool,
     /// The metadata as it came.
     metadata: Option<Packet>,
+    /// The latest headers of sound that has not come yet: they go out before its first frame.
+    held: Vec<Packet>,
     /// Until when there has been silence: sound from before that has no place any more.
     until: i64,
 }
@@ -49,6 +54,7 @@ impl Silence {
         self.state = if audio == Some(true) { State::Sound } else { State::New };
         self.announced = false;
         self.metadata = None;
+        self.held.clear();
     }
 
     /// There is sound.
@@ -64,6 +70,32 @@ impl Silence {
         }
     }
 
+    /// What the metadata said no longer holds.
+    pub(super) fn forget_metadata(&mut self) {
+        self.announced = false;
+        self.metadata = None;
+    }
+
+    /// Keeps a header for the sound that may follow; false if it is to go out now. A header alone is no sound: many a camera
+    /// sends one for a microphone that it does not have.
+    pub(super) fn hold(&mut self, header: &Packet) -> bool {
+        if self.state == State::Sound {
+            return false;
+        }
+        let place = |packet: &Packet| {
+            let header = AudioHeader::parse(&packet.body);
+            (packet.track, header.is_ok_and(|header| header.is_multichannel_config()))
+        };
+        let own = place(header);
+        self.held.retain(|packet| place(packet) != own);
+        let bytes: usize = self.held.iter().map(|packet| packet.body.len()).sum();
+        let is_held = bytes + header.body.len() <= MOST_HELD;
+        if is_held {
+            self.held.push(header.clone());
+        }
+        is_held
+    }
+
     /// Adds a packet to `out`, and silence before it where it is due. True where the silence is over: what was said of its
     /// codec no longer holds.
     pub(super) fn take(&mut self, packet: Packet, out: &mut Vec<Packet>) -> bool {
@@ -74,15 +106,19 @@ impl Silence {
                 out.push(if told { with_silence(packet) } else { packet });
                 false
             }
+            Kind::Audio if packet.flags.header && self.hold(&packet) => false,
+            Kind::Audio if self.state != State::Sound && !packet.flags.header && !is_sound(&packet) => false,
             Kind::Audio => {
                 let was_silent = matches!(self.state, State::Silent(..));
                 self.state = State::Sound;
+                let (dts, arrival) = (packet.dts, packet.arrival);
                 if let (true, Some(metadata)) = (was_silent, &self.metadata) {
-                    out.push(Packet { dts: packet.dts, arrival: packet.arrival, ..metadata.clone() });
+                    out.push(Packet { dts, arrival, ..metadata.clone() });
                 }
-                if packet.flags.header || packet.dts >= self.until {
-                    let dts = packet.dts.max(self.until);
-                    out.push(Packet { dts, ..packet });
+                let since = dts.max(self.until);
+                out.extend(self.held.drain(..).map(|header| Packet { dts: since, arrival, ..header }));
+                if packet.flags.header || dts >= self.until {
+                    out.push(Packet { dts: since, ..packet });
                 }
                 was_silent
             }
@@ -103,7 +139,7 @@ impl Silence {
         self.state = match self.state {
             // Where readers can begin: what was before is in nobody's way.
             State::New if !picture.flags.keyframe => State::New,
-            State::New if self.announced => State::Waiting(now),
+            State::New if self.announced || !self.held.is_empty() => State::Waiting(now),
             State::New => self.begin(picture, out),
             State::Waiting(since) if now - since >= ANNOUNCED => self.begin(picture, out),
             other => other,
@@ -129,6 +165,19 @@ impl Silence {
         out.push(sound(picture, origin, HEADER, true));
         State::Silent(origin, 0)
     }
+}
+
+/// True for frames: not what tells of sound, nor messages with nothing in them, which some send who have none.
+pub(super) fn is_sound(packet: &Packet) -> bool {
+    if packet.flags.header {
+        return false;
+    }
+    let Ok(header) = AudioHeader::parse(&packet.body) else {
+        // What nobody here can read may be sound, if it is not just cut short.
+        return packet.body.len() > 2;
+    };
+    header.packet_type != PacketType::SequenceEnd
+        && header.tracks(&packet.body).any(|track| track.is_ok_and(|track| !track.payload.is_empty()))
 }
 
 /// The time of the frame with this number.

@@ -75,7 +75,9 @@ fn it_stops_when_sound_comes_and_begins_anew_with_a_source_without() {
     taken(&mut silence, metadata(vec![("width".into(), 320.0.into())]));
     taken(&mut silence, key(0));
     taken(&mut silence, inter(40));
-    let (out, over) = taken(&mut silence, audio(41, b"\xaf\0\x11\x90"));
+    let (out, over) = taken(&mut silence, audio(40, b"\xaf\0\x11\x90"));
+    assert!(!over && out.is_empty(), "its header alone is no sound");
+    let (out, over) = taken(&mut silence, audio(41, b"\xaf\x01x"));
     assert!(over);
     assert_eq!(short(&out), "m h46", "as it came, and not before the silence has ended");
     assert_eq!(properties(&out[0].body).unwrap().len(), 1);
@@ -129,4 +131,44 @@ fn metadata_says_what_is_true_and_what_is_not_understood_stays() {
     let odd = classify::packet(Kind::Data, 0, Bytes::from_static(b"\x02\x00\x0aonMetaData\x08\xff"), Instant::now());
     assert!(odd.flags.header);
     assert_eq!(taken(&mut silence, odd.clone()).0[0].body, odd.body);
+}
+
+/// A header that no frame follows, and messages with nothing in them: the silence is there and stays.
+#[test]
+fn a_header_without_frames_and_empty_messages_are_no_sound() {
+    let mut silence = Silence::default();
+    silence.start(None);
+    assert!(taken(&mut silence, audio(0, b"\xaf\0\x11\x90")).0.is_empty());
+    taken(&mut silence, metadata(vec![("width".into(), 320.0.into())]));
+    let mut out = taken(&mut silence, key(0)).0;
+    assert_eq!(short(&out), "v0", "its sound is waited for");
+    let nothing = [&b""[..], b"\xaf", b"\xaf\x01", b"\x2f", b"\x91mp4a", b"\x92mp4a", b"\x95\x01mp4a\x00"];
+    for dts in (40..4000).step_by(40) {
+        for body in nothing {
+            let (empty, over) = taken(&mut silence, audio(dts, body));
+            assert!(empty.is_empty() && !over, "{body:?}");
+        }
+        // Again and again, as some do, and another one at last.
+        let header: &[u8] = if dts < 3000 { b"\xaf\0\x11\x90" } else { b"\xaf\0\x11\x88" };
+        assert!(taken(&mut silence, audio(dts, header)).0.is_empty());
+        out.extend(taken(&mut silence, inter(dts)).0);
+    }
+    let sound: Vec<_> = out.iter().filter(|packet| packet.kind == Kind::Audio).collect();
+    assert_eq!((&sound[0].body[..], sound[0].dts), (HEADER, 1000));
+    assert!(sound.len() > 120 && sound[1..].iter().all(|packet| &packet.body[..] == FRAME), "{}", sound.len());
+    let (out, over) = taken(&mut silence, audio(4000, b"\xaf\x01x"));
+    assert!(over);
+    assert_eq!(short(&out), "m h4000 a4000", "the real header first, once");
+    assert_eq!(&out[1].body[..], b"\xaf\0\x11\x88", "the latest");
+    assert_eq!(short(&taken(&mut silence, audio(4023, b"")).0), "a4023", "from then on it is as it came");
+    assert_eq!(short(&taken(&mut silence, audio(4046, b"\xaf\0\x11\x90")).0), "h4046");
+    // Once there has been sound, a pause of it stays one.
+    assert_eq!(short(&taken(&mut silence, inter(9000)).0), "v9000");
+    // Headers without end take no memory without end: they go out.
+    silence.start(None);
+    for track in 0..=255u8 {
+        let body = [&[0x95, 0x00][..], b"mp4a", &[track], &[0; 64 * 1024]].concat();
+        silence.take(classify::packet(Kind::Audio, 9000, body.into(), Instant::now()), &mut Vec::new());
+    }
+    assert!(silence.held.is_empty());
 }

@@ -29,6 +29,10 @@ impl Bench {
 
     fn begin_source(&self, at: i64, header: &'static [u8]) {
         self.writer.start(KNOWN);
+        self.begin_again(at, header);
+    }
+
+    fn begin_again(&self, at: i64, header: &'static [u8]) {
         let is_header = Flags { header: true, ..Flags::default() };
         self.push(Kind::Video, at, is_header, header);
         self.push(Kind::Audio, at, is_header, b"\xaf\0");
@@ -200,4 +204,47 @@ fn a_picture_that_is_shown_before_it_is_decoded_stays_as_it_is() {
     bench.writer.push(packet);
     let (_, media) = bench.join(&mut reader);
     assert_eq!(media, [(40, Bytes::from_static(body))]);
+}
+
+/// `@clearDataFrame` takes metadata back: for those who join at an entry point from before it, too, and for selections.
+#[test]
+fn metadata_that_is_cleared_reaches_no_joiner() {
+    const METADATA: &[u8] = b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09";
+    const CLEAR: &[u8] = b"\x02\x00\x0f@clearDataFrame\x02\x00\x0aonMetaData";
+    let bench = Bench::new();
+    let data = |dts, body: &'static [u8]| {
+        bench.writer.push(classify::packet(Kind::Data, dts, Bytes::from_static(body), bench.begin));
+    };
+    let picture = |dts| bench.push(Kind::Video, dts, Flags { keyframe: true, ..Flags::default() }, b"\x17\x01key");
+    let has_metadata = |headers: &[Bytes]| headers.iter().any(|body| body.starts_with(b"\x02"));
+    let headers = |stream: &Arc<Stream>| {
+        let read =
+            stream.hub().read(&mut cursor(), bench.begin + Duration::from_secs(2), 1, usize::MAX, &mut Vec::new());
+        read.restart.map(|headers| headers.iter().map(|h| h.packet.body.clone()).collect::<Vec<_>>()).unwrap()
+    };
+    let of = |name: &str, silence| Selection { tracks: Tracks::parse(&[name.to_owned()]).unwrap(), silence };
+    let selected = bench.stream.select(&of("video", true));
+    bench.writer.start(KNOWN);
+    data(0, METADATA);
+    bench.begin_again(0, b"\x17\0one");
+    data(0, b"\x02\x00\x0f@clearDataFrame\x02\x00\x0aonTextData");
+    assert!(has_metadata(&bench.join(&mut cursor()).0) && has_metadata(&headers(&selected)));
+    let mut reader = cursor();
+    bench.join(&mut reader);
+    data(20, CLEAR);
+    bench.push(Kind::Audio, 20, Flags::default(), b"\xaf\x01b");
+    let (now, late) = (bench.join(&mut cursor()), bench.stream.select(&of("video:0", false)));
+    assert_eq!(now.0.len(), 2, "the other headers: {now:?}");
+    assert!(
+        !has_metadata(&now.0)
+            && !has_metadata(&bench.stream.headers().iter().map(|h| h.packet.body.clone()).collect::<Vec<_>>())
+    );
+    assert!(!has_metadata(&headers(&selected)) && !has_metadata(&headers(&late)));
+    let (again, media) = bench.join(&mut reader);
+    assert_eq!((again.len(), media.len()), (0, 1), "nothing of it is sent to those who are there: {media:?}");
+    picture(40);
+    assert!(!has_metadata(&bench.join(&mut cursor()).0) && !has_metadata(&headers(&selected)));
+    data(60, METADATA);
+    picture(80);
+    assert!(has_metadata(&bench.join(&mut cursor()).0) && has_metadata(&headers(&selected)));
 }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::lane::{Lane, Latest, Published};
 use super::pick::Picker;
 use super::selection::Selection;
-use super::silence::Silence;
+use super::silence::{self, Silence};
 use super::{Pace, Stream};
 use crate::hub::{Past, hub};
 use crate::media::{Kind, Packet, StreamInfo};
@@ -82,6 +82,13 @@ impl Variants {
         }
     }
 
+    /// What the metadata said no longer holds.
+    pub(super) fn forget_metadata(&self) {
+        if self.any.load(Ordering::Acquire) {
+            self.list.lock().all.iter_mut().for_each(Variant::forget_metadata);
+        }
+    }
+
     pub(super) fn end(&self, clean: bool) {
         for variant in &mut self.list.lock().all {
             variant.lane.end(clean);
@@ -141,7 +148,12 @@ impl Variants {
         // Before the last look at the hub: a writer that publishes after that sees it.
         self.any.store(true, Ordering::Release);
         let now = variant.catch_up(whole, list.begins);
-        variant.begin(&now, &whole.headers());
+        let headers = whole.headers();
+        variant.begin(&now, &headers);
+        if headers.iter().all(|header| header.packet.kind != Kind::Data) {
+            // It was cleared, which is in no packet.
+            variant.forget_metadata();
+        }
         // Without a writer it ends here, and its readers find what is left.
         if !list.closed {
             list.all.push(variant);
@@ -196,11 +208,14 @@ impl Variant {
         let mut from = self.next;
         if let (None, Some((seq, headers))) = (from, &past.entry) {
             from = Some(*seq);
-            self.seed(headers);
-            let sounds = past.items.iter().map(|kept| &kept.item.packet).filter(|packet| packet.kind == Kind::Audio);
-            if self.silence.is_some() && sounds.filter_map(|packet| self.picker.pick(packet)).next().is_some() {
-                self.heard();
+            let mut sounds =
+                past.items.iter().map(|kept| &kept.item.packet).filter(|packet| packet.kind == Kind::Audio);
+            if let Some(silence) = &mut self.silence
+                && sounds.any(|packet| self.picker.pick(packet).is_some_and(|packet| silence::is_sound(&packet)))
+            {
+                silence.heard();
             }
+            self.seed(headers);
         }
         if let Some(from) = from {
             for kept in past.items.iter().filter(|kept| kept.seq >= from) {
@@ -233,19 +248,24 @@ impl Variant {
     fn seed(&mut self, headers: &[Shared]) {
         for header in headers {
             let Some(packet) = self.picker.pick(&header.packet) else { continue };
-            if packet.kind == Kind::Audio {
-                self.heard();
+            let is_held = match (&mut self.silence, packet.kind) {
+                (Some(silence), Kind::Audio) => silence.hold(&packet),
+                (Some(silence), Kind::Data) => {
+                    silence.metadata(&packet);
+                    false
+                }
+                _ => false,
+            };
+            if !is_held {
+                self.lane.seed(packet);
             }
-            if let (Some(silence), Kind::Data) = (&mut self.silence, packet.kind) {
-                silence.metadata(&packet);
-            }
-            self.lane.seed(packet);
         }
     }
 
-    fn heard(&mut self) {
+    fn forget_metadata(&mut self) {
+        self.lane.forget_metadata();
         if let Some(silence) = &mut self.silence {
-            silence.heard();
+            silence.forget_metadata();
         }
     }
 

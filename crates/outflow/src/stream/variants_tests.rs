@@ -254,3 +254,31 @@ fn silence_has_its_header_for_joiners_until_there_is_sound() {
     let (headers, _) = read(&silent, Start::Group);
     assert_eq!(headers, [b"\x17\0\0\0\0one".to_vec()]);
 }
+
+/// A camera that sends a header for a microphone that it does not have: an output that is asked for late has silence too.
+#[test]
+fn a_header_of_sound_that_never_comes_does_not_end_the_silence_of_a_late_output() {
+    let bench = Bench::new();
+    bench.writer.start(StreamInfo::default());
+    bench.push(Kind::Video, 0, b"\x17\0\0\0\0one");
+    bench.push(Kind::Audio, 0, b"\xaf\0\x11\x90");
+    let all = Selection { silence: true, ..Selection::default() };
+    let early = bench.stream.select(&all);
+    let pictures = |from: i64, to: i64| {
+        for n in from..to {
+            bench.push(Kind::Video, n * 40, if n % 10 == 0 { b"\x17\x01\0\0\0K" } else { b"\x27\x01\0\0\0i" });
+            bench.push(Kind::Audio, n * 40, b"\xaf\x01");
+        }
+    };
+    pictures(0, 100);
+    let silence = b"\xaf\0\x12\x10".to_vec();
+    assert_eq!(read(&early, Start::Group).0, [b"\x17\0\0\0\0one".to_vec(), silence.clone()]);
+    drop(early);
+    let late = bench.stream.select(&all);
+    assert_eq!(read(&late, Start::Group).0[0], b"\x17\0\0\0\0one".to_vec());
+    pictures(100, 200);
+    assert_eq!(read(&late, Start::Group).0[1], silence);
+    bench.push(Kind::Audio, 200 * 40, b"\xaf\x01sound");
+    pictures(200, 230);
+    assert_eq!(read(&late, Start::Group).0[1], b"\xaf\0\x11\x90".to_vec(), "its own header, as it comes");
+}
