@@ -201,16 +201,21 @@ impl Timeline {
             time = time.max(track.out + 1).max(track.edge);
             // What was lost while time stood still is not lost again, and the step from there is none of the source's.
             let is_regular = track.held.is_none();
+            let joined = (joined || track.held.is_some_and(|held| held.stuck)) && stood.is_none();
             track.held = track.held.filter(|held| stood.is_some() || !held.stuck);
             if is_held || track.raw == Some(packet.dts) {
-                let (raw, out, arrival) = (track.out - offset, track.out, track.arrival);
+                let (mut raw, mut out, arrival) = (track.out - offset, track.out, track.arrival);
+                if stood.is_some() && track.held.is_none_or(|held| held.joined) {
+                    // Not from where it may have been pushed to, or that would add up.
+                    (track.held, raw, out) = (None, packet.dts, packet.dts + offset);
+                }
                 let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false, joined });
                 held.packets += 1;
                 self.jumps += u64::from(stood.is_some() && !held.stuck);
                 held.stuck |= stood.is_some();
                 // It may not have been known.
                 let passed = millis(packet.arrival, track.arrival);
-                if stood.is_some() && key.0 == Kind::Video && passed <= BACK {
+                if stood.is_some() && held.packets > 2 && key.0 == Kind::Video && passed <= BACK {
                     track.step = (track.step + (passed - track.step) / 4).max(1);
                 }
             } else {
@@ -299,10 +304,13 @@ impl Timeline {
         let is_video = key.0 == Kind::Video;
         let (out, raw, arrival) = match track.held.filter(|held| !held.joined) {
             Some(held) => (held.out, held.raw, held.arrival),
-            None => (track.out, packet.dts, track.arrival),
+            None => (packet.dts + track.offset, packet.dts, track.arrival),
         };
         let passed = millis(packet.arrival, arrival);
-        let is_stuck = self.present(None).any(|any| any.held.is_some_and(|held| held.stuck))
+        let mut stuck = self.present(None).filter(|other| other.held.is_some_and(|held| held.stuck));
+        let is_stuck = track.held.is_some_and(|held| held.stuck)
+            // Sound that shares its time is no sign, unless another clock stands.
+            || (!is_video && stuck.next().is_some())
             // A picture's time stands for one more frame at most, or pictures that are shown before it come after it.
             || (is_video && 4 * millis(packet.arrival, track.arrival) >= 3 * track.step)
             || 2 * (passed - (packet.dts - raw)) >= 3 * self.longest(track);
@@ -364,8 +372,12 @@ impl Timeline {
         let passed = millis(packet.arrival, held.arrival);
         let target = held.out.saturating_add(passed).max(track.out + 1);
         let own = packet.dts + track.offset;
-        let is_caught_up = 4 * (own - held.out) >= passed.saturating_mul(3) && own > track.out - track.step;
-        if is_caught_up && own - target <= AHEAD {
+        // What comes late was played late, so it may be a little behind that. But where one picture's time stood for two, and
+        // the next is a step from there, just that step was lost.
+        let gained = own - held.out;
+        let lost_a_frame = is_video && held.packets == 1 && (gained - track.step).abs() <= track.step / 8;
+        let is_caught_up = gained.saturating_mul(2) >= passed && track.out - own <= 5 * self.longest(track);
+        if is_caught_up && !lost_a_frame && own - target <= AHEAD {
             return track.offset;
         }
         let off = |offset: i64| (packet.dts + offset - target).abs();

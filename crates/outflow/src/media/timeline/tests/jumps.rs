@@ -216,6 +216,28 @@ fn a_clock_that_runs_in_leaps_is_filled_up_with_ours() {
 }
 
 #[test]
+fn packets_that_come_late_do_not_make_a_clock_that_runs_in_leaps_drift() {
+    for leap in [100, 200, 1_000, 3_000] {
+        let mut live = Live::new();
+        let begin = live.clocks[0];
+        let mut at = 0;
+        for n in 0..3_000 {
+            live.clocks = [begin - live.now % leap; 2];
+            at = at.max(live.now + n * 7_919 % 61);
+            if live.now % 40 == 0 {
+                live.sends(Video, live.now, at);
+            }
+            live.sends(Audio, live.now, at);
+            live.now += 20;
+        }
+        let last = live.last();
+        assert!(last.iter().all(|last| (last - 59_980).abs() <= 150), "{leap}: after a minute time is {last:?}");
+        assert!(live.apart().abs() <= 80, "{leap}: {} ms apart", live.apart());
+        live.steps(200);
+    }
+}
+
+#[test]
 fn a_clock_that_stood_still_and_skips_leaves_what_it_skips() {
     let mut live = Live::new();
     live.both(1_000);
