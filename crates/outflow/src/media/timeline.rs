@@ -219,8 +219,11 @@ impl Timeline {
                     track.step = (track.step + (passed - track.step) / 4).max(1);
                 }
             } else {
-                if (1..=BACK).contains(&(time - track.out)) && is_regular && track.out >= 0 {
-                    track.step = time - track.out;
+                let (step, passed) = (time - track.out, millis(packet.arrival, track.arrival));
+                // The last step before a clock stands still may be cut short.
+                let is_cut = self.realtime && 4 * step < 3 * track.step.min(passed);
+                if (1..=BACK).contains(&step) && is_regular && !is_cut && track.out >= 0 {
+                    track.step = step;
                 }
                 track.held = None;
             }

@@ -216,6 +216,22 @@ fn a_clock_that_runs_in_leaps_is_filled_up_with_ours() {
 }
 
 #[test]
+fn a_picture_that_is_cut_short_by_a_clock_that_stops_is_no_measure_for_those_after_it() {
+    let mut live = Live::new();
+    let begin = live.clocks[0];
+    live.both(1_000);
+    for _ in 0..150 {
+        live.clocks[0] = begin + (977 - live.now);
+        live.both(20);
+        assert!(live.apart().abs() <= 40, "{} ms apart", live.apart());
+    }
+    live.clocks[0] = begin;
+    live.both(1_000);
+    assert_eq!(live.last(), [4_960, 4_980]);
+    live.steps(81);
+}
+
+#[test]
 fn packets_that_come_late_do_not_make_a_clock_that_runs_in_leaps_drift() {
     for leap in [100, 200, 1_000, 3_000] {
         let mut live = Live::new();
