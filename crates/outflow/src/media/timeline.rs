@@ -85,7 +85,7 @@ struct Held {
     arrival: Instant,
     /// Frames since.
     packets: i64,
-    /// The source's time stands still, so the clock is used instead.
+    /// The source's time stands still, so our clock is used instead; the offset is still that from before.
     stuck: bool,
     /// It is only that the track has come back to others that are a little behind it.
     joined: bool,
@@ -177,12 +177,14 @@ impl Timeline {
         let last = self.tracks.get(&key).copied();
         let present = last.filter(|track| track.raw.is_some());
         let clocked = has_clock(&packet);
+        let stood = present.filter(|_| clocked).and_then(|track| self.standing(&packet, key, track));
         let offset = match present {
+            Some(track) if stood.is_some() => track.offset,
             Some(track) if clocked => self.offset_after(&packet, key, track),
             None if clocked => self.offset_of_first(&packet),
             present => present.map(|track| track.offset).or(self.offset).unwrap_or(0),
         };
-        let mut time = (packet.dts + offset).max(0);
+        let mut time = stood.unwrap_or(packet.dts + offset).max(0);
         let mut track = last.unwrap_or(Track {
             offset,
             raw: None,
@@ -197,21 +199,31 @@ impl Timeline {
         if clocked {
             let is_held = time <= track.out && present.is_some();
             time = time.max(track.out + 1).max(track.edge);
-            let stands = track.raw == Some(packet.dts);
-            // What was lost while time stood still is not lost again.
-            track.held = track.held.filter(|held| stands || held.joined || !held.stuck);
-            if is_held || stands {
-                let (raw, out, arrival) = (track.out - offset, track.out, track.arrival);
+            // What was lost while time stood still is not lost again, and the step from there is none of the source's.
+            let is_regular = track.held.is_none();
+            let joined = (joined || track.held.is_some_and(|held| held.stuck)) && stood.is_none();
+            track.held = track.held.filter(|held| stood.is_some() || !held.stuck);
+            if is_held || track.raw == Some(packet.dts) {
+                let (mut raw, mut out, arrival) = (track.out - offset, track.out, track.arrival);
+                if stood.is_some() && track.held.is_none_or(|held| held.joined) {
+                    // Not from where it may have been pushed to, or that would add up.
+                    (track.held, raw, out) = (None, packet.dts, packet.dts + offset);
+                }
                 let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false, joined });
                 held.packets += 1;
-                held.stuck |= stands && !is_held;
+                self.jumps += u64::from(stood.is_some() && !held.stuck);
+                held.stuck |= stood.is_some();
                 // It may not have been known.
-                if stands && !is_held && key.0 == Kind::Video && (1..=BACK).contains(&(time - track.out)) {
-                    track.step = time - track.out;
+                let passed = millis(packet.arrival, track.arrival);
+                if stood.is_some() && held.packets > 2 && key.0 == Kind::Video && passed <= BACK {
+                    track.step = (track.step + (passed - track.step) / 4).max(1);
                 }
             } else {
-                if (1..=BACK).contains(&(time - track.out)) && track.held.is_none() && track.out >= 0 {
-                    track.step = time - track.out;
+                let (step, passed) = (time - track.out, millis(packet.arrival, track.arrival));
+                // The last step before a clock stands still may be cut short.
+                let is_cut = self.realtime && 4 * step < 3 * track.step.min(passed);
+                if (1..=BACK).contains(&step) && is_regular && !is_cut && track.out >= 0 {
+                    track.step = step;
                 }
                 track.held = None;
             }
@@ -246,22 +258,21 @@ impl Timeline {
     /// The offset of a track's next packet: its own, another track's that has jumped before it, or a new one if the
     /// source's clock jumped.
     fn offset_after(&mut self, packet: &Packet, key: (Kind, u8), track: Track) -> i64 {
+        if let Some(held) = track.held.filter(|held| held.stuck) {
+            return self.after_standing_still(packet, key, track, held);
+        }
         let step = track.raw.map_or(0, |raw| packet.dts - raw);
         let passed = millis(packet.arrival, track.arrival);
         let is_odd = (step - track.step).abs() > BACK && (step - passed).abs() > BACK;
         let is_behind = packet.dts + track.offset <= track.out;
         if !is_odd && !is_behind {
-            return self.after_standing_still(key, track);
+            return track.offset;
         }
         let target = self.target(packet, key, track);
         let off = |offset: i64| (packet.dts + offset - target).abs();
         let own = off(track.offset);
-        let lost_a_frame = is_behind && key.0 == Kind::Video && self.lost_a_frame(step, passed, track);
-        if lost_a_frame && step == 0 {
-            return self.shift(track.paced(target) - packet.dts, track);
-        }
         if own <= BACK && !is_behind {
-            return self.after_standing_still(key, track);
+            return track.offset;
         }
         // Audio and video stay together where both jumped.
         let others = self.present(Some(key)).map(|track| track.offset);
@@ -269,34 +280,50 @@ impl Timeline {
             && off(other) <= BACK
             && off(other) < own
         {
-            self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+            self.jumps += 1;
             return other;
         }
-        if lost_a_frame {
+        // A picture is a little before the last one: then pictures that are sent before others are shown before those no
+        // longer.
+        if is_behind && key.0 == Kind::Video && (-track.step..0).contains(&step) {
             return self.shift(target - packet.dts, track);
         }
         let is_ahead = self.realtime && step > passed + AHEAD;
         if step < -BACK || is_ahead || (is_behind && self.is_lost(packet, track, step)) {
-            self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+            self.jumps += 1;
             self.offset = Some(target - packet.dts);
             return target - packet.dts;
         }
         self.jumps += u64::from(step < 0 && is_behind);
-        if is_behind { track.offset } else { self.after_standing_still(key, track) }
+        track.offset
     }
 
-    /// A picture has the time of the last one, or a little less: then pictures that are sent before others are shown before
-    /// those no longer. (Two fields of one picture may share their time, but come together.)
-    fn lost_a_frame(&self, step: i64, passed: i64, track: Track) -> bool {
-        match step {
-            0 => self.realtime && 4 * passed >= 3 * track.step,
-            _ => (-track.step..0).contains(&step),
+    /// When a packet plays whose time is that of the last one because the source's clock stands still: by our clock, by when
+    /// it came. (Some that come together may share their time, as two fields of a picture do.)
+    fn standing(&self, packet: &Packet, key: (Kind, u8), track: Track) -> Option<i64> {
+        if !self.realtime || track.raw != Some(packet.dts) {
+            return None;
         }
+        let is_video = key.0 == Kind::Video;
+        let (out, raw, arrival) = match track.held.filter(|held| !held.joined) {
+            Some(held) => (held.out, held.raw, held.arrival),
+            None => (packet.dts + track.offset, packet.dts, track.arrival),
+        };
+        let passed = millis(packet.arrival, arrival);
+        let mut stuck = self.present(None).filter(|other| other.held.is_some_and(|held| held.stuck));
+        let is_stuck = track.held.is_some_and(|held| held.stuck)
+            // Sound that shares its time is no sign, unless another clock stands.
+            || (!is_video && stuck.next().is_some())
+            // A picture's time stands for one more frame at most, or pictures that are shown before it come after it.
+            || (is_video && 4 * millis(packet.arrival, track.arrival) >= 3 * track.step)
+            || 2 * (passed - (packet.dts - raw)) >= 3 * self.longest(track);
+        let target = out.saturating_add(passed);
+        is_stuck.then(|| if is_video { track.paced(target) } else { target })
     }
 
     /// Gives a track another offset, and with it all that had the same: so little is not seen by each of them.
     fn shift(&mut self, offset: i64, track: Track) -> i64 {
-        self.jumps += u64::from(!track.held.is_some_and(|held| held.stuck));
+        self.jumps += 1;
         self.offset = Some(offset);
         for other in self.tracks.values_mut().filter(|other| other.raw.is_some() && other.offset == track.offset) {
             other.offset = offset;
@@ -310,7 +337,7 @@ impl Timeline {
     /// One packet a little out of order, or some with one time, are no jump: what was lost has to be more than two frames
     /// take, of any track. So all of them jump, or none does.
     fn is_lost(&self, packet: &Packet, track: Track, step: i64) -> bool {
-        let longest = self.present(None).map(|track| track.step).max().unwrap_or(track.step);
+        let longest = self.longest(track);
         if track.step - step >= 2 * longest {
             return true;
         }
@@ -319,9 +346,12 @@ impl Timeline {
             true => millis(packet.arrival, held.arrival),
             false => (held.packets + 1).saturating_mul(track.step),
         };
-        let lost = expected - (packet.dts - held.raw);
-        // A picture's time stands for one more frame at most, or pictures that are shown before it come after it.
-        if step == 0 { self.realtime && 2 * lost >= 3 * longest } else { lost >= 2 * longest }
+        step != 0 && expected - (packet.dts - held.raw) >= 2 * longest
+    }
+
+    /// The step of the track with the longest frames.
+    fn longest(&self, track: Track) -> i64 {
+        self.present(None).map(|track| track.step).max().unwrap_or(track.step)
     }
 
     /// Where a track is to go on whose time makes no sense.
@@ -337,23 +367,45 @@ impl Timeline {
         self.edge(Some(key)).map(|edge| edge.out).filter(|edge| edge - next > BACK).unwrap_or(next)
     }
 
-    /// A clock that stood still runs again. Each track went on by when its packets came, so they are no longer quite
-    /// together: they go with video, which may not be moved within a group.
-    fn after_standing_still(&mut self, key: (Kind, u8), track: Track) -> i64 {
-        if !track.held.is_some_and(|held| held.stuck) {
+    /// A clock that stood still runs again. If it has caught up, time simply goes on as before. If not, it has lost what
+    /// was played meanwhile. Each track went on by when its packets came, so they are no longer quite together: they go
+    /// with video, which may not be moved within a group.
+    fn after_standing_still(&mut self, packet: &Packet, key: (Kind, u8), track: Track, held: Held) -> i64 {
+        let is_video = key.0 == Kind::Video;
+        let passed = millis(packet.arrival, held.arrival);
+        let target = held.out.saturating_add(passed).max(track.out + 1);
+        let own = packet.dts + track.offset;
+        // What comes late was played late, so it may be a little behind that. But where one picture's time stood for two, and
+        // the next is a step from there, just that step was lost.
+        let gained = own - held.out;
+        let lost_a_frame = is_video && held.packets == 1 && (gained - track.step).abs() <= track.step / 8;
+        let is_caught_up = gained.saturating_mul(2) >= passed && track.out - own <= 5 * self.longest(track);
+        if is_caught_up && !lost_a_frame && own - target <= AHEAD {
             return track.offset;
         }
-        let is_near = |other: &Track| other.raw.is_some() && (other.offset - track.offset).abs() <= BACK;
-        if key.0 == Kind::Video {
-            let others = self.tracks.iter_mut().filter(|(other, _)| **other != key).map(|(_, other)| other);
-            for other in others.filter(|other| is_near(other)) {
-                other.offset = track.offset;
-                other.held = other.held.map(|held| Held { joined: true, ..held });
+        let off = |offset: i64| (packet.dts + offset - target).abs();
+        let running = self.present(Some(key)).filter(|other| !other.held.is_some_and(|held| held.stuck));
+        let offsets =
+            running.map(|other| other.offset).filter(|offset| *offset != track.offset && off(*offset) <= BACK);
+        if let Some(offset) = offsets.filter(|_| !is_video).min_by_key(|offset| off(*offset)) {
+            return offset;
+        }
+        let next = track.out + track.step;
+        let offset = if (next - target).abs() <= BACK { next } else { target } - packet.dts;
+        self.offset = Some(offset);
+        if is_video {
+            let is_little = (offset - track.offset).abs() <= 2 * track.step;
+            for other in self.tracks.values_mut().filter(|other| other.raw.is_some()) {
+                let is_held = other.held.is_some_and(|held| !held.stuck);
+                // One that ran all the while has lost nothing, unless it was too little to be seen.
+                let follows = if other.offset == track.offset { is_little || is_held } else { true };
+                if follows && !other.held.is_some_and(|held| held.stuck) && (other.offset - offset).abs() <= BACK {
+                    other.offset = offset;
+                    other.held = other.held.map(|held| Held { joined: true, ..held });
+                }
             }
-            return track.offset;
         }
-        let running = self.present(Some(key)).filter(|other| other.held.is_none() && is_near(other));
-        running.map(|other| other.offset).min_by_key(|offset| (offset - track.offset).abs()).unwrap_or(track.offset)
+        offset
     }
 
     /// Audio and video tracks of which the present source has sent something.
