@@ -202,7 +202,7 @@ impl<T: Item> Hub<T> {
     /// Where a reader that is to begin at the next entry point stands: at the newest one if that is younger than `fresh`
     /// (it is what called the reader into being), else at the head. For [`Cursor::since`].
     pub fn next_entry(&self, now: Instant, fresh: Duration) -> u64 {
-        self.ring.lock().next_entry(now, fresh)
+        self.ring.lock().first_entry(now, fresh)
     }
 
     /// The same for a reader that comes from another stream, of which it has read what arrived up to `read`: an entry

@@ -34,6 +34,7 @@ impl Target {
         Self { address: address.into(), app: app.into(), name: name.into(), tls: scheme == "rtmps" }
     }
 
+    /// Connects, through TLS where the URL says so.
     pub async fn dial(&self, authority: Option<&Authority>) -> io::Result<Box<dyn Io>> {
         let stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;
@@ -48,17 +49,17 @@ impl Target {
 }
 
 /// What encoders say of themselves in `connect`.
-pub(crate) fn encoder() -> (&'static str, Value) {
+pub fn encoder() -> (&'static str, Value) {
     ("type", text("nonprivate"))
 }
 
 /// What players say.
-pub(crate) fn decoder() -> (&'static str, Value) {
+pub fn decoder() -> (&'static str, Value) {
     ("videoCodecs", Value::Number(252.0))
 }
 
 /// Sends `connect` and `createStream` and waits for both answers; gives the message stream id.
-pub(crate) async fn open_stream(
+pub async fn open_stream(
     target: &Target,
     sort: (&'static str, Value),
     reader: &mut Reader,
@@ -80,7 +81,8 @@ pub(crate) async fn open_stream(
     Ok(id as u32)
 }
 
-async fn answer(reader: &mut Reader, transaction: f64) -> io::Result<Vec<Value>> {
+/// Waits for the answer to a call; gives its values.
+pub async fn answer(reader: &mut Reader, transaction: f64) -> io::Result<Vec<Value>> {
     loop {
         let Some(message) = reader.next().await? else { return Err(io::ErrorKind::UnexpectedEof.into()) };
         let Some(values) = (message.kind == kind::COMMAND).then(|| message.values()).flatten() else { continue };
@@ -95,7 +97,7 @@ async fn answer(reader: &mut Reader, transaction: f64) -> io::Result<Vec<Value>>
 }
 
 /// Waits for an `onStatus` and gives its code; an error level is an error.
-pub(crate) async fn status(reader: &mut Reader) -> io::Result<String> {
+pub async fn status(reader: &mut Reader) -> io::Result<String> {
     loop {
         let Some(message) = reader.next().await? else {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed without an onStatus"));

@@ -29,6 +29,10 @@ pub struct Cursor {
     /// skip excuses nothing, or a slow reader would be twice as late as it may be.
     excused: Duration,
     begun: bool,
+    /// The number of the item that was to come next when it first found nothing to begin with.
+    waited: Option<u64>,
+    /// It has had nothing of another stream: whatever it waited for is news.
+    fresh: bool,
     /// Arrival of the last item read: what is left out begins there.
     last_read: Option<Instant>,
     /// What had been read with it.
@@ -85,6 +89,8 @@ impl Cursor {
             delay,
             excused: Duration::ZERO,
             begun: false,
+            waited: None,
+            fresh: true,
             last_read: None,
             counts: Counts::default(),
         }
@@ -98,7 +104,7 @@ impl Cursor {
 
     /// A reader with the limits of this one, of another hub: it begins like one of [`Cursor::since`].
     pub fn elsewhere(&self, mark: u64) -> Self {
-        Self::since(mark, self.max_lag, self.delay)
+        Self { fresh: false, ..Self::since(mark, self.max_lag, self.delay) }
     }
 
     /// How far behind the live edge it reads on purpose.
@@ -121,7 +127,7 @@ impl Cursor {
 
     /// Goes on at the next entry point to come: a reader that paused.
     pub fn restart(&mut self, start: Start) {
-        self.place = Place::New(start);
+        (self.place, self.waited) = (Place::New(start), None);
     }
 
     /// True if it need not skip over what arrived then, and has no `delay` to wait for.
@@ -165,6 +171,7 @@ impl Cursor {
             match self.entry(ring, now) {
                 Some((seq, headers)) => self.begin(ring, now, seq, headers, &mut read),
                 None => {
+                    self.waited.get_or_insert(ring.head());
                     read.due = self.next_due(ring, now);
                     // A reader that came after the end waits for the stream's next life; one with a `delay` for what is
                     // still to come due.
@@ -208,7 +215,7 @@ impl Cursor {
         let age = ring.slot(seq).map(|slot| now.saturating_duration_since(slot.arrival + self.delay));
         self.excused = age.filter(|_| self.left_at.is_none()).unwrap_or_default();
         self.place = Place::At(seq);
-        self.begun = true;
+        (self.begun, self.waited) = (true, None);
         read.restart = Some(headers);
         if let Some((left, since)) = self.left_at.take() {
             let (arrival, upto) = ring.slot(seq).map_or((now, self.counts), |slot| (slot.arrival, slot.counts));
@@ -224,7 +231,8 @@ impl Cursor {
     }
 
     /// The entry point to begin at: the newest that is due (its `delay` has passed). Not one that is older than a reader may
-    /// be late who has just left his place for being late: he waits for the next.
+    /// be late who has just left his place for being late: he waits for the next. One that has waited loses nothing of what
+    /// he waited for: neither what came before it was clear that it can be joined, nor a source that ended as soon as it was.
     fn entry<T: Item>(&mut self, ring: &Ring<T>, now: Instant) -> Option<(u64, Arc<[T]>)> {
         if self.place == Place::New(Start::Next) {
             self.place = Place::Waiting(ring.head());
@@ -241,7 +249,19 @@ impl Cursor {
             seq >= from && ring.slot(seq).is_some_and(|slot| fits(slot.arrival))
         };
         let mut due = ring.entries.iter().filter(|entry| is_due(entry.seq) && entry.is_open(now, self.delay));
-        let entry = if oldest { due.next() } else { due.next_back() }?;
+        let waits = self.fresh && self.left_at.is_none();
+        let late = (waits && (self.waited.is_some() || matches!(self.place, Place::Waiting(_))))
+            .then(|| due.clone().rfind(|entry| entry.late));
+        let entry = match late.flatten() {
+            Some(late) => Some(late),
+            None if oldest => due.next(),
+            None => due.next_back(),
+        };
+        let missed = || {
+            let mark = self.waited.filter(|_| waits)?;
+            ring.entries.iter().find(|entry| entry.seq >= mark && is_due(entry.seq))
+        };
+        let entry = entry.or_else(missed)?;
         Some((entry.seq, entry.headers.clone()))
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Entry<T> {
     pub(super) closed: Option<Instant>,
     /// What it costs to keep, without the items that its headers are.
     cost: usize,
+    /// It became one after it had come: who waited meanwhile is to begin here.
+    pub(super) late: bool,
     pub(super) headers: Arc<[T]>,
 }
 
@@ -80,7 +82,7 @@ impl<T: Item> Ring<T> {
         self.counts.frames += u64::from(item.is_frame());
         self.counts.entries += u64::from(entry.is_some());
         if let Some(headers) = entry {
-            self.enter(self.head(), at.max(arrival), headers);
+            self.enter(self.head(), at.max(arrival), headers, false);
         }
         self.held.add(item.size());
         self.slots.push_back(Slot { item, arrival, counts: self.counts });
@@ -113,6 +115,13 @@ impl<T: Item> Ring<T> {
         newest.map_or_else(|| self.head(), |entry| entry.seq)
     }
 
+    /// The same for a reader that has had nothing of this stream: at the one that became one late, if that is fresh.
+    pub(super) fn first_entry(&self, now: Instant, fresh: Duration) -> u64 {
+        let is_fresh = |entry: &&Entry<T>| now.saturating_duration_since(entry.at) <= fresh;
+        let late = self.entries.iter().rfind(|entry| entry.late && entry.closed.is_none());
+        late.filter(is_fresh).map_or_else(|| self.next_entry(now, fresh), |entry| entry.seq)
+    }
+
     /// The newest entry point whose source has not ended.
     fn newest(&self) -> Option<&Entry<T>> {
         self.entries.back().filter(|entry| entry.closed.is_none())
@@ -131,7 +140,7 @@ impl<T: Item> Ring<T> {
     /// Makes an item that is already there an entry point, if no other is.
     pub(super) fn enter_at(&mut self, seq: u64, headers: Arc<[T]>) {
         if self.newest().is_none() && self.slot(seq).is_some() {
-            self.enter(seq, Instant::now(), headers);
+            self.enter(seq, Instant::now(), headers, true);
         }
     }
 
@@ -192,11 +201,11 @@ impl<T: Item> Ring<T> {
     }
 
     /// Adds an entry point. A list of headers of its own counts: a source may send others with every key frame.
-    fn enter(&mut self, seq: u64, at: Instant, headers: Arc<[T]>) {
+    fn enter(&mut self, seq: u64, at: Instant, headers: Arc<[T]>, late: bool) {
         let shared = self.entries.back().is_some_and(|last| Arc::ptr_eq(&last.headers, &headers));
         let cost = if shared { 0 } else { size_of_val(&*headers) };
         self.held.add(cost);
-        self.entries.push_back(Entry { seq, at, closed: None, cost, headers });
+        self.entries.push_back(Entry { seq, at, closed: None, cost, late, headers });
     }
 
     fn forget_lost_entries(&mut self) {

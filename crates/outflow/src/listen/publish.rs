@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::Listener;
 use super::bitrate::Bitrate;
-use super::serve::{LAST_WORDS, part};
+use super::serve::LAST_WORDS;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::ingest::Ingest;
 use crate::limits::{Limits, shown};
@@ -34,14 +34,45 @@ const LOOK: Duration = Duration::from_secs(1);
 const DENIED: &str = "NetStream.Publish.Denied";
 const READ_BYTES: usize = 128 * 1024;
 
+/// Takes one broadcast after the other from a publisher: each is asked for anew.
 pub(super) async fn publish(
     listener: &Listener,
     connection: Connection,
     mut session: ServerSession,
+    mut request: PublishRequest,
+    mut ask: Ask,
+    limits: &Limits,
+) {
+    let mut exchange = Exchange::new(connection);
+    loop {
+        let after;
+        (after, exchange, session) = publish_once(listener, exchange, session, &request, &ask, limits).await;
+        match after {
+            After::SeeOff => match see_off(&mut exchange, &mut session).await {
+                Some(another) => (ask.name, request) = (another.name.clone(), another),
+                None => return,
+            },
+            After::SayGoodBye => return say_good_bye(exchange, session).await,
+            After::Refuse(text) => {
+                session.refuse_all(DENIED, &text);
+                return exchange.part_and_drain(&mut session, LAST_WORDS).await;
+            }
+            After::Part => return exchange.part_and_drain(&mut session, LAST_WORDS).await,
+            After::Nothing => return,
+        }
+    }
+}
+
+/// From the request to the end of the broadcast. Its place and its ticket are given back by then: the next broadcast of the
+/// same connection may need them.
+async fn publish_once(
+    listener: &Listener,
+    exchange: Exchange,
+    mut session: ServerSession,
     request: &PublishRequest,
     ask: &Ask,
     limits: &Limits,
-) {
+) -> (After, Exchange, ServerSession) {
     let id = request.stream_id;
     let seat = match listener.gate.publish(ask).await {
         // Before anybody's place is taken: a loop must not end the publisher that it comes from.
@@ -62,25 +93,19 @@ pub(super) async fn publish(
         Ok(taken) => taken,
         Err(refusal) => {
             let _ = session.refuse_publish(id, refusal.code, &refusal.text);
-            return part(connection, session).await;
+            return (After::Part, exchange, session);
         }
     };
-    if session.accept_publish(id) {
-        let _stays = ticket.map(Ticket::begun);
-        dial::prepare(connection.tcp(), slot.nodelay);
-        slot.joined.notify_waiters();
-        let (after, exchange, mut session) = run(&slot, connection, session, &seat, ask, limits).await;
-        drop(seat);
-        match after {
-            After::SeeOff => see_off(exchange, session).await,
-            After::SayGoodBye => say_good_bye(exchange, session).await,
-            After::Refuse(text) => {
-                session.refuse_all(DENIED, &text);
-                exchange.part_and_drain(&mut session, LAST_WORDS).await;
-            }
-            After::Nothing => {}
-        }
+    if !session.accept_publish(id) {
+        // It has ended it already, or asked for something else.
+        return (After::SeeOff, exchange, session);
     }
+    let _stays = ticket.map(Ticket::begun);
+    dial::prepare(exchange.connection().tcp(), slot.nodelay);
+    slot.joined.notify_waiters();
+    let ended = run(&slot, exchange, session, &seat, ask, limits).await;
+    drop(seat);
+    ended
 }
 
 /// The place of the one publisher, given back when dropped.
@@ -151,8 +176,10 @@ fn has_been_silent(slot: &PublishSlot, other: &Current) -> bool {
 
 /// What is left to do for a publisher whose broadcast is over.
 enum After {
-    /// It said the end: it is to close first.
+    /// It said the end: it is to close first, or publishes again.
     SeeOff,
+    /// It was refused, and told so.
+    Part,
     /// We end: it is told.
     SayGoodBye,
     /// It did what no publisher may: it is told what.
@@ -164,7 +191,7 @@ enum After {
 /// Takes one broadcast; gives the connection back, and what is left to do with it.
 async fn run(
     slot: &PublishSlot,
-    connection: Connection,
+    exchange: Exchange,
     session: ServerSession,
     seat: &Seat,
     ask: &Ask,
@@ -173,7 +200,7 @@ async fn run(
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
     (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {}", ask.peer) });
     let mut publisher = Publisher {
-        exchange: Exchange::new(connection),
+        exchange,
         session,
         ingest: None,
         limits,
@@ -216,18 +243,28 @@ async fn say_good_bye(exchange: Exchange, mut session: ServerSession) {
 }
 
 /// After the end that it said, the publisher closes the connection: GStreamer fails if the server is the first to close.
-async fn see_off(mut exchange: Exchange, mut session: ServerSession) {
+/// Or it publishes again: that request is given back.
+async fn see_off(exchange: &mut Exchange, session: &mut ServerSession) -> Option<PublishRequest> {
     let leaving = async {
         let mut buffer = [0; 4096];
-        while let Ok(read) = exchange.read(&mut session, &mut buffer).await {
-            let bytes = buffer.get(..read).unwrap_or_default();
-            if bytes.is_empty() || session.receive(bytes).is_err() {
-                return;
+        loop {
+            while let Some(event) = session.next_event() {
+                match event {
+                    ServerEvent::Publish(request) => return Some(request),
+                    ServerEvent::Play(request) => refuse_play(session, request.stream_id),
+                    _ => {}
+                }
             }
-            while session.next_event().is_some() {}
+            let read = exchange.read(session, &mut buffer).await.ok()?;
+            let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty())?;
+            session.receive(bytes).ok()?;
         }
     };
-    let _ = tokio::time::timeout(LAST_WORDS, leaving).await;
+    tokio::time::timeout(LAST_WORDS, leaving).await.ok().flatten()
+}
+
+fn refuse_play(session: &mut ServerSession, stream_id: u32) {
+    let _ = session.refuse_play(stream_id, "NetStream.Play.Failed", "this connection publishes");
 }
 
 struct Publisher<'a> {
@@ -249,6 +286,10 @@ impl Publisher<'_> {
     }
 
     async fn run(&mut self, seat: &Seat) -> Ended {
+        // What came together with the request.
+        if let Some(ended) = self.obey(Instant::now()) {
+            return ended;
+        }
         let mut buffer = vec![0; READ_BYTES];
         let mut turn = Turn::default();
         let shortest = self.limits.idle.min(self.limits.message);
@@ -273,7 +314,7 @@ impl Publisher<'_> {
             let arrival = Instant::now();
             *seat.heard.lock() = arrival;
             let received = self.session.receive(bytes);
-            if let Some(ended) = self.obey(seat, arrival) {
+            if let Some(ended) = self.obey(arrival) {
                 return ended;
             }
             if let Err(error) = received {
@@ -317,11 +358,10 @@ impl Publisher<'_> {
     }
 
     /// Takes the media that came; `Some` when the broadcast is over.
-    fn obey(&mut self, seat: &Seat, arrival: Instant) -> Option<Ended> {
+    fn obey(&mut self, arrival: Instant) -> Option<Ended> {
         while let Some(event) = self.session.next_event() {
             match event {
                 ServerEvent::Media(message) => {
-                    // After an end that was said, the same connection may publish again.
                     if let Some(ingest) = &mut self.ingest {
                         ingest.take(message, arrival);
                     }
@@ -339,25 +379,12 @@ impl Publisher<'_> {
                         ));
                     }
                 }
+                // A second one at a time; after the end that it said it may ask again.
                 ServerEvent::Publish(request) => {
-                    // OBS and FFmpeg publish once per connection; a second name is not ours to give.
-                    let fits = self.ingest.is_none();
-                    let answered = match fits {
-                        true => self.session.accept_publish(request.stream_id),
-                        false => self.session.refuse_publish(
-                            request.stream_id,
-                            "NetStream.Publish.BadName",
-                            "this connection publishes already",
-                        ),
-                    };
-                    if fits && answered {
-                        self.begin(seat);
-                    }
+                    let why = "this connection publishes already";
+                    let _ = self.session.refuse_publish(request.stream_id, "NetStream.Publish.BadName", why);
                 }
-                ServerEvent::Play(request) => {
-                    let why = "this connection publishes";
-                    let _ = self.session.refuse_play(request.stream_id, "NetStream.Play.Failed", why);
-                }
+                ServerEvent::Play(request) => refuse_play(&mut self.session, request.stream_id),
                 _ => {}
             }
         }

@@ -69,7 +69,7 @@ pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr,
         }
         Asked::Publish(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
-            Box::pin(publish::publish(listener, connection, session, &request, &ask, &limits)).await;
+            Box::pin(publish::publish(listener, connection, session, request, ask, &limits)).await;
         }
     }
 }

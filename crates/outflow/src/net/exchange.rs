@@ -93,6 +93,11 @@ impl Exchange {
         Self { connection, pending: Bytes::new() }
     }
 
+    /// What it reads from.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Reads some bytes, 0 at the end; writes meanwhile. May be dropped and called again without loss.
     pub async fn read(&mut self, speaker: &mut impl Speaker, buffer: &mut [u8]) -> io::Result<usize> {
         std::future::poll_fn(|context| self.poll(speaker, context, buffer)).await

@@ -74,6 +74,14 @@ impl Lane {
 
     /// A source ends.
     pub(super) fn end(&mut self, clean: bool) {
+        // Sound alone to its end: now it is clear that there is no video.
+        if let Some((_, _, seq)) = self.first_audio
+            && self.info.video.is_none()
+            && self.main_video.is_none()
+            && !self.headers.have_video()
+        {
+            self.publisher.enter_at(seq, self.headers.snapshot());
+        }
         self.publisher.close_entries(Instant::now());
         if clean {
             self.publisher.finish();

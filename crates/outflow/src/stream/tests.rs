@@ -248,3 +248,48 @@ fn metadata_that_is_cleared_reaches_no_joiner() {
     picture(80);
     assert!(has_metadata(&bench.join(&mut cursor()).0) && has_metadata(&headers(&selected)));
 }
+
+#[test]
+fn who_waited_for_sound_alone_begins_at_its_first_packet_and_a_joiner_at_the_live_edge() {
+    for start in [Start::Group, Start::Next] {
+        let bench = Bench::new();
+        let new = || Cursor::new(start, Duration::from_secs(60), Duration::ZERO);
+        let (mut waiting, mut since) = (new(), Cursor::since(0, Duration::from_secs(60), Duration::ZERO));
+        // One that goes over from another stream has had what came meanwhile.
+        let mut other = since.elsewhere(0);
+        assert!(bench.join(&mut waiting).1.is_empty() && bench.join(&mut since).1.is_empty());
+        bench.writer.start(StreamInfo { realtime: true, ..StreamInfo::default() });
+        for n in 0..120 {
+            bench.push(Kind::Audio, n * 23, Flags::default(), b"\xaf\x01a");
+        }
+        let mark = bench.stream.hub().next_entry(Instant::now(), Duration::from_secs(60));
+        let mut called = Cursor::since(mark, Duration::from_secs(60), Duration::ZERO);
+        for reader in [&mut waiting, &mut since, &mut called] {
+            assert_eq!(bench.join(reader).1.len(), 120, "{start:?}");
+        }
+        assert_eq!(bench.join(&mut other).1.len(), 1);
+        let mut joiner = new();
+        bench.join(&mut joiner);
+        bench.push(Kind::Audio, 120 * 23, Flags::default(), b"\xaf\x01a");
+        let joined = bench.join(&mut joiner).1;
+        assert!(joined.len() == 1 && joined[0].0 == 120 * 23, "{start:?}: {joined:?}");
+    }
+}
+
+#[test]
+fn a_source_that_is_over_at_once_is_had_by_who_waited_and_by_nobody_else() {
+    for (kind, body) in [(Kind::Video, &b"\x17\x01key"[..]), (Kind::Audio, &b"\xaf\x01a"[..])] {
+        let bench = Bench::new();
+        let mut waiting = cursor();
+        assert!(bench.join(&mut waiting).1.is_empty());
+        bench.writer.start(StreamInfo { realtime: true, ..StreamInfo::default() });
+        for n in 0..8 {
+            let flags = Flags { keyframe: kind == Kind::Video && n % 4 == 0, ..Flags::default() };
+            bench.push(kind, n * 23, flags, body);
+        }
+        bench.writer.end(true);
+        assert!(bench.join(&mut cursor()).1.is_empty(), "{kind:?}");
+        let media = bench.join(&mut waiting).1;
+        assert_eq!(media.iter().map(|(dts, _)| *dts).collect::<Vec<_>>(), (0..8).map(|n| n * 23).collect::<Vec<_>>());
+    }
+}

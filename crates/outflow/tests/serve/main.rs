@@ -7,6 +7,7 @@
 //! `scripts/test-long`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod again;
 mod alerts;
 mod client;
 mod encoder;

@@ -73,6 +73,8 @@ pub(super) struct Conn {
     /// Since when the socket has taken nothing though data waits.
     pub(super) blocked_since: Option<Instant>,
     phase: Phase,
+    /// Why it is closed, if it was the peer's wish.
+    left: Option<Ended>,
     pub(super) gauge: Gauge,
 }
 
@@ -118,6 +120,7 @@ impl Conn {
             untold: 0,
             blocked_since: None,
             phase: Phase::Sending,
+            left: None,
             gauge,
         }
     }
@@ -194,6 +197,11 @@ impl Conn {
         while let Some(heard) = self.link.heard() {
             match heard {
                 Heard::Over(ended) => return Err(ended),
+                // Closed in good order: it may have asked for something else, and reads the answer to that.
+                Heard::Left(ended) => {
+                    self.phase = Phase::Closing;
+                    self.left.get_or_insert(ended);
+                }
                 Heard::Pause(paused) => {
                     if self.paused && !paused {
                         self.order.cursor.restart(Start::Group);
@@ -523,6 +531,7 @@ impl Conn {
 
     /// Tells whoever attached it how it ended; the first ending counts.
     pub(super) fn report(&mut self, ended: Ended) {
+        let ended = self.left.take().unwrap_or(ended);
         if let Some(done) = self.done.take() {
             let _ = done.send(ended);
         }

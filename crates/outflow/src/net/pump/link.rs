@@ -15,6 +15,8 @@ pub enum Heard {
     Pause(bool),
     /// It is over.
     Over(Ended),
+    /// It has ended what it took, and may have something to read yet.
+    Left(Ended),
 }
 
 /// The protocol side of a connection that the pump serves.
@@ -61,7 +63,7 @@ impl Link for ServerLink {
             return match self.session.next_event()? {
                 ServerEvent::Pause { stream_id, paused } if stream_id == self.stream_id => Some(Heard::Pause(paused)),
                 ServerEvent::PlayEnd { stream_id } if stream_id == self.stream_id => {
-                    Some(Heard::Over(Ended::new(Origin::Peer, Retry::Never, Reason::Disconnected, "the player left")))
+                    Some(Heard::Left(Ended::new(Origin::Peer, Retry::Never, Reason::Disconnected, "the player left")))
                 }
                 // A connection that plays has its one job.
                 ServerEvent::Publish(request) => {
