@@ -193,6 +193,8 @@ impl RtmpPush {
             // A server that closes first when it is told good-bye does no wrong.
             return Ended::stopped();
         }
+        // It may have ended before anybody looked.
+        line.doubt(job, &stream, &self.settings.selection);
         self.proven |= asked.elapsed() >= TELLING;
         if ended.reason == Reason::Disconnected && !self.proven && !line.said.spoken.load(Ordering::Relaxed) {
             return line.doubtful(verdict::after_publish("closed the connection"));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use outflow_testkit::compare::ahead;
 use outflow_testkit::flv::{self, Tag};
 use outflow_testkit::peers::{self, GstSink, Peer};
 use outflow_testkit::player::{Player, Received};
@@ -104,7 +105,7 @@ pub(crate) async fn run(publisher: Peer, sample: &'static Sample, length: Durati
 
     let taps = rig.tap.tapped();
     let source = match taps.first() {
-        Some(bytes) => tap::decode(bytes).await.unwrap_or_else(|why| panic!("the tap: {why}")),
+        Some(bytes) => ahead(tap::decode(bytes).await.unwrap_or_else(|why| panic!("the tap: {why}"))),
         None => panic!("nobody came to the tap"),
     };
     if let Err(why) = equal(None, &source, &rig.at_first.tags(), EARLY) {

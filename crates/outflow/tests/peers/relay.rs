@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use outflow_testkit::compare::compare;
+use outflow_testkit::compare::{ahead, compare};
 use outflow_testkit::free_port;
 use outflow_testkit::ingest::{Behaviour, Setup};
 use outflow_testkit::peers::{self, Found, GstSink, Nginx, Peer};
@@ -60,7 +60,7 @@ async fn relayed(publisher: Peer, seconds: u32, publish: impl FnOnce(&Found, &st
             })
             .await;
     }
-    let source = read(&reference);
+    let source = ahead(read(&reference));
     let recording = nginx.recordings("k").pop().expect("nginx recorded it");
     let outputs = [
         ("first listener", player_one.tags()),

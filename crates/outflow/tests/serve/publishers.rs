@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use outflow_testkit::compare::{Match, compare, compare_with};
+use outflow_testkit::compare::{Match, ahead, compare, compare_with};
 use outflow_testkit::flv::Tag;
 use outflow_testkit::peers::{self, Found, GstSink, Nginx, Peer};
 use outflow_testkit::player::Player;
@@ -159,7 +159,7 @@ async fn one_after_the_other(seconds: u32) {
         let node = rig.node_player().await;
         let code = publishing.wait_exit_within(Duration::from_secs(u64::from(seconds) + 40)).await;
         assert_eq!(code, 0, "{}", publishing.text());
-        let source = read(&reference);
+        let source = ahead(read(&reference));
         dials += 1;
         for output in rig.outputs() {
             rig.relay.until_state(output, "waiting_input").await;
