@@ -8,7 +8,7 @@ use crate::ingest::Arrival;
 use crate::publisher::{Target, decoder, open_stream, status};
 use crate::tls::Authority;
 use crate::wait::Watched;
-use crate::wire::{self, Message, Value, kind, text};
+use crate::wire::{self, Message, Reader, Value, Writer, kind, text};
 
 /// What a player has received.
 #[derive(Default)]
@@ -58,6 +58,18 @@ pub struct Player {
     reading: tokio::task::JoinHandle<()>,
 }
 
+/// Plays a URL, up to the server's yes.
+pub(crate) async fn begin(url: &str, authority: Option<&Authority>) -> io::Result<(Reader, Writer)> {
+    let target = Target::parse(url);
+    let (mut reader, mut writer) = wire::split(target.dial(authority).await?);
+    let stream = open_stream(&target, decoder(), &mut reader, &mut writer).await?;
+    let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
+    writer.command(stream, "play", 3.0, play).await?;
+    // Play.Reset may come before Play.Start.
+    while status(&mut reader).await? == "NetStream.Play.Reset" {}
+    Ok((reader, writer))
+}
+
 impl Player {
     /// Connects to an `rtmp://` URL and plays.
     pub async fn connect(url: &str) -> io::Result<Self> {
@@ -66,13 +78,7 @@ impl Player {
 
     /// Connects to an `rtmp://` or `rtmps://` URL and plays.
     pub async fn connect_trusting(url: &str, authority: Option<&Authority>) -> io::Result<Self> {
-        let target = Target::parse(url);
-        let (mut reader, mut writer) = wire::split(target.dial(authority).await?);
-        let stream = open_stream(&target, decoder(), &mut reader, &mut writer).await?;
-        let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
-        writer.command(stream, "play", 3.0, play).await?;
-        // Play.Reset may come before Play.Start.
-        while status(&mut reader).await? == "NetStream.Play.Reset" {}
+        let (mut reader, writer) = begin(url, authority).await?;
         let received = Watched::new(Received::default());
         let (pause, mut paused) = tokio::sync::watch::channel(false);
         let into = received.clone();
@@ -112,12 +118,7 @@ impl Player {
 
     /// Plays a URL and throws away whatever comes, until the connection ends: for a crowd that has to cost little.
     pub async fn drain(url: &str, accepted: impl FnOnce()) -> io::Result<()> {
-        let target = Target::parse(url);
-        let (mut reader, mut writer) = wire::split(target.dial(None).await?);
-        let stream = open_stream(&target, decoder(), &mut reader, &mut writer).await?;
-        let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
-        writer.command(stream, "play", 3.0, play).await?;
-        while status(&mut reader).await? == "NetStream.Play.Reset" {}
+        let (mut reader, _writer) = begin(url, None).await?;
         accepted();
         let mut room = vec![0; 64 << 10];
         while reader.read_some(&mut room).await? > 0 {}

@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::media::AVC_HEADER;
-use crate::publisher::{Publisher, Target, decoder, open_stream, status};
+use crate::player;
+use crate::publisher::Publisher;
 use crate::wait::Watched;
-use crate::wire::{self, Message, Value, kind, text};
+use crate::wire::{Message, kind};
 
 /// Frames a second.
 const RATE: u32 = 25;
@@ -155,12 +156,7 @@ pub struct Viewer {
 impl Viewer {
     /// Plays a URL.
     pub async fn connect(url: &str) -> io::Result<Self> {
-        let target = Target::parse(url);
-        let (mut reader, mut writer) = wire::split(target.dial(None).await?);
-        let stream = open_stream(&target, decoder(), &mut reader, &mut writer).await?;
-        let play = vec![Value::Null, text(target.name.as_str()), Value::Number(-2000.0)];
-        writer.command(stream, "play", 3.0, play).await?;
-        while status(&mut reader).await? == "NetStream.Play.Reset" {}
+        let (mut reader, writer) = player::begin(url, None).await?;
         let seen = Watched::new(Seen::default());
         let into = seen.clone();
         let task = tokio::spawn(async move {
