@@ -29,7 +29,8 @@ const REPORT: Duration = Duration::from_secs(10);
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 enum Message {
-    Event(Event, Duration),
+    /// Boxed: there is room for thousands from the start.
+    Event(Box<Event>, Duration),
     Text(String),
     Finish(SyncSender<()>),
 }
@@ -71,7 +72,7 @@ impl Console {
     pub fn events(&self) -> monitor::Sink {
         let (sender, lost) = (self.sender.clone(), self.lost.clone());
         Arc::new(move |event| {
-            if sender.try_send(Message::Event(event, since_epoch())).is_err() {
+            if sender.try_send(Message::Event(Box::new(event), since_epoch())).is_err() {
                 lost.fetch_add(1, Ordering::Relaxed);
             }
         })

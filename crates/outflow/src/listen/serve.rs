@@ -2,6 +2,8 @@
 //! takes it over.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use outflow_rtmp::ErrorKind;
@@ -13,15 +15,18 @@ use tokio::time::{Instant, timeout_at};
 
 use super::publish;
 use super::{Listener, Place};
+use crate::error::Ended;
 use crate::hub::Cursor;
 use crate::limits::{Limits, shown};
 use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::exchange::Turn;
-use crate::net::pump::{Order, ServerLink};
+use crate::net::pump::{Attached, Order, ServerLink};
 use crate::net::tls;
-use crate::registry::{Admitted, Ask, Gate, Ticket, Turned};
+use crate::registry::{Admitted, Ask, Gate, PlayOffer, Ticket, Turned};
+use crate::stop::Stop;
+use crate::stream::GoesTo;
 use crate::wire::Form;
 
 /// How long a refused peer is given to read why.
@@ -57,19 +62,30 @@ impl From<Gone> for Parting {
 pub(super) struct Gone;
 
 pub(super) async fn serve(listener: &Listener, tcp: TcpStream, peer: SocketAddr, place: &mut Place) {
+    // What it takes to greet and to seat a peer, or to read a publisher, is not held for as long as a player stays: there
+    // may be thousands of them.
+    let reception = Box::pin(receive(listener, tcp, peer, place));
+    let received = reception.await;
+    if let Some(player) = received {
+        player.stay().await;
+    }
+}
+
+/// Serves a peer until it is gone, but for players: those are given back once the pump has them.
+async fn receive(listener: &Listener, tcp: TcpStream, peer: SocketAddr, place: &mut Place) -> Option<Playing> {
     let limits = listener.limits.get();
-    // What it takes to greet a peer, or to read a publisher, is not held for as long as a player stays.
     let greeting = Box::pin(greet(listener, tcp, peer, place, &limits));
-    let Some((connection, session, Came { connect, user }, asked)) = greeting.await else { return };
+    let (connection, session, Came { connect, user }, asked) = greeting.await?;
     let tls = connection.is_tls();
     match asked {
         Asked::Play(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
-            play(listener, connection, session, &request, &ask, &limits).await;
+            play(listener, connection, session, &request, &ask, &limits).await
         }
         Asked::Publish(request) => {
             let ask = Ask { peer, tls, connect, name: request.name.clone(), user };
             Box::pin(publish::publish(listener, connection, session, request, ask, &limits)).await;
+            None
         }
     }
 }
@@ -243,6 +259,7 @@ pub(super) async fn part(mut connection: Connection, mut session: ServerSession)
     let _ = tokio::time::timeout(LAST_WORDS, words).await;
 }
 
+/// Seats a player: from here on the pump serves it.
 async fn play(
     listener: &Listener,
     connection: Connection,
@@ -250,13 +267,14 @@ async fn play(
     request: &PlayRequest,
     ask: &Ask,
     limits: &Limits,
-) {
+) -> Option<Playing> {
     let (id, peer) = (request.stream_id, ask.peer);
     let (offer, ticket) = match listener.gate.play(ask).await {
         Ok(Admitted { to, ticket }) => (to, ticket),
         Err(refusal) => {
             let _ = session.refuse_play(id, refusal.code, &refusal.text);
-            return part(connection, session).await;
+            part(connection, session).await;
+            return None;
         }
     };
     if offer.stream.hops().iter().any(|mark| ask.connect.hops.contains(mark)) {
@@ -265,15 +283,16 @@ async fn play(
             text: format!("a player from {} was refused: it would bring the stream back into itself", peer.ip()),
         });
         let _ = session.refuse_play(id, "NetStream.Play.Failed", "a loop: it would play what comes from itself");
-        return part(connection, session).await;
+        part(connection, session).await;
+        return None;
     }
     dial::prepare(connection.tcp(), offer.nodelay);
     session.set_chunk_size(offer.chunk_size);
     if !session.accept_play(id) {
-        return;
+        return None;
     }
-    let _stays = ticket.map(Ticket::begun);
-    let _way = offer.stream.goes_to(&ask.connect.hops);
+    let stays = ticket.map(Ticket::begun);
+    let way = offer.stream.goes_to(&ask.connect.hops);
     let order = Order {
         stream: offer.stream.clone(),
         cursor: Cursor::new(offer.start, offer.max_lag, offer.delay),
@@ -293,26 +312,46 @@ async fn play(
     (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
     let link = Box::new(ServerLink { session, stream_id: id, over: offer.over.clone() });
     let closing = offer.closing.lock().clone();
-    let let_go = async {
-        tokio::select! {
-            () = closing.stopped() => {}
-            () = dismissed.stopped() => {}
-        }
-    };
-    let mut attached = listener.pumps.attach(connection, link, order);
+    let attached = listener.pumps.attach(connection, link, order);
     offer.players.served(number, attached.figures());
-    let ended = tokio::select! {
-        ended = &mut attached => ended,
-        () = let_go => {
-            attached.finish();
-            match tokio::time::timeout(LAST_WORDS, &mut attached).await {
-                Ok(ended) => ended,
-                Err(_) => crate::error::Ended::stopped(),
+    Some(Playing { attached, offer, peer, number, closing, dismissed, _stays: stays, _way: way })
+}
+
+/// A player that the pump serves.
+struct Playing {
+    attached: Attached,
+    offer: Arc<PlayOffer>,
+    peer: SocketAddr,
+    number: u64,
+    /// The offer ends, or this player is let go.
+    closing: Stop,
+    dismissed: Stop,
+    _stays: Option<Box<dyn Send>>,
+    _way: Option<GoesTo>,
+}
+
+impl Playing {
+    async fn stay(mut self) {
+        let Self { attached, offer, peer, number, closing, dismissed, .. } = &mut self;
+        let let_go = async {
+            tokio::select! {
+                () = closing.stopped() => {}
+                () = dismissed.stopped() => {}
             }
-        }
-    };
-    offer.players.leave(number);
-    offer.stats.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-    offer.left.notify_one();
-    (offer.events)(Event::PlayerLeft { output: offer.output.clone(), peer, reason: ended.text });
+        };
+        let ended = tokio::select! {
+            ended = &mut *attached => ended,
+            () = let_go => {
+                attached.finish();
+                match Box::pin(tokio::time::timeout(LAST_WORDS, attached)).await {
+                    Ok(ended) => ended,
+                    Err(_) => Ended::stopped(),
+                }
+            }
+        };
+        offer.players.leave(*number);
+        offer.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        offer.left.notify_one();
+        (offer.events)(Event::PlayerLeft { output: offer.output.clone(), peer: *peer, reason: ended.text });
+    }
 }

@@ -143,7 +143,8 @@ impl Link {
         for control in self.flow.take_due() {
             self.control(control);
         }
-        let out = self.out.split().freeze();
+        // Not a part of a buffer that stays: most peers are told little after the beginning.
+        let out = std::mem::take(&mut self.out).freeze();
         self.flow.note_sent(out.len() as u64);
         out
     }

@@ -28,6 +28,8 @@ use crate::wire::Shared;
 /// A batch is what the cursor already holds, up to this much: fewer calls, and no more stuck in a connection that stops.
 const BATCH_BYTES: usize = 64 * 1024;
 const BATCH_ITEMS: usize = 48;
+/// The list of a connection at the live edge has room for so many; what a joiner's beginning needed is given back.
+const FEW_PIECES: usize = 8;
 /// Slices per call.
 const SLICES: usize = 32;
 /// How much one connection may write before the others have their turn.
@@ -227,6 +229,9 @@ impl Conn {
                     return self.shut(now, context);
                 }
                 self.blocked_since = None;
+                if self.batch.capacity() > FEW_PIECES {
+                    self.batch = VecDeque::new();
+                }
                 return self.flush(context).map(|()| Visit::Wait(due));
             }
             match self.write_once(context) {
