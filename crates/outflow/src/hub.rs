@@ -2,6 +2,7 @@
 //! the writer or another reader back.
 
 mod budget;
+mod cork;
 mod cursor;
 mod ring;
 mod train;
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 
 use budget::Account;
 pub use budget::Budget;
+pub use cork::Cork;
 pub use cursor::{Cursor, Read, Skip, Start};
 use ring::Ring;
 pub use train::Train;
@@ -241,7 +243,7 @@ impl<T: Item> Hub<T> {
 
     fn wake(&self) {
         for (_, waker) in self.watchers.lock().iter() {
-            waker.wake_by_ref();
+            cork::wake(waker);
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use outflow_rtmp::chunk::csid;
-use outflow_rtmp::chunk::{encode_delta, encode_delta_with_prefix, encode_full, encode_full_with_prefix};
+use outflow_rtmp::chunk::{DELTA_HEADER, encode_delta, encode_delta_with_prefix, encode_full};
+use outflow_rtmp::chunk::{encode_full_with_prefix, full_header};
 use outflow_rtmp::message::kind;
 use parking_lot::Mutex;
 
@@ -28,6 +29,8 @@ pub const CHUNK_SIZE: u32 = 4096;
 /// The AMF0 string that tells a server to keep the metadata that follows for its players.
 const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
 const ON_META_DATA: &[u8] = b"\x02\x00\x0aonMetaData";
+/// Bodies from this length on are worth sharing between joiners: less is sooner copied than written in two pieces.
+const LONG: usize = 4096;
 /// The last chunk stream that peers accept; tracks that found no chunk stream of their own share it.
 const CROWDED: u32 = csid::LAST;
 
@@ -108,6 +111,19 @@ impl Message {
             _ => encode_delta_with_prefix(&mut out, self.csid, kind, self.delta?, prefix, body, chunk_size),
         };
         encoded.ok().map(|()| out.freeze())
+    }
+
+    /// What [`Message::full`] gives, in two pieces where a long body can be shared: a header of the connection's own, and what
+    /// others have too.
+    pub fn own(&self, chunk_size: u32, form: Form, stream_id: u32, timestamp: u32) -> Option<(Bytes, Option<Bytes>)> {
+        let length = self.prefix(form).len() + self.packet.body.len();
+        if length >= LONG
+            && let Some(header) = full_header(self.csid, self.kind(), stream_id, timestamp, length)
+            && let Some(shared) = self.shared(chunk_size, form)
+        {
+            return Some((Bytes::copy_from_slice(&header), Some(shared.slice(DELTA_HEADER..))));
+        }
+        Some((self.full(chunk_size, form, stream_id, timestamp)?, None))
     }
 
     /// Bytes of one connection's own: with absolute time and message stream id, for the first message of each chunk

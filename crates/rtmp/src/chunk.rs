@@ -3,7 +3,9 @@ mod reader;
 mod writer;
 
 pub use reader::ChunkReader;
-pub use writer::{encode_delta, encode_delta_with_prefix, encode_full, encode_full_with_prefix};
+pub use writer::{
+    DELTA_HEADER, encode_delta, encode_delta_with_prefix, encode_full, encode_full_with_prefix, full_header,
+};
 
 /// Chunk size of either direction until a Set Chunk Size says otherwise (§5.4.1).
 pub const DEFAULT_CHUNK_SIZE: u32 = 128;

@@ -12,6 +12,7 @@ use super::Listener;
 use super::bitrate::Bitrate;
 use super::serve::LAST_WORDS;
 use crate::error::{Ended, Origin, Reason, Retry};
+use crate::hub::Cork;
 use crate::ingest::Ingest;
 use crate::limits::{Limits, shown};
 use crate::media::Intake;
@@ -359,6 +360,8 @@ impl Publisher<'_> {
 
     /// Takes the media that came; `Some` when the broadcast is over.
     fn obey(&mut self, arrival: Instant) -> Option<Ended> {
+        // All of it before any of it is sent on: a frame and its sound leave in one call.
+        let _cork = Cork::new();
         while let Some(event) = self.session.next_event() {
             match event {
                 ServerEvent::Media(message) => {

@@ -15,6 +15,7 @@ use super::{BoxFuture, Produces, Source, SourceJob, SourceKind};
 use crate::client::verdict::{self, Words};
 use crate::client::{self, Client, Opened};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
+use crate::hub::Cork;
 use crate::limits::{Limits, shown};
 use crate::monitor::Event;
 use crate::net::exchange::{Exchange, Turn, Underway};
@@ -226,6 +227,7 @@ impl Playing<'_> {
 
     /// Takes what the server said; `Some` when it is over.
     fn obey(&mut self, arrival: Instant) -> Option<Ended> {
+        let _cork = Cork::new();
         while let Some(event) = self.line.session.next_event() {
             match event {
                 ClientEvent::Media(message) => self.media.take(message, arrival),

@@ -59,6 +59,33 @@ fn connections_with_different_bases_share_the_bytes_after_their_first_message() 
 }
 
 #[test]
+fn a_header_of_its_own_before_shared_bytes_is_what_a_whole_message_would_be() {
+    for (kind, length, chunk_size, time) in [
+        (Kind::Video, 70_000, CHUNK_SIZE, 0),
+        (Kind::Video, 70_000, 65_536, 0xFF_FFFE),
+        (Kind::Video, 70_000, 128, 0xFF_FFFF),
+        (Kind::Video, LONG, CHUNK_SIZE, 40),
+        (Kind::Video, LONG - 1, CHUNK_SIZE, 40),
+        (Kind::Audio, 9_000, 5_000, u32::MAX),
+    ] {
+        let message = Message::new(packet(kind, 0, 40, vec![7; length]), Some(0));
+        let whole = message.full(chunk_size, Form::Play, 0x0102_0304, time).unwrap();
+        let (first, rest) = message.own(chunk_size, Form::Play, 0x0102_0304, time).unwrap();
+        assert_eq!(rest.is_some(), length >= LONG && time < 0xFF_FFFF, "{length} {time}");
+        if let Some(rest) = &rest {
+            let shared = message.shared(chunk_size, Form::Play).unwrap();
+            assert_eq!(rest.as_ptr(), shared[DELTA_HEADER..].as_ptr(), "shared means shared");
+        }
+        assert_eq!([&first[..], rest.as_deref().unwrap_or_default()].concat(), whole);
+    }
+    let mut metadata = ON_META_DATA.to_vec();
+    metadata.resize(LONG, 5);
+    let metadata = Message::new(packet(Kind::Data, 0, 40, metadata), Some(0));
+    let (first, rest) = metadata.own(CHUNK_SIZE, Form::Publish, 1, 7).unwrap();
+    assert_eq!([&first[..], &rest.unwrap()].concat(), metadata.full(CHUNK_SIZE, Form::Publish, 1, 7).unwrap());
+}
+
+#[test]
 fn metadata_is_wrapped_for_servers_only() {
     let mut body = ON_META_DATA.to_vec();
     body.push(5);

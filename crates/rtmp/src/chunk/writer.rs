@@ -79,6 +79,22 @@ pub fn encode_delta(
     encode_delta_with_prefix(out, csid, kind, delta, &[], payload, chunk_size)
 }
 
+/// Bytes of the header that [`encode_delta`] writes.
+pub const DELTA_HEADER: usize = 8;
+
+/// The type 0 header that may take the place of the first [`DELTA_HEADER`] bytes of a message encoded by [`encode_delta`]:
+/// one copy of a long payload serves those who need the whole header too. `length` is that of the payload.
+///
+/// `None` from the timestamp 0xFFFFFF on, which must stand in every chunk (§5.3.1.3), and where no message can be.
+pub fn full_header(csid: u32, kind: u8, stream_id: u32, timestamp: u32, length: usize) -> Option<[u8; 12]> {
+    if timestamp >= EXTENDED || length > MAX_MESSAGE_LENGTH || !(ids::CONTROL..=ids::LAST).contains(&csid) {
+        return None;
+    }
+    let ([_, t @ ..], [_, l @ ..]) = (timestamp.to_be_bytes(), (length as u32).to_be_bytes());
+    let [i, j, k, m] = stream_id.to_le_bytes();
+    Some([FULL | csid as u8, t[0], t[1], t[2], l[0], l[1], l[2], kind, i, j, k, m])
+}
+
 /// Like [`encode_delta`] for a message whose payload is `prefix` followed by `payload`.
 pub fn encode_delta_with_prefix(
     out: &mut BytesMut,

@@ -434,12 +434,20 @@ impl Conn {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // RTMP time is modulo 2^32
         let time = time as u32;
         let order = &self.order;
-        let bytes = message.full(order.chunk_size, order.form, order.stream_id, time);
-        let bytes = bytes.ok_or_else(|| {
+        let own = message.own(order.chunk_size, order.form, order.stream_id, time);
+        let (first, rest) = own.ok_or_else(|| {
             Ended::new(Origin::Protocol, Retry::Backoff, Reason::Media, "a frame is larger than RTMP can carry (16 MB)")
         })?;
-        self.untold += bytes.len() as u64;
-        self.batch.push_back(Piece { bytes, ends: Some((message.packet.kind, message.packet.arrival)) });
+        let last = match rest {
+            None => first,
+            Some(rest) => {
+                self.untold += first.len() as u64;
+                self.batch.push_back(Piece { bytes: first, ends: None });
+                rest
+            }
+        };
+        self.untold += last.len() as u64;
+        self.batch.push_back(Piece { bytes: last, ends: Some((message.packet.kind, message.packet.arrival)) });
         Ok(())
     }
 
