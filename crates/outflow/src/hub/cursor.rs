@@ -118,7 +118,7 @@ impl Cursor {
     }
 
     /// The number of the item it reads next, once it has begun.
-    pub(super) fn position(&self) -> Option<u64> {
+    pub(crate) fn position(&self) -> Option<u64> {
         match self.place {
             Place::At(seq) => Some(seq),
             _ => None,

@@ -338,7 +338,8 @@ impl Conn {
             let lag = self.order.stream.hub().lag(&self.order.cursor, now);
             // Zero lag is the live edge, where there is nothing to gather yet.
             if lag < self.order.latency && self.order.cursor.has_begun() {
-                *due = Some(now + (self.order.latency - lag));
+                // Not at a time of its own: it would be apart from the others from then on.
+                *due = (!room.leaves).then(|| now + (self.order.latency - lag));
                 return Ok(!self.batch.is_empty());
             }
         }
@@ -564,6 +565,8 @@ pub(super) struct Room {
     pub(super) messages: Vec<Shared>,
     /// Whether connections with a `latency=` wait for more.
     pub(super) gathers: bool,
+    /// Whether what the visited connection waits for leaves at a time that is set.
+    pub(super) leaves: bool,
 }
 
 fn disconnected(error: &io::Error) -> Ended {

@@ -97,6 +97,12 @@ struct Group {
 }
 
 impl Group {
+    /// True if all that this connection has not read is gathered for its class, and will leave.
+    fn gathers_for(&self, conn: &Conn) -> bool {
+        let class = self.classes.iter().find(|class| class.takes(&conn.order));
+        class.is_some_and(|class| class.due.is_some() && conn.order.cursor.position() >= Some(class.edge))
+    }
+
     fn add(&mut self, place: usize, conn: &Conn) {
         let known = self.classes.iter_mut().find(|class| class.takes(&conn.order));
         match known {
@@ -117,7 +123,7 @@ impl Worker {
             streams: HashMap::new(),
             dues: BTreeSet::new(),
             next_stream: 0,
-            room: Room { bytes: vec![0; READ_BYTES], messages: Vec::new(), gathers: true },
+            room: Room { bytes: vec![0; READ_BYTES], messages: Vec::new(), gathers: true, leaves: false },
             tokens: Vec::new(),
             ticks: 0,
             probed: Vec::new(),
@@ -371,6 +377,7 @@ impl Worker {
 
     fn visit_seat(&mut self, place: usize, now: Instant, read: bool) {
         let Some(seat) = self.connections.get_mut(place) else { return };
+        self.room.leaves = self.streams.get(&seat.stream).is_some_and(|group| group.gathers_for(&seat.conn));
         let mut context = Context::from_waker(&seat.waker);
         match guarded(&mut seat.conn, |conn| conn.visit(now, &mut context, &mut self.room, read)) {
             Some(Visit::Wait(due)) => {

@@ -18,8 +18,13 @@ use crate::monitor::OutputStats;
 use crate::stream::Stream;
 use crate::wire::{CHUNK_SIZE, Form, Shared};
 
-/// Connections from which on it pays to copy several messages into one piece, once.
+/// Connections from which on it pays to copy several messages into one piece, once ...
 const MANY: usize = 8;
+/// ... if there are no more bytes than this for each: a large frame is sooner written in a few pieces by few.
+const COPIED: usize = 2048;
+
+/// Messages of a train, at most.
+const MOST: usize = 512;
 
 /// A stretch of a stream, ready to be written.
 pub(in crate::net::pump) struct Train {
@@ -57,7 +62,9 @@ impl Train {
     /// What the stream has from this number on, for about so many connections.
     pub(in crate::net::pump) fn new(stream: &Stream, from: u64, seats: usize, most_bytes: usize) -> Option<Self> {
         let mut messages = Vec::new();
-        let stretch = stream.hub().train(from, SLICES, most_bytes, &mut messages)?;
+        // In one piece there may be any number; the slices of one call are few.
+        let most = if seats >= MANY { MOST } else { SLICES };
+        let stretch = stream.hub().train(from, most, most_bytes, &mut messages)?;
         let floor = messages.iter().map(|message| message.packet.dts).min()?;
         Some(Self { stretch, messages, floor, loads: Default::default(), seats })
     }
@@ -78,7 +85,8 @@ impl Load {
         let pieces: Option<Vec<Bytes>> = messages.iter().map(|message| message.shared(CHUNK_SIZE, form)).collect();
         let pieces = pieces?;
         let bytes = pieces.iter().map(Bytes::len).sum();
-        let whole = (pieces.len() > 1 && seats >= MANY).then(|| {
+        let pays = pieces.len() > SLICES || bytes <= seats * COPIED;
+        let whole = (pieces.len() > 1 && seats >= MANY && pays).then(|| {
             let mut whole = BytesMut::with_capacity(bytes);
             pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
             whole.freeze()
