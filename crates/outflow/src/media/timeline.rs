@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::{Kind, Packet};
+use pictures::{FAR, Pictures};
 
 /// Unwraps 32-bit timestamps (milliseconds modulo 2^32) of one connection to 64 bits, each track by itself: tracks that are
 /// half the range apart would pull each other around.
@@ -63,13 +64,25 @@ struct Track {
     edge: i64,
     /// The last frame before the source's time stopped or went back: frames are pushed on from there.
     held: Option<Held>,
+    /// The order of its pictures.
+    pictures: Pictures,
 }
 
 impl Track {
     /// About a step from the last frame, rather more than less, towards `target`, which is when it came: pictures sent before
     /// others have to stay in order.
-    fn paced(&self, target: i64) -> i64 {
+    fn paced(&self, packet: &Packet, target: i64) -> i64 {
         let next = self.out + self.step;
+        if let Some(pace) = self.pictures.pace(packet.cts) {
+            // Those that were pushed on before it was known that the clock stands took their time too.
+            let pushed = self.held.filter(|held| !held.stuck && !held.joined);
+            let last = pushed.map_or(self.out, |held| self.out.max(held.out + held.packets.min(16) * pace.step));
+            // What comes late does not stay late; a source that paused does.
+            let behind = self.held.and_then(|held| held.behind);
+            let is_far =
+                target - last - pace.step > BACK || behind.is_some_and(|since| millis(packet.arrival, since) > FAR);
+            return self.pictures.paced(pace, last, packet.cts, target, is_far);
+        }
         match (target - next).abs() <= 5 * self.step {
             true => target.clamp(next - self.step / 8, next + self.step / 2),
             false => target,
@@ -89,6 +102,8 @@ struct Held {
     stuck: bool,
     /// It is only that the track has come back to others that are a little behind it.
     joined: bool,
+    /// Since when frames are sent far earlier than when they come.
+    behind: Option<Instant>,
 }
 
 /// Maps the time of one source after another to the stream's own.
@@ -160,7 +175,9 @@ impl Timeline {
         let first = first.or_else(|| self.held.first().map(|packet| packet.dts)).unwrap_or(0);
         self.begin = self.next_out();
         self.offset = Some(self.begin - first);
-        self.tracks.values_mut().for_each(|track| (track.raw, track.held) = (None, None));
+        for track in self.tracks.values_mut() {
+            (track.raw, track.held, track.pictures) = (None, None, Pictures::default());
+        }
         for packet in std::mem::take(&mut self.held) {
             out.push(self.map(packet));
         }
@@ -193,6 +210,7 @@ impl Timeline {
             step: STEP,
             edge: 0,
             held: None,
+            pictures: Pictures::default(),
         });
         let joined = track.offset != offset && self.present(Some(key)).any(|other| other.offset == offset);
         track.offset = offset;
@@ -209,13 +227,18 @@ impl Timeline {
                     // Not from where it may have been pushed to, or that would add up.
                     (track.held, raw, out) = (None, packet.dts, packet.dts + offset);
                 }
-                let held = track.held.get_or_insert(Held { raw, out, arrival, packets: 0, stuck: false, joined });
+                let begun = Held { raw, out, arrival, packets: 0, stuck: false, joined, behind: None };
+                let held = track.held.get_or_insert(begun);
                 held.packets += 1;
                 self.jumps += u64::from(stood.is_some() && !held.stuck);
                 held.stuck |= stood.is_some();
                 // It may not have been known.
                 let passed = millis(packet.arrival, track.arrival);
-                if stood.is_some() && held.packets > 2 && key.0 == Kind::Video && passed <= BACK {
+                if let Some(pace) = stood.and_then(|_| track.pictures.pace(packet.cts)) {
+                    track.step = pace.step;
+                    let late = held.out + millis(packet.arrival, held.arrival) - time;
+                    held.behind = held.behind.or(Some(packet.arrival)).filter(|_| late > FAR);
+                } else if stood.is_some() && held.packets > 2 && key.0 == Kind::Video && passed <= BACK {
                     track.step = (track.step + (passed - track.step) / 4).max(1);
                 }
             } else {
@@ -226,6 +249,9 @@ impl Timeline {
                     track.step = step;
                 }
                 track.held = None;
+            }
+            if key.0 == Kind::Video {
+                track.pictures.sent(time, packet.cts);
             }
             (track.raw, track.arrival, track.out) = (Some(packet.dts), packet.arrival, time);
         } else {
@@ -314,11 +340,13 @@ impl Timeline {
         let is_stuck = track.held.is_some_and(|held| held.stuck)
             // Sound that shares its time is no sign, unless another clock stands.
             || (!is_video && stuck.next().is_some())
-            // A picture's time stands for one more frame at most, or pictures that are shown before it come after it.
+            // Two fields of a picture are shown together. A picture's time stands for one more frame at most, or pictures that
+            // are shown before it come after it.
+            || (is_video && track.pictures.differs(packet.cts))
             || (is_video && 4 * millis(packet.arrival, track.arrival) >= 3 * track.step)
             || 2 * (passed - (packet.dts - raw)) >= 3 * self.longest(track);
         let target = out.saturating_add(passed);
-        is_stuck.then(|| if is_video { track.paced(target) } else { target })
+        is_stuck.then(|| if is_video { track.paced(packet, target) } else { target })
     }
 
     /// Gives a track another offset, and with it all that had the same: so little is not seen by each of them.
@@ -440,5 +468,6 @@ fn millis(now: Instant, before: Instant) -> i64 {
     i64::try_from(now.saturating_duration_since(before).as_millis()).unwrap_or(i64::MAX)
 }
 
+mod pictures;
 #[cfg(test)]
 mod tests;

@@ -189,3 +189,4 @@ proptest! {
 }
 
 mod jumps;
+mod standing;
