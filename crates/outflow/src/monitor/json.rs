@@ -51,10 +51,10 @@ pub fn parts(event: &Event) -> (&'static str, Value) {
         Event::PlayerLeft { output, peer, reason } => {
             ("player_left", json!({ "output": output, "peer": peer.to_string(), "reason": reason }))
         }
-        Event::Skipped { output, peer, packets, millis } => (
-            "skipped",
-            json!({ "output": output, "peer": peer.map(|peer| peer.to_string()), "packets": packets, "millis": millis }),
-        ),
+        Event::Skipped { output, peer, packets, millis, why } => {
+            let peer = peer.map(|peer| peer.to_string());
+            ("skipped", json!({ "output": output, "peer": peer, "packets": packets, "millis": millis, "why": why }))
+        }
         Event::InputStarted { input, what } => ("input_started", json!({ "input": input, "what": what })),
         Event::InputEnded { input, reason, retry_in } => {
             ("input_ended", json!({ "input": input, "reason": ended(reason), "retry_in": retry_in.map(seconds) }))

@@ -110,6 +110,11 @@ impl Gauge {
         self.since = now;
     }
 
+    /// Bytes written since it began.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     pub(super) fn wrote(&mut self, bytes: usize) {
         self.written += bytes as u64;
     }
