@@ -62,7 +62,7 @@ pub struct Proxy {
 }
 
 /// When a line has sent all that is in its queue, for both directions.
-type Free = Arc<[Mutex<Instant>; 2]>;
+type Free = Arc<[tokio::sync::Mutex<Instant>; 2]>;
 
 /// What each connection sent up, whole.
 type Tapped = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -103,7 +103,7 @@ impl Proxy {
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             let mut random = Random::new(seed);
-            let free: Free = Arc::new([Mutex::new(Instant::now()), Mutex::new(Instant::now())]);
+            let free: Free = Arc::new([Instant::now(), Instant::now()].map(tokio::sync::Mutex::new));
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
                 let random = Random::new(random.number());
@@ -203,22 +203,15 @@ async fn carry(
     }
 }
 
-/// When what was just read has gone through the line; waits while the queue of that is full.
-async fn queue(free: &Mutex<Instant>, line: Line, bytes: usize) -> Instant {
+/// When what was just read has gone through the line. While the queue of that is full they wait in the order in which they
+/// came.
+async fn queue(free: &tokio::sync::Mutex<Instant>, line: Line, bytes: usize) -> Instant {
     let took = Duration::from_secs_f64(bytes as f64 / line.bytes_per_second.max(1) as f64);
-    loop {
-        let now = Instant::now();
-        let full = {
-            let mut free = free.lock().expect("no panic under it");
-            let next = (*free).max(now) + took;
-            if next <= now + line.queue.max(took) {
-                *free = next;
-                return next;
-            }
-            next - line.queue
-        };
-        tokio::time::sleep_until(full).await;
-    }
+    let mut free = free.lock().await;
+    let next = (*free).max(Instant::now()) + took;
+    tokio::time::sleep_until(next - line.queue.max(took)).await;
+    *free = next;
+    next
 }
 
 #[allow(clippy::too_many_arguments)] // the two ends of a direction, and what it shares with others

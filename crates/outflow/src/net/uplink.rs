@@ -60,7 +60,7 @@ const MOST_LEFT: usize = 64;
 pub struct Look {
     /// How far behind its stream it is, by what its socket does not take.
     pub lag: Duration,
-    /// Bytes that its sockets took since it joined.
+    /// Bytes that arrived at its peers since it joined, as far as is known.
     pub bytes: u64,
 }
 
@@ -127,6 +127,8 @@ struct Asked {
     at: Instant,
     /// Bytes a second of the one behind, before.
     before: f64,
+    /// Its part of what the others gave up, if it was the line.
+    part: f64,
     anchor: Option<(Instant, u64)>,
 }
 
@@ -134,8 +136,9 @@ struct Asked {
 struct Trial {
     who: u64,
     at: Instant,
-    /// Where the one that it had yielded for is behind still: that one, its rate before, and where the measuring began.
-    doubt: Option<(u64, f64, Option<(Instant, u64)>)>,
+    /// Where the one that it had yielded for is behind still: that one, its rate before, and where the measuring began for
+    /// both.
+    doubt: Option<(u64, f64, Option<(Instant, u64, u64)>)>,
     was: Yield,
 }
 

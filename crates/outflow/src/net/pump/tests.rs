@@ -342,5 +342,6 @@ async fn a_dropped_attachment_is_a_reset() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
+mod behind;
 mod ride;
 mod switch;

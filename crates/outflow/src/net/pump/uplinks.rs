@@ -19,7 +19,7 @@ use crate::net::uplink::{Change, Joins, Look, Rules, Uplink, What};
 pub(super) struct Glance {
     pub(super) connection: u64,
     pub(super) lag: Duration,
-    /// Bytes written since it began.
+    /// Bytes that its peer has of it.
     pub(super) bytes: u64,
 }
 

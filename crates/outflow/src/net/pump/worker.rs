@@ -425,7 +425,6 @@ impl Worker {
     }
 
     fn tick(&mut self, now: Instant) {
-        self.consult(now);
         // The worst of each output's connections is found first and stored once: a look in between must not see none.
         let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
         let mut over = Vec::new();
@@ -457,6 +456,7 @@ impl Worker {
         for place in over {
             self.remove(place);
         }
+        self.consult(now);
     }
 
     /// Hears who is to leave the line to others, where outputs are not all alike.

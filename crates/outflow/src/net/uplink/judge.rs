@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::member::Member;
+use super::member::{Member, rate};
 use super::{Asked, Change, Trial, Uplink, What, Yield};
 
-/// So much faster has the one behind to be for it to have helped. Where a line is shared by a dozen, that one in eight yields
-/// makes as much as this.
-const HELPS: f64 = 1.1;
-/// So much slower has it to be for the one that was let in to be in its way.
-const HURTS: f64 = 0.93;
+/// What those gave up who yield goes to all that are behind, in equal parts. So much of its part has the one to gain for whom
+/// they did: one that is slow by itself gains nothing, whatever it seems to by chance.
+const HELPS: f64 = 0.5;
+/// So much of its part of what one takes who was let in has it to lose for that one to be in its way.
+const HURTS: f64 = 0.25;
 /// One in so many of those that send yields at a time: what is won has to be seen.
 const ONE_IN: usize = 8;
 
@@ -30,7 +30,7 @@ impl Uplink {
             return;
         }
         let after = by.rate_since(now, anchor);
-        let helped = by.is_well() || after > 0.0 && after >= asked.before * HELPS;
+        let helped = by.is_well() || after > 0.0 && after >= asked.before + HELPS * asked.part;
         let whom = std::mem::take(&mut asked.whom);
         self.asked = None;
         if helped {
@@ -47,6 +47,8 @@ impl Uplink {
     pub(super) fn judge_trial(&mut self, now: Instant, changes: &mut Vec<Change>) {
         let (rules, Some(trial)) = (self.rules, &mut self.trial) else { return };
         let since = now.saturating_duration_since(trial.at);
+        let among = self.members.values().filter(|it| it.sends(now) && !it.is_well()).count();
+        let taken = self.members.get(&trial.who).map_or(0, |who| who.bytes);
         if let Some((by, before, anchor)) = &mut trial.doubt
             && let Some(by) = self.members.get_mut(by)
             && !by.is_well()
@@ -54,11 +56,12 @@ impl Uplink {
             if since < rules.settle {
                 return;
             }
-            let anchor = *anchor.get_or_insert((now, by.bytes));
+            let (at, bytes, took) = *anchor.get_or_insert((now, by.bytes, taken));
             if since < rules.settle + rules.measure {
                 return;
             }
-            if by.rate_since(now, anchor) < *before * HURTS {
+            let part = rate(now, at, taken.saturating_sub(took)) / part_of(among);
+            if *before - by.rate_since(now, (at, bytes)) > HURTS * part {
                 let (who, was) = (trial.who, trial.was.clone());
                 self.tried_in_vain(now);
                 self.silence(now, who, was, changes);
@@ -100,6 +103,7 @@ impl Uplink {
     pub(super) fn ask(&mut self, now: Instant, by: u64, changes: &mut Vec<Change>) {
         let Some(above) = self.members.get(&by) else { return };
         let (name, before) = (above.name.clone(), above.rate(now));
+        let behind = self.members.values().filter(|it| it.sends(now) && !it.is_well()).count();
         let mut below: Vec<_> =
             self.below(now, above).map(|(id, member)| (member.priority, u64::MAX - id, id)).collect();
         below.sort_unstable();
@@ -108,10 +112,19 @@ impl Uplink {
         if self.trial.as_ref().is_some_and(|trial| whom.contains(&trial.who)) {
             self.tried_in_vain(now);
         }
+        let freed: f64 = whom.iter().filter_map(|id| Some(self.members.get(id)?.rate(now))).sum();
+        let still = whom.iter().filter(|id| self.members.get(id).is_some_and(|it| !it.is_well())).count();
         for id in &whom {
             self.silence(now, *id, Yield { to: name.clone(), by, since: now }, changes);
         }
-        self.asked = Some(Asked { by, whom, at: now, before, anchor: None });
+        self.asked = Some(Asked {
+            by,
+            whom,
+            at: now,
+            before,
+            part: freed / part_of(behind.saturating_sub(still)),
+            anchor: None,
+        });
     }
 
     /// Who was let in was in the way: the next is let in later.
@@ -174,4 +187,10 @@ impl Uplink {
             self.trial = Some(Trial { who: id, at: now, doubt, was });
         }
     }
+}
+
+/// Among how many a part of the line is divided: all that are behind, and one is.
+#[allow(clippy::cast_precision_loss)] // outputs: far below 2^52
+fn part_of(behind: usize) -> f64 {
+    behind.max(1) as f64
 }

@@ -98,10 +98,8 @@ impl Member {
     }
 
     /// Bytes a second since then, when it had sent so many.
-    #[allow(clippy::cast_precision_loss)] // compared with another such rate
     pub(super) fn rate_since(&self, now: Instant, (at, bytes): (Instant, u64)) -> f64 {
-        let seconds = now.saturating_duration_since(at).as_secs_f64();
-        if seconds > 0.0 { self.bytes.saturating_sub(bytes) as f64 / seconds } else { 0.0 }
+        rate(now, at, self.bytes.saturating_sub(bytes))
     }
 
     /// Something was won for it: what is seen from now on counts.
@@ -119,4 +117,11 @@ impl Member {
         self.deaf_until = now + self.deaf;
         self.deaf = (self.deaf * 2).min(rules.deaf[1]);
     }
+}
+
+/// Bytes a second, of so many since then.
+#[allow(clippy::cast_precision_loss)] // compared with another such rate
+pub(super) fn rate(now: Instant, since: Instant, bytes: u64) -> f64 {
+    let seconds = now.saturating_duration_since(since).as_secs_f64();
+    if seconds > 0.0 { bytes as f64 / seconds } else { 0.0 }
 }

@@ -24,6 +24,8 @@ struct World {
     carries: f64,
     rate: f64,
     outputs: Vec<Output>,
+    /// What is seen of bytes comes in lumps of so many.
+    lump: u64,
     now: Instant,
     seconds: f64,
 }
@@ -31,8 +33,15 @@ struct World {
 impl World {
     fn new(carries: f64, outputs: &[(&'static str, Priority)]) -> Self {
         let now = Instant::now();
-        let mut world =
-            Self { line: Uplink::new(Rules::default()), carries, rate: 4.0, outputs: Vec::new(), now, seconds: 0.0 };
+        let mut world = Self {
+            line: Uplink::new(Rules::default()),
+            carries,
+            rate: 4.0,
+            outputs: Vec::new(),
+            lump: 1,
+            now,
+            seconds: 0.0,
+        };
         outputs.iter().for_each(|(name, priority)| world.join(name, *priority, Some(MAX_LAG)));
         world
     }
@@ -82,7 +91,11 @@ impl World {
                 if lag > MAX_LAG {
                     (output.backlog, output.skips) = (self.rate * 0.5, output.skips + 1);
                 }
-                self.line.look(self.now, output.id, Look { lag, bytes: (output.sent * 125_000.0) as u64 });
+                self.line.look(
+                    self.now,
+                    output.id,
+                    Look { lag, bytes: (output.sent * 125_000.0) as u64 / self.lump * self.lump },
+                );
             }
             for change in self.line.step(self.now) {
                 let output = self.outputs.iter_mut().find(|output| output.id == change.member).unwrap();
@@ -152,6 +165,27 @@ fn a_destination_that_is_slow_by_itself_silences_nobody_for_long() {
         }
         let asked = world.of("low").told.iter().filter(|(_, what)| *what == What::Yields).count();
         assert!((1..=6).contains(&asked), "{own}: {:?}", world.of("low").told);
+    }
+}
+
+#[test]
+fn lumps_are_no_help() {
+    for lump in [30_000, 88_000] {
+        let mut world = three(100.0);
+        (world.lump, world.of("high").own) = (lump, 1.2);
+        world.run(600.0);
+        for name in ["normal", "low"] {
+            assert!(
+                world.of(name).told.iter().all(|(_, what)| !matches!(what, What::GoesOn(_))),
+                "{:?}",
+                world.of(name).told
+            );
+            assert!(!world.yields(name));
+        }
+        let mut world = three(9.0);
+        world.lump = lump;
+        world.run(120.0);
+        assert!(world.of("high").skips == 0 && world.of("normal").told.is_empty());
     }
 }
 

@@ -38,7 +38,7 @@ impl Conn {
         let own = self.pace.holds() && self.blocked_since.is_none();
         let lag = if own { 0 } else { self.lag_millis(now) };
         let lag = Duration::from_millis(lag).saturating_sub(self.order.latency);
-        Glance { connection: self.id, lag, bytes: self.gauge.written() }
+        Glance { connection: self.id, lag, bytes: self.gauge.arrived() }
     }
 
     /// Yields to this output, or to nobody any more. True if there may be something to send now.
