@@ -149,6 +149,7 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                 "lag_millis": OutputStats::get(&stats.lag_millis),
                 "skipped_frames": OutputStats::get(&stats.skipped_frames),
                 "skipped_groups": OutputStats::get(&stats.skipped_groups),
+                "yields": OutputStats::get(&stats.yields),
                 "reconnects": stats.reconnects(),
                 "last_byte_age_ms": stats.last_byte_age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
                 "delay_ms": stats.delay(now).filter(|_| output.state.sends()).map(|delay| json!({

@@ -46,7 +46,8 @@ impl Pace {
 
     /// What the output says, else what suits its kind of peer. What stays within this machine goes over no line.
     pub(super) fn of(order: &Order, connection: &Connection) -> Self {
-        let near = || connection.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        let peer = || order.peer.or_else(|| connection.peer_addr().ok());
+        let near = || peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
         let usual = || match order.peer {
             _ if near() => 0,
             Some(_) => PLAYER,

@@ -11,8 +11,12 @@ use crate::options::share::Priority;
 const KEPT: Duration = Duration::from_millis(2500);
 /// Looks are kept so far apart: with a quarter of a second from one to the next, a dozen.
 const APART: Duration = Duration::from_millis(200);
-/// A rate, and whether one comes closer, is told from looks over so long at least.
-const LEAST: Duration = Duration::from_millis(900);
+/// Where a lag leads is told from looks over so long at least ...
+const LEAST: Duration = Duration::from_secs(2);
+/// ... in which it grew by so much, which is more than what sockets take in one lump ...
+const GROWS: Duration = Duration::from_millis(200);
+/// ... or fell by so much.
+const FALLS: Duration = Duration::from_millis(100);
 /// Who sent nothing for longer is not the one that takes the room.
 const SENDS: Duration = Duration::from_secs(2);
 
@@ -67,16 +71,17 @@ impl Member {
         }
     }
 
-    /// True while it does not come closer, though it has been behind for so long, and is heard.
+    /// True where it is heard, has been behind for so long, and falls further behind; or is twice as far behind already and does
+    /// not come closer. Who stays where it is loses nothing.
     pub(super) fn complains(&self, now: Instant, patience: Duration) -> bool {
         let long = self.behind_since.is_some_and(|since| now.saturating_duration_since(since) >= patience);
-        long && self.yields.is_none() && now >= self.deaf_until && !self.comes_closer(now)
+        long && self.yields.is_none() && now >= self.deaf_until && self.loses(now)
     }
 
-    fn comes_closer(&self, now: Instant) -> bool {
-        let Some((at, before)) = self.looks.front() else { return true };
-        // Too early to tell.
-        now.saturating_duration_since(*at) < LEAST || self.lag + Duration::from_millis(100) < before.lag
+    fn loses(&self, now: Instant) -> bool {
+        let (Some((at, before)), Some(behind)) = (self.looks.front(), self.behind) else { return false };
+        let far = self.lag >= behind * 2 && self.lag + FALLS >= before.lag;
+        now.saturating_duration_since(*at) >= LEAST && (far || self.lag > before.lag + GROWS)
     }
 
     /// True while it is well: no further behind than half of what counts.
