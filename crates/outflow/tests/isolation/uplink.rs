@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use outflow_testkit::compare::{compare, holes_end_at_key_frames, monotonic};
 use outflow_testkit::flv::{self, Tag};
+use outflow_testkit::free_port;
 use outflow_testkit::ingest::{Behaviour, Ingest, Session};
 use outflow_testkit::media::made_up;
 use outflow_testkit::peers::{self, Peer};
+use outflow_testkit::player::Player;
 use outflow_testkit::proc::{Child, Command};
 use outflow_testkit::proxy::{Line, Proxy};
 use outflow_testkit::shaped::ShapedLink;
@@ -137,6 +139,31 @@ async fn a_destination_that_is_slow_by_itself_does_not_silence_the_others() {
     // What is measured takes under 3 s, then the next key frame is waited for.
     assert!(low.longest_gap < Duration::from_secs(6), "silent for {:?}", low.longest_gap);
     println!("the lowest was silent for {:?}; {told:?}", low.longest_gap);
+}
+
+#[tokio::test]
+async fn players_yield_together_keep_their_connections_and_go_on_at_key_frames() {
+    let source = stream(14, RATE);
+    let (_folder, mut program) = program(&source);
+    let ingest = Ingest::start(Behaviour::Good).await;
+    let slow = Proxy::start_narrow(ingest.address()).await;
+    slow.set(|link| link.up.bytes_per_second = Some(150_000));
+    program = program.arg("-o").arg(format!("rtmp://{}/live/high:gpac:name=high:priority=high", slow.address()));
+    let url = format!("rtmp://127.0.0.1:{}/live", free_port());
+    let mut program = program.arg("-o").arg(format!("{url}:gpac:rtmp_listen=1:name=viewers:priority=lowest")).start();
+    program.wait_for_line("\"event\":\"listening\"").await;
+    let url = format!("{url}/x");
+    let players = [Player::connect(&url).await.unwrap(), Player::connect(&url).await.unwrap()];
+    until("they yield", || is(&program, "viewers", "yielding")).await;
+    until("they go on", || is(&program, "viewers", "live")).await;
+    program.wait_exit_within(Duration::from_secs(14) + DEADLINE).await;
+    for player in &players {
+        let tags = player.tags();
+        monotonic(&tags).unwrap();
+        assert_eq!(holes_end_at_key_frames(&source, &tags).unwrap(), 1);
+        assert_eq!(tags.last().map(|tag| &tag.body), source.last().map(|tag| &tag.body), "live up to the end");
+    }
+    assert!(said_of(&program, "yielded to high: the uplink is too small"), "the skips say why");
 }
 
 #[tokio::test]
