@@ -320,7 +320,7 @@ pub struct StreamRule {
     pub missing: Missing,
     /// Where the stream is pulled from, if it is; only with an exact name.
     pub pull: Option<Pull>,
-    /// Options of listening outputs (`start`, `max_lag`, `latency`, `delay`, `tracks`, `silence`, `chunk_size`) for its players.
+    /// Options of listening outputs (`start`, `max_lag`, `latency`, `delay`, `burst`, `tracks` ...) for its players.
     pub players: Vec<(&'static str, Value)>,
     /// What its outputs get that say nothing themselves, before [`Config::policy`].
     pub policy: Defaults,

@@ -63,6 +63,8 @@ pub enum Reason {
     Timeout,
     /// Data waited and not a byte could be written for too long.
     Stalled,
+    /// The uplink is too small, and an output of higher priority needs it.
+    Uplink,
     /// The connection was reset or closed while live.
     Disconnected,
     /// The peer refused the publish or play: wrong key, app or name.
@@ -105,6 +107,7 @@ impl Reason {
             Reason::Tls => "tls",
             Reason::Timeout => "timeout",
             Reason::Stalled => "stalled",
+            Reason::Uplink => "uplink",
             Reason::Disconnected => "disconnected",
             Reason::Refused => "refused",
             Reason::CodecRefused => "codec_refused",

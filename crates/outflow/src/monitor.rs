@@ -36,6 +36,8 @@ pub enum State {
     Live,
     /// Accepted, but no byte could be written for a while.
     Stalled,
+    /// Accepted, but sends nothing: it leaves the uplink to an output of higher priority.
+    Yielding,
     /// Waits for its next attempt.
     Backoff,
     /// Told to stop; the rest is being sent.
@@ -49,7 +51,7 @@ pub enum State {
 impl State {
     /// True where it is connected, and has figures of its connection.
     pub fn sends(self) -> bool {
-        matches!(self, State::Live | State::Stalled | State::Draining)
+        matches!(self, State::Live | State::Stalled | State::Yielding | State::Draining)
     }
 
     /// The stable name, as in `-json`.
@@ -63,6 +65,7 @@ impl State {
             State::Publishing => "publishing",
             State::Live => "live",
             State::Stalled => "stalled",
+            State::Yielding => "yielding",
             State::Backoff => "backoff",
             State::Draining => "draining",
             State::Stopped => "stopped",
@@ -111,7 +114,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// An output or player was too far behind and went on at a later key frame.
+    /// An output or player was too far behind, or had yielded to another, and went on at a later key frame.
     Skipped {
         /// The output.
         output: String,
@@ -121,6 +124,8 @@ pub enum Event {
         packets: u64,
         /// Media time left out, in milliseconds.
         millis: u64,
+        /// Why, where it was not too slow.
+        why: Option<String>,
     },
     /// An input has a source: a publisher came, a pull started, a file was opened.
     InputStarted {
@@ -183,6 +188,10 @@ pub struct OutputStats {
     pub skipped_frames: AtomicU64,
     /// Groups of pictures that lack something because of skips.
     pub skipped_groups: AtomicU64,
+    /// Times that it left the uplink to an output of higher priority.
+    pub yields: AtomicU64,
+    /// To which one it does now.
+    pub yields_to: Mutex<Option<std::sync::Arc<str>>>,
     /// Connections right now (players of a listening output; 0 or 1 for a push).
     pub connections: AtomicU64,
     /// Age of the oldest packet not yet sent, in milliseconds, of the worst connection at its last step.

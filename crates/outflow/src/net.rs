@@ -10,6 +10,7 @@ pub mod pump;
 pub mod survey;
 pub mod tcp_info;
 pub mod tls;
+pub mod uplink;
 
 use std::fmt;
 use std::future::Future;

@@ -3,6 +3,7 @@
 pub mod known;
 pub mod platforms;
 pub mod rtmp;
+pub mod share;
 pub mod suggest;
 pub mod track;
 pub mod value;

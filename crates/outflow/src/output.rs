@@ -342,6 +342,10 @@ impl Supervisor {
                     continue;
                 }
                 _ = look.tick() => {
+                    let yields_to = self.job.stats.yields_to.lock().as_deref().map(str::to_owned);
+                    if yields_to.is_some() != (self.machine.state() == State::Yielding) {
+                        let _ = self.on(Event::Yields(yields_to));
+                    }
                     let bytes = self.job.stats.moved();
                     let waiting = OutputStats::get(&self.job.stats.lag_millis) > 0;
                     // Only shows or ends a stall; what follows from it comes with the deadline.

@@ -16,6 +16,7 @@ use crate::hub::Start;
 use crate::media::Feed;
 use crate::monitor::{self, InputStats, OutputStats};
 use crate::net::BoxFuture;
+use crate::options::share::Share;
 use crate::secret::Secret;
 use crate::stop::{Stop, Stopper};
 use crate::stream::Stream;
@@ -144,6 +145,8 @@ pub struct PlayOffer {
     pub max_lag: Duration,
     /// How long bytes may be gathered.
     pub latency: Duration,
+    /// How fast each may catch up, and who goes first on their line.
+    pub share: Share,
     /// How much the players are held back.
     pub delay: Duration,
     /// The chunk size to announce.
@@ -338,6 +341,7 @@ mod tests {
             start: Start::Group,
             max_lag: Duration::ZERO,
             latency: Duration::ZERO,
+            share: Share::default(),
             delay: Duration::ZERO,
             chunk_size: 128,
             key: None,

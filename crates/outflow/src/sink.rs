@@ -23,6 +23,7 @@ use crate::monitor::{self, State};
 pub use crate::net::BoxFuture;
 use crate::node::{MediaUrl, Node};
 use crate::options::OptionSpec;
+use crate::options::share::Share;
 use crate::stop::Stop;
 use crate::stream::{Selection, Stream};
 
@@ -46,6 +47,11 @@ pub struct SinkKind {
 /// What a word sends of its stream.
 fn selection(node: &Node) -> Result<Selection, SpecError> {
     Selection::of(&node.options).map_err(|problem| node.option_error("tracks", problem))
+}
+
+/// How fast it may catch up, and who goes first on its line.
+fn share(node: &Node) -> Result<Share, SpecError> {
+    Share::of(&node.options).map_err(|problem| node.option_error("burst", problem))
 }
 
 /// How the supervisor treats a sink.

@@ -16,6 +16,7 @@ use outflow::media::Intake;
 use outflow::monitor::OutputStats;
 use outflow::net::connection::Connection;
 use outflow::net::pump::{Attached, Heard, Link, Order, Pumps};
+use outflow::options::share::Share;
 use outflow::stream::{Stream, StreamConfig};
 use outflow::wire::{CHUNK_SIZE, Form};
 use outflow_rtmp::chunk::{ChunkReader, csid, encode_delta, encode_full};
@@ -88,6 +89,7 @@ fn allocations(players: usize) -> f64 {
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
             latency: Duration::ZERO,
+            share: Share::default(),
             patience: None,
             stats: stats.clone(),
             events: Arc::new(|_| {}),

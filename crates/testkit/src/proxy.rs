@@ -19,12 +19,23 @@ use crate::random::Random;
 pub struct Way {
     /// Each byte arrives this much later.
     pub delay: Duration,
-    /// At most this many bytes a second; `None` for no cap.
+    /// At most this many bytes a second, for each connection; `None` for no cap.
     pub bytes_per_second: Option<u64>,
+    /// At most this many bytes a second for all connections together, in the order in which they come: a line with a queue.
+    pub line: Option<Line>,
     /// Nothing is read or written.
     pub frozen: bool,
     /// One byte in so many is changed, each by chance; `None` for none.
     pub corrupt: Option<u64>,
+}
+
+/// A line that several connections share: who has much to send makes the others wait behind it.
+#[derive(Debug, Clone, Copy)]
+pub struct Line {
+    /// What it carries.
+    pub bytes_per_second: u64,
+    /// How long its queue is: who finds it full waits before it.
+    pub queue: Duration,
 }
 
 /// Both directions, and what ends the connections.
@@ -49,6 +60,9 @@ pub struct Proxy {
     tapped: Option<Tapped>,
     accepting: tokio::task::JoinHandle<()>,
 }
+
+/// When a line has sent all that is in its queue, for both directions.
+type Free = Arc<[tokio::sync::Mutex<Instant>; 2]>;
 
 /// What each connection sent up, whole.
 type Tapped = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -89,10 +103,12 @@ impl Proxy {
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             let mut random = Random::new(seed);
+            let free: Free = Arc::new([Instant::now(), Instant::now()].map(tokio::sync::Mutex::new));
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
                 let random = Random::new(random.number());
-                connections.spawn(carry(client, target, orders.clone(), Arc::clone(&counters), random, taps.clone()));
+                let (orders, counters, free) = (orders.clone(), Arc::clone(&counters), Arc::clone(&free));
+                connections.spawn(carry(client, target, orders, counters, free, random, taps.clone()));
             }
         });
         Self { address, link, carried, tapped, accepting }
@@ -150,6 +166,7 @@ async fn carry(
     target: SocketAddr,
     mut link: watch::Receiver<Link>,
     carried: Arc<[AtomicU64; 2]>,
+    free: Free,
     mut random: Random,
     tapped: Option<Tapped>,
 ) {
@@ -173,8 +190,9 @@ async fn carry(
     let (client_read, client_write) = tokio::io::split(client);
     let (server_read, server_write) = tokio::io::split(server);
     let other = Random::new(random.number());
-    let up = one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried), random, tap);
-    let down = one_way(server_read, client_write, link.clone(), false, carried, other, None);
+    let up =
+        one_way(client_read, server_write, link.clone(), true, Arc::clone(&carried), Arc::clone(&free), random, tap);
+    let down = one_way(server_read, client_write, link.clone(), false, carried, free, other, None);
     tokio::select! {
         _ = async { tokio::join!(up, down) } => {}
         _ = link.wait_for(|link| link.cuts > cuts) => {
@@ -185,12 +203,25 @@ async fn carry(
     }
 }
 
+/// When what was just read has gone through the line. While the queue of that is full they wait in the order in which they
+/// came.
+async fn queue(free: &tokio::sync::Mutex<Instant>, line: Line, bytes: usize) -> Instant {
+    let took = Duration::from_secs_f64(bytes as f64 / line.bytes_per_second.max(1) as f64);
+    let mut free = free.lock().await;
+    let next = (*free).max(Instant::now()) + took;
+    tokio::time::sleep_until(next - line.queue.max(took)).await;
+    *free = next;
+    next
+}
+
+#[allow(clippy::too_many_arguments)] // the two ends of a direction, and what it shares with others
 async fn one_way(
     mut from: ReadHalf<TcpStream>,
     mut to: WriteHalf<TcpStream>,
     link: watch::Receiver<Link>,
     up: bool,
     carried: Arc<[AtomicU64; 2]>,
+    free: Free,
     mut random: Random,
     tap: Option<(Tapped, usize)>,
 ) {
@@ -208,8 +239,8 @@ async fn one_way(
                 return;
             }
             let way = pick(&link_in.borrow());
-            let most =
-                way.bytes_per_second.map_or(buffer.len(), |rate| ((rate / 20).max(1) as usize).min(buffer.len()));
+            let cap = way.bytes_per_second.or(way.line.map(|line| line.bytes_per_second));
+            let most = cap.map_or(buffer.len(), |rate| ((rate / 20).max(1) as usize).min(buffer.len()));
             let n = tokio::select! {
                 n = from.read(&mut buffer[..most]) => n.unwrap_or(0),
                 _ = half_close.wait_for(|link| half_closes(link) > half_closed) => 0,
@@ -224,7 +255,11 @@ async fn one_way(
                     }
                 }
             }
-            if n == 0 || sender.send((Instant::now() + way.delay, buffer[..n].to_vec())).await.is_err() {
+            let through = match way.line {
+                Some(line) if n > 0 => queue(&free[usize::from(!up)], line, n).await,
+                _ => Instant::now(),
+            };
+            if n == 0 || sender.send((through + way.delay, buffer[..n].to_vec())).await.is_err() {
                 return;
             }
             if let Some(rate) = way.bytes_per_second {

@@ -29,10 +29,11 @@ pub(super) fn line(event: &Event) -> (Tool, Level, String) {
         Event::PlayerLeft { output, peer, reason } => {
             (Tool::Network, Level::Info, format!("{output}: {peer} left: {reason}"))
         }
-        Event::Skipped { output, peer, packets, millis } => {
+        Event::Skipped { output, peer, packets, millis, why } => {
             let peer = peer.map_or(String::new(), |peer| format!(" {peer}"));
             let text = format!(
-                "{output}:{peer} was too slow: skipped {packets} packets, {millis} ms of media, to a key frame"
+                "{output}:{peer} {}: skipped {packets} packets, {millis} ms of media, to a key frame",
+                why.as_deref().unwrap_or("was too slow")
             );
             (Tool::Media, Level::Warning, text)
         }
@@ -84,7 +85,7 @@ fn state_words(state: State) -> &'static str {
 fn state_level(state: State) -> Level {
     match state {
         State::Failed => Level::Error,
-        State::Backoff | State::Stalled => Level::Warning,
+        State::Backoff | State::Stalled | State::Yielding => Level::Warning,
         State::Live => Level::Info,
         _ => Level::Debug,
     }

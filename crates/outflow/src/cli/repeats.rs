@@ -72,7 +72,7 @@ impl Repeats {
                 self.told.remove(&(Sort::Lost, output.clone()));
                 Some(String::new())
             }
-            Event::Skipped { output, peer, packets, millis } => {
+            Event::Skipped { output, peer, packets, millis, .. } => {
                 let skips = self.skips.entry(output.clone()).or_default();
                 if skips.count == 0 && skips.may_tell(now) {
                     skips.told = Some(now);
@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn skips_are_summed() {
         let (mut repeats, begin) = (Repeats::default(), Instant::now());
-        let skip = |output: &str| Event::Skipped { output: output.into(), peer: None, packets: 10, millis: 500 };
+        let skip =
+            |output: &str| Event::Skipped { output: output.into(), peer: None, packets: 10, millis: 500, why: None };
         let at = |millis| begin + Duration::from_millis(millis);
         assert!(repeats.admit(&skip("a"), at(0)).is_some());
         assert!(repeats.admit(&skip("b"), at(1)).is_some());
@@ -221,6 +222,7 @@ mod tests {
             peer: Some(peer.parse().unwrap()),
             packets: 10,
             millis: 500,
+            why: None,
         };
         for (peers, line) in [
             (["[::1]:7", "[::1]:7"], "a: [::1]:7 was too slow 2 times more: skipped 20 packets, 1000 ms of media"),

@@ -123,7 +123,7 @@ fn figures(output: &OutputView, bits: f64, now: Instant, width: usize) -> String
     let (skips, players, retries) = if narrow { ("sk", "pl", "re") } else { ("skips", "players", "retries") };
     let stats = &output.stats;
     let mut text = format!(" {:>8}", uptime(now.saturating_duration_since(output.since)));
-    if matches!(output.state, State::Live | State::Stalled | State::Draining) {
+    if matches!(output.state, State::Live | State::Stalled | State::Yielding | State::Draining) {
         let lag = short(Duration::from_millis(OutputStats::get(&stats.lag_millis)));
         let rate = if narrow { rate(bits).replace("b/s", "").replace(' ', "") } else { format!("{:>10}", rate(bits)) };
         text.push_str(&format!("{gap}{rate}{gap}lag {lag}"));
@@ -162,7 +162,7 @@ fn colour(line: &str, state: State, paint: Paint) -> String {
     let painted = match state {
         State::Live => paint.good(word),
         State::Failed => paint.bad(word),
-        State::Backoff | State::Stalled => paint.doubtful(word),
+        State::Backoff | State::Stalled | State::Yielding => paint.doubtful(word),
         _ => paint.faint(word),
     };
     line.replacen(&format!("  {word} "), &format!("  {painted} "), 1)

@@ -112,9 +112,9 @@ impl Options {
                 Some("it belongs to one output: write it in [[output]]")
             }
             (Options::Pull, "name") => Some("a pull has the name of its stream: leave it out"),
-            (Options::Players, name) if !PLAYERS.contains(&name) => {
-                Some("options of players are start, max_lag, latency, delay, tracks, silence and chunk_size")
-            }
+            (Options::Players, name) if !PLAYERS.contains(&name) => Some(
+                "options of players are start, max_lag, latency, delay, burst, priority, tracks, silence and chunk_size",
+            ),
             _ => None,
         }
     }
@@ -128,7 +128,8 @@ impl Options {
 }
 
 /// What players may be told.
-const PLAYERS: &[&str] = &["start", "max_lag", "latency", "delay", "tracks", "silence", "chunk_size"];
+const PLAYERS: &[&str] =
+    &["start", "max_lag", "latency", "delay", "burst", "priority", "tracks", "silence", "chunk_size"];
 
 const fn field(name: &'static str, shape: Shape, default: &'static str, help: &'static str) -> Field {
     Field { name, shape, default, required: false, help }

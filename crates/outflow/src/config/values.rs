@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::{Kind, Node};
 use super::reader::{Reader, is_address, printable};
 use super::{Address, Network};
-use crate::options::{OptionSpec, Type, Value, track, value};
+use crate::options::{OptionSpec, Type, Value, share, track, value};
 
 /// The port where an address names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +182,10 @@ impl Reader<'_> {
             Ok(Value::Text(text)) if spec.name == "ca" => self.certificates(node, &text),
             Ok(Value::Count(bytes)) if spec.name == "chunk_size" && !(128..=65536).contains(&bytes) => {
                 self.wrong(&node.span, format!("{bytes} is no chunk size"), "write 128 to 65536 bytes");
+                None
+            }
+            Ok(Value::Count(times)) if spec.name == "burst" && share::burst(times).is_err() => {
+                self.wrong(&node.span, format!("{times} times is no `burst`"), share::LOOKS);
                 None
             }
             Ok(value) => Some(value),

@@ -192,7 +192,7 @@ async fn stream(offer: &PlayOffer, figures: &PeerStats, peer: SocketAddr, sender
             stats.skipped(skip.items, skip.frames, skip.groups);
             OutputStats::add(&figures.skips, 1);
             let (output, millis) = (offer.output.clone(), millis(skip.span));
-            (offer.events)(Event::Skipped { output, peer: Some(peer), packets: skip.items, millis });
+            (offer.events)(Event::Skipped { output, peer: Some(peer), packets: skip.items, millis, why: None });
         }
         if !packets.is_empty() {
             let headers = read.restart.unwrap_or_default();

@@ -141,6 +141,8 @@ const OUTPUTS: &[Figure<OutputFigures>] = &[
         of: |output| count(output.view.skipped_frames) },
     Figure { name: "outflow_output_skipped_groups_total", kind: "counter", help: "Groups of pictures that lack something because of skips.",
         of: |output| count(output.view.skipped_groups) },
+    Figure { name: "outflow_output_yields_total", kind: "counter", help: "Times it left the uplink to an output of higher priority.",
+        of: |output| count(output.view.yields) },
     Figure { name: "outflow_output_attempts_total", kind: "counter", help: "Attempts to connect.",
         of: |output| count(output.attempts) },
     Figure { name: "outflow_output_reconnects_total", kind: "counter", help: "Times it was connected again, after the first.",

@@ -153,6 +153,7 @@ fn every_field_of_every_view_is_described() {
             skips: 1,
             skipped_frames: 1,
             skipped_groups: 1,
+            yields: 1,
             reconnects: 1,
             last_byte_age_ms: Some(1),
             delay_ms: Some(delay),

@@ -50,8 +50,8 @@ const fn maybe(name: &'static str, ty: Ty, about: &'static str) -> Field {
 /// The states of outputs.
 #[rustfmt::skip]
 pub(super) const STATES: &[&str] = &[
-    "idle", "waiting_input", "resolving", "connecting", "handshaking", "publishing", "live", "stalled", "backoff",
-    "draining", "stopped", "failed",
+    "idle", "waiting_input", "resolving", "connecting", "handshaking", "publishing", "live", "stalled", "yielding",
+    "backoff", "draining", "stopped", "failed",
 ];
 
 /// The rules of alerts.
@@ -151,6 +151,7 @@ pub(super) const OBJECTS: &[Object] = &[
         field("skips", Ty::Whole, "Times it skipped forward to a key frame."),
         field("skipped_frames", Ty::Whole, "Video frames left out by skips."),
         field("skipped_groups", Ty::Whole, "Groups of pictures that lack something because of skips."),
+        field("yields", Ty::Whole, "Times it left the uplink to an output of higher priority."),
         field("reconnects", Ty::Whole, "Times it was connected again, after the first."),
         maybe("last_byte_age_ms", Ty::Whole, "How long ago the last byte left, in milliseconds."),
         maybe("delay_ms", Ty::One("Delay"), "From a frame's arrival here to its acknowledgement by the destination's host, over the last minute, without `delay`."),

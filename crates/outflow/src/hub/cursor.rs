@@ -125,6 +125,26 @@ impl Cursor {
         }
     }
 
+    /// How far behind it may be.
+    pub fn max_lag(&self) -> Duration {
+        self.max_lag
+    }
+
+    /// Leaves its place, and reads nothing until [`Cursor::come_back`]: what it lacks by then is skipped.
+    pub fn leave(&mut self, now: Instant) {
+        if let Place::At(seq) = self.place {
+            self.left_at = Some((seq, self.last_read.unwrap_or(now)));
+        }
+        (self.place, self.waited) = (Place::Waiting(u64::MAX), None);
+    }
+
+    /// Goes on at the next entry point to come: `head` is the number of the item that comes next. One with a `delay` takes
+    /// the newest that is due.
+    pub fn come_back(&mut self, head: u64) {
+        let from = self.left_at.filter(|_| !self.delay.is_zero()).map_or(head, |(seq, _)| seq + 1);
+        (self.place, self.waited) = (Place::Waiting(from), None);
+    }
+
     /// Goes on at the next entry point to come: a reader that paused.
     pub fn restart(&mut self, start: Start) {
         (self.place, self.waited) = (Place::New(start), None);

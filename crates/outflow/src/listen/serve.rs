@@ -300,6 +300,7 @@ async fn play(
         stream_id: id,
         chunk_size: session.chunk_size(),
         latency: offer.latency,
+        share: offer.share,
         patience: Some(limits.player_stall),
         stats: offer.stats.clone(),
         events: offer.events.clone(),

@@ -51,10 +51,10 @@ pub fn parts(event: &Event) -> (&'static str, Value) {
         Event::PlayerLeft { output, peer, reason } => {
             ("player_left", json!({ "output": output, "peer": peer.to_string(), "reason": reason }))
         }
-        Event::Skipped { output, peer, packets, millis } => (
-            "skipped",
-            json!({ "output": output, "peer": peer.map(|peer| peer.to_string()), "packets": packets, "millis": millis }),
-        ),
+        Event::Skipped { output, peer, packets, millis, why } => {
+            let peer = peer.map(|peer| peer.to_string());
+            ("skipped", json!({ "output": output, "peer": peer, "packets": packets, "millis": millis, "why": why }))
+        }
         Event::InputStarted { input, what } => ("input_started", json!({ "input": input, "what": what })),
         Event::InputEnded { input, reason, retry_in } => {
             ("input_ended", json!({ "input": input, "reason": ended(reason), "retry_in": retry_in.map(seconds) }))
@@ -149,6 +149,7 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                 "lag_millis": OutputStats::get(&stats.lag_millis),
                 "skipped_frames": OutputStats::get(&stats.skipped_frames),
                 "skipped_groups": OutputStats::get(&stats.skipped_groups),
+                "yields": OutputStats::get(&stats.yields),
                 "reconnects": stats.reconnects(),
                 "last_byte_age_ms": stats.last_byte_age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
                 "delay_ms": stats.delay(now).filter(|_| output.state.sends()).map(|delay| json!({

@@ -24,7 +24,9 @@ impl Session {
             self.lasts = None;
         }
         self.lasts = match (state, self.lasts) {
-            (State::Live | State::Stalled, lasts) => Some((lasts.map_or(now, |(since, _)| since), now)),
+            (State::Live | State::Stalled | State::Yielding, lasts) => {
+                Some((lasts.map_or(now, |(since, _)| since), now))
+            }
             // The connection is kept for a source that is away, or is sent what is left.
             (State::WaitingInput | State::Draining, Some((since, _))) if connected => Some((since, now)),
             (

@@ -6,7 +6,9 @@ mod conn;
 mod gauge;
 mod link;
 mod order;
+mod pace;
 mod ready;
+mod uplinks;
 mod worker;
 
 use std::future::Future;
@@ -22,10 +24,12 @@ use tokio::sync::oneshot;
 use crate::error::Ended;
 use crate::monitor::PeerStats;
 use crate::net::connection::Connection;
+use crate::net::uplink::Rules;
 use crate::stream::Stream;
 pub use link::{Heard, Link, ServerLink};
 pub use order::Order;
 use ready::Ready;
+use uplinks::Uplinks;
 use worker::{Command, Worker};
 
 /// Connections that one pump serves before another core's is started.
@@ -48,6 +52,7 @@ pub struct Pumps {
     pumps: Mutex<Vec<Pump>>,
     most: usize,
     next_id: AtomicU64,
+    uplinks: Arc<Uplinks>,
 }
 
 #[derive(Clone)]
@@ -61,9 +66,14 @@ impl Pumps {
     /// Starts the first pump on the current runtime; up to `most` run in all, each further one on a thread of its own.
     /// Must be called within a runtime.
     pub fn start(most: usize) -> Arc<Self> {
-        let first = Pump::new();
-        tokio::spawn(first.worker().run());
-        Arc::new(Self { pumps: Mutex::new(vec![first]), most: most.max(1), next_id: AtomicU64::new(0) })
+        Self::start_with(most, Rules::default())
+    }
+
+    /// The same with other times for who yields to whom on a line that is too small.
+    pub fn start_with(most: usize, rules: Rules) -> Arc<Self> {
+        let (first, uplinks) = (Pump::new(), Uplinks::new(rules));
+        tokio::spawn(first.worker(&uplinks).run());
+        Arc::new(Self { pumps: Mutex::new(vec![first]), most: most.max(1), next_id: AtomicU64::new(0), uplinks })
     }
 
     /// Hands a connection over that has finished its handshake and its publish or play. From here on the pump reads
@@ -86,7 +96,7 @@ impl Pumps {
         let crowded = least.as_ref().is_none_or(|pump| pump.load.load(Ordering::Relaxed) >= CROWD);
         if crowded && pumps.len() < self.most {
             let pump = Pump::new();
-            let worker = pump.worker();
+            let worker = pump.worker(&self.uplinks);
             let started = std::thread::Builder::new().name(format!("pump-{}", pumps.len())).spawn(move || {
                 match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => runtime.block_on(worker.run()),
@@ -108,8 +118,8 @@ impl Pump {
         Self { ready: Arc::default(), commands: Arc::default(), load: Arc::default() }
     }
 
-    fn worker(&self) -> Worker {
-        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone())
+    fn worker(&self, uplinks: &Arc<Uplinks>) -> Worker {
+        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone(), uplinks.clone())
     }
 
     fn send(&self, command: Command) {

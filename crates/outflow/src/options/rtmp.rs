@@ -5,6 +5,7 @@
 //! warning instead of an error.
 
 use super::known;
+use super::share::{BURST, PRIORITY};
 use super::{OptionSpec, Type};
 
 /// FFmpeg's `rtmp_live`: what kind of stream to ask for. `-2`, `-1` and `0` are its numbers for them.
@@ -97,7 +98,7 @@ const PLAYING: &[OptionSpec] = &[RTMP_LIVE, BUFFER, SUBSCRIBE, TOKEN];
 /// Of words that listen.
 const LISTENING: &[OptionSpec] = &[PEER_TIMEOUT, CERT, CERT_KEY];
 /// Of outputs of either direction.
-const OUTPUT: &[OptionSpec] = &[CHUNK_SIZE, MAX_LAG, LATENCY, DELAY, GRACE];
+const OUTPUT: &[OptionSpec] = &[CHUNK_SIZE, MAX_LAG, LATENCY, DELAY, BURST, PRIORITY, GRACE];
 /// Of every output, files too: what of a stream is sent.
 pub const SELECTION: &[OptionSpec] = &[TRACKS, SILENCE];
 

@@ -38,6 +38,8 @@ pub enum Event {
         /// Whether data waits to leave.
         waiting: bool,
     },
+    /// It sends nothing, and leaves the uplink to this output; or to nobody any more.
+    Yields(Option<String>),
     /// The attempt has ended.
     Ended(Ended),
     /// The output is to end.
@@ -173,7 +175,8 @@ impl Machine {
 
     /// Why the output is in its state, where something went wrong.
     pub fn reason(&self) -> Option<&Ended> {
-        let wrong = matches!(self.state, State::Backoff | State::Failed | State::Stalled | State::Draining);
+        let wrong =
+            matches!(self.state, State::Backoff | State::Failed | State::Stalled | State::Yielding | State::Draining);
         self.last.as_ref().filter(|_| wrong)
     }
 
@@ -216,6 +219,7 @@ impl Machine {
             }
             Event::Progress(to) => self.progress(now, to),
             Event::MediaProgress { bytes, waiting } => self.media_progress(now, bytes, waiting),
+            Event::Yields(to) => self.yields(now, to),
             Event::Ended(ended) if self.running => self.ended(now, ended, actions),
             Event::Ended(_) => {}
             Event::Stop => self.stop(now, actions),
@@ -241,7 +245,7 @@ impl Machine {
     fn input_changed(&mut self, now: Instant, actions: &mut Actions) {
         match self.state {
             State::Idle | State::WaitingInput if !self.running => self.begin_or_wait(now, actions),
-            State::Live | State::Stalled => self.deadline = self.flow_deadline(),
+            State::Live | State::Stalled | State::Yielding => self.deadline = self.flow_deadline(),
             State::WaitingInput if self.is_quiet() => self.deadline = self.flow_deadline(),
             _ => {}
         }
@@ -254,7 +258,9 @@ impl Machine {
 
     fn input_ended(&mut self, now: Instant, actions: &mut Actions) {
         match self.state {
-            State::Live | State::Stalled if self.policy.needs_input || self.input == Input::Finished => {
+            State::Live | State::Stalled | State::Yielding
+                if self.policy.needs_input || self.input == Input::Finished =>
+            {
                 self.drain(now);
             }
             // What came before the end is still to be sent, later: the attempt goes on to do it.
@@ -384,6 +390,23 @@ impl Machine {
         self.deadline = self.flow_deadline();
     }
 
+    /// It sends nothing, for another's sake: nothing waits to leave, and that nothing leaves is no stall.
+    fn yields(&mut self, now: Instant, to: Option<String>) {
+        match (to, self.state) {
+            (Some(to), State::Live | State::Stalled) => {
+                let text = format!("yields to {to}: the uplink is too small");
+                self.last = Some(Ended::network(Reason::Uplink, text));
+                self.enter(now, State::Yielding, None);
+            }
+            (None, State::Yielding) => self.enter(now, State::Live, None),
+            _ => return,
+        }
+        if let Some(flow) = &mut self.flow {
+            (flow.waiting, flow.moved) = (false, now);
+        }
+        self.deadline = self.flow_deadline();
+    }
+
     /// What happens next to a live attempt by itself: the end of grace, of patience, or showing that it stalls.
     fn flow_deadline(&self) -> Option<Instant> {
         let grace = match (self.input, self.policy.grace) {
@@ -416,7 +439,7 @@ impl Machine {
                 actions.abort = true;
                 self.ended(now, Ended::network(Reason::Timeout, text), actions);
             }
-            State::Live | State::Stalled => self.flow_due(now, actions),
+            State::Live | State::Stalled | State::Yielding => self.flow_due(now, actions),
             State::Draining if !self.closing => {
                 self.closing = true;
                 actions.close = true;

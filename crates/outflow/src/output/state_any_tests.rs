@@ -35,6 +35,7 @@ fn any_event() -> impl Strategy<Value = (u64, Step)> {
         4 => Just(Step::Due),
         4 => Just(Step::WaitDue),
         1 => Just(Step::RetryNow),
+        2 => any::<bool>().prop_map(Step::Yields),
     ];
     (prop_oneof![Just(0u64), 1u64..3000, 1u64..200_000], step)
 }
@@ -50,6 +51,7 @@ enum Step {
     Due,
     WaitDue,
     RetryNow,
+    Yields(bool),
 }
 
 /// What must hold after every event.
@@ -63,12 +65,16 @@ fn check(machine: &Machine, running: bool) {
             | State::Publishing
             | State::Live
             | State::Stalled
+            | State::Yielding
             | State::Draining
     );
     assert_eq!(machine.is_running(), running, "{state:?}");
     // Waiting for the input it may be connected: everything was sent, and the source is gone.
     assert!(attempt == running || state == State::WaitingInput, "{state:?}");
-    let bounded = !matches!(state, State::Idle | State::WaitingInput | State::Live | State::Stopped | State::Failed);
+    let bounded = !matches!(
+        state,
+        State::Idle | State::WaitingInput | State::Live | State::Yielding | State::Stopped | State::Failed
+    );
     assert!(!bounded || machine.due().is_some(), "{state:?} without a deadline");
     assert!(!machine.is_over() || machine.due().is_none());
 }
@@ -119,6 +125,7 @@ proptest! {
                     Event::Due
                 }
                 Step::RetryNow => Event::RetryNow,
+                Step::Yields(yields) => Event::Yields(yields.then(|| "a".to_owned())),
             };
             match event {
                 Event::InputReady => ready = true,

@@ -182,6 +182,29 @@ fn without_write_progress_it_stalls_recovers_and_is_abandoned() {
 }
 
 #[test]
+fn one_that_yields_says_so_is_not_stalled_and_still_ends() {
+    let mut rig = push();
+    let yields = |rig: &mut Rig, to: Option<&str>| rig.on(Event::Yields(to.map(str::to_owned)));
+    assert_eq!(yields(&mut rig, Some("a")), NONE, "not connected yet");
+    rig.live();
+    rig.flow(3.0);
+    assert_eq!(yields(&mut rig, Some("a")), CHANGED);
+    assert_eq!((rig.state(), rig.machine.due()), (State::Yielding, None));
+    assert_eq!(rig.machine.reason().unwrap().text, "yields to a: the uplink is too small");
+    rig.pass(300.0);
+    assert_eq!(rig.on(Event::MediaProgress { bytes: rig.bytes, waiting: true }), NONE);
+    assert_eq!(rig.state(), State::Yielding);
+    assert_eq!(yields(&mut rig, None), CHANGED);
+    assert_eq!((rig.state(), rig.machine.reason()), (State::Live, None));
+    // A stall counts from now on.
+    let _ = rig.on(Event::MediaProgress { bytes: rig.bytes, waiting: true });
+    assert!(rig.due_in() > 1.0);
+    let _ = yields(&mut rig, Some("b"));
+    assert_eq!(rig.on(Event::InputEnded { finished: false }), CHANGED);
+    assert_eq!(rig.state(), State::Draining);
+}
+
+#[test]
 fn backoff_grows_and_only_lasting_media_resets_it() {
     let mut rig = push();
     let _ = rig.on(Event::InputReady);

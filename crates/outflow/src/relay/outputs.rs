@@ -107,7 +107,7 @@ impl Output {
         match (&self.run, &self.last) {
             // It was told to end, and has not looked up yet.
             (Some(run), _) if run.ending => match run.handle.status().state {
-                State::Live | State::Stalled | State::Draining => State::Draining,
+                State::Live | State::Stalled | State::Yielding | State::Draining => State::Draining,
                 _ => State::Stopped,
             },
             // Its first look at the stream is still to come.

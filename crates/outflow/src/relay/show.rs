@@ -191,7 +191,7 @@ pub(super) fn output(output: &Output) -> OutputView {
 pub(super) fn figures(stats: &OutputStats, state: State, rates: &Rates) -> OutputView {
     let (now, flows) = (Instant::now(), state.sends());
     // Nothing leaves, though the kernel may have taken some of it in the seconds that rates are of.
-    let moves = flows && state != State::Stalled;
+    let moves = flows && !matches!(state, State::Stalled | State::Yielding);
     OutputView {
         id: String::new(),
         name: String::new(),
@@ -210,6 +210,7 @@ pub(super) fn figures(stats: &OutputStats, state: State, rates: &Rates) -> Outpu
         skips: OutputStats::get(&stats.skips),
         skipped_frames: OutputStats::get(&stats.skipped_frames),
         skipped_groups: OutputStats::get(&stats.skipped_groups),
+        yields: OutputStats::get(&stats.yields),
         reconnects: stats.reconnects(),
         last_byte_age_ms: stats.last_byte_age(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         delay_ms: if flows { delay(stats, now) } else { None },

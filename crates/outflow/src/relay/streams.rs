@@ -12,6 +12,7 @@ use crate::config::{Conflict, StreamId, StreamRule};
 use crate::env::Env;
 use crate::hub::Start;
 use crate::monitor::{self, InputStats, OutputStats};
+use crate::options::share::Share;
 use crate::options::{self, Options, rtmp};
 use crate::registry::{PlayOffer, PublishSlot, Roster};
 use crate::stop::{Stop, Stopper, stopper};
@@ -145,6 +146,7 @@ fn offer(
         start: if options.text("start").as_deref() == Some("key") { Start::Next } else { Start::Group },
         max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
         latency: options.duration("latency").unwrap_or_default(),
+        share: Share::of(&options).unwrap_or_default(),
         delay: options.duration("delay").unwrap_or_default(),
         chunk_size: options
             .count("chunk_size")

@@ -153,6 +153,8 @@ pub struct OutputView {
     pub skipped_frames: u64,
     /// Groups of pictures that lack something because of skips.
     pub skipped_groups: u64,
+    /// Times it left the uplink to an output of higher priority.
+    pub yields: u64,
     /// Times it was connected again, after the first.
     pub reconnects: u64,
     /// How long ago the last byte left; `None` if none did.

@@ -16,6 +16,7 @@ use crate::listen::{Claim, Route};
 use crate::monitor::{OutputStats, State};
 use crate::net::tls::Identity;
 use crate::node::Node;
+use crate::options::share::Share;
 use crate::options::{Options, rtmp};
 use crate::registry::{Path, PlayOffer, Target};
 use crate::stop::{Stopper, stopper};
@@ -36,6 +37,7 @@ struct RtmpListen {
     shown: String,
     options: Options,
     selection: Selection,
+    share: Share,
     path: Path,
     tls: Option<Arc<Identity>>,
     claim: Option<Claim>,
@@ -45,7 +47,8 @@ fn open(node: &Node) -> Result<Box<dyn Sink>, SpecError> {
     let (url, shown, path) = address(node)?;
     let tls = identity(node)?;
     let selection = super::selection(node)?;
-    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), selection, path, tls, claim: None }))
+    let share = super::share(node)?;
+    Ok(Box::new(RtmpListen { url, shown, options: node.options.clone(), selection, share, path, tls, claim: None }))
 }
 
 /// Returns when the stream is over for good and the last player has gone.
@@ -107,6 +110,7 @@ impl Sink for RtmpListen {
                 start,
                 max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
                 latency: options.duration("latency").unwrap_or_default(),
+                share: self.share,
                 delay: options.duration("delay").unwrap_or_default(),
                 chunk_size: chunk_size(options),
                 key: options.secret("play_key"),

@@ -243,6 +243,7 @@ impl RtmpPush {
             stream_id: session.stream_id().unwrap_or(1),
             chunk_size: session.chunk_size(),
             latency: settings.latency,
+            share: settings.share,
             patience: None,
             stats: job.stats.clone(),
             events: job.events.clone(),

@@ -119,7 +119,8 @@ impl Taker {
             if let Some(skip) = read.skip {
                 job.stats.skipped(skip.items, skip.frames, skip.groups);
                 let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
-                (job.events)(Event::Skipped { output: job.name.clone(), peer: None, packets: skip.items, millis });
+                let (output, packets) = (job.name.clone(), skip.items);
+                (job.events)(Event::Skipped { output, peer: None, packets, millis, why: None });
             }
             if !packets.is_empty() {
                 if !std::mem::replace(&mut self.live, true) {

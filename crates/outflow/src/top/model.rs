@@ -121,7 +121,7 @@ fn badness(state: &str) -> u8 {
     match state {
         "failed" => 6,
         "stalled" => 5,
-        "backoff" => 4,
+        "backoff" | "yielding" => 4,
         "resolving" | "connecting" | "handshaking" | "publishing" => 3,
         "waiting_input" | "draining" => 2,
         "live" => 1,

@@ -148,6 +148,7 @@ fn state(state: &str) -> (&'static str, &'static str, Color) {
     match state {
         "live" => ("●", "sending", Color::Green),
         "stalled" => ("▲", "STALLED", Color::Red),
+        "yielding" => ("▽", "yields", Color::Yellow),
         "failed" => ("✖", "FAILED", Color::Red),
         "backoff" => ("↻", "retrying", Color::Yellow),
         "resolving" => ("◌", "looks up", Color::Yellow),
@@ -169,7 +170,7 @@ fn of_output(output: &Output, width: usize) -> Vec<Line<'static>> {
         Some(players) => format!("serves {}", count(players)),
         None => word.to_owned(),
     };
-    let sends = output.state == "live" || output.state == "stalled";
+    let sends = matches!(output.state.as_str(), "live" | "stalled" | "yielding");
     let figure = |text: String| if sends { text } else { "-".to_owned() };
     let delay = match &output.delay_ms {
         _ if output.is_closed() => "closed".to_owned(),

@@ -9,6 +9,7 @@
 
 mod acks;
 mod bad;
+mod burst;
 mod chaos;
 mod control;
 mod delay;
@@ -17,6 +18,7 @@ mod link;
 mod program;
 mod said;
 mod show;
+mod uplink;
 
 use std::time::Duration;
 

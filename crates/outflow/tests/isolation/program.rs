@@ -142,6 +142,7 @@ impl Sink for FaultyLink {
                 stream_id: opened.session.stream_id().unwrap_or(1),
                 chunk_size: opened.session.chunk_size(),
                 latency: std::time::Duration::ZERO,
+                share: outflow::options::share::Share::default(),
                 patience: None,
                 stats: job.stats.clone(),
                 events: job.events.clone(),

@@ -22,6 +22,7 @@ const STATES = {
   publishing: ['Asking to publish', HALF, 'work'],
   live: ['Sending', CIRCLE, 'good'],
   stalled: ['Stalled', TRIANGLE, 'warn'],
+  yielding: ['Yielding', TRIANGLE, 'warn'],
   backoff: ['Retrying', DIAMOND, 'warn'],
   draining: ['Stopping', FRAME, 'work'],
   stopped: ['Stopped', SQUARE, 'off'],
@@ -38,8 +39,8 @@ export function lookOf({ state, players }) {
   return players === 0 ? ['Waiting for players', DOTS, 'off'] : [`Serving ${players === 1 ? '1 player' : `${players} players`}`, CIRCLE, 'good'];
 }
 /** A broadcast is under way there, and would end. */
-export const hasShow = (output) => ['live', 'stalled', 'draining'].includes(output.state);
-export const isProblem = (output) => ['stalled', 'backoff', 'failed'].includes(output.state) || isClosed(output);
+export const hasShow = (output) => ['live', 'stalled', 'yielding', 'draining'].includes(output.state);
+export const isProblem = (output) => ['stalled', 'yielding', 'backoff', 'failed'].includes(output.state) || isClosed(output);
 /** To somebody: an output that waits for players is none of these. */
 export const isSending = (output) => output.state === 'live' && output.players !== 0;
 export const isOff = (output) => ['idle', 'stopped', 'waiting_input'].includes(output.state);

@@ -1,5 +1,6 @@
 //! One connection in the pump: which bytes are next, and writing them without ever waiting.
 
+mod aside;
 pub(super) mod ride;
 
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 use super::gauge::Gauge;
 use super::link::{Heard, Link};
 use super::order::Order;
+use super::pace::Pace;
 use crate::error::{Ended, Origin, Reason, Retry};
 use crate::hub::{Cursor, Read, Start};
 use crate::media::Kind;
@@ -24,6 +26,7 @@ use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::stream::Stream;
 use crate::wire::Shared;
+use aside::Aside;
 
 /// A batch is what the cursor already holds, up to this much: fewer calls, and no more stuck in a connection that stops.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -78,6 +81,8 @@ pub(super) struct Conn {
     /// Why it is closed, if it was the peer's wish.
     left: Option<Ended>,
     pub(super) gauge: Gauge,
+    pace: Pace,
+    aside: Aside,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -103,6 +108,7 @@ impl Conn {
         order: Order,
         done: oneshot::Sender<Ended>,
     ) -> Self {
+        let pace = Pace::of(&order, &connection);
         let gauge = Gauge::new(order.stats.clone(), order.cursor.delay(), Instant::now());
         Self {
             id,
@@ -124,6 +130,8 @@ impl Conn {
             phase: Phase::Sending,
             left: None,
             gauge,
+            pace,
+            aside: Aside::default(),
         }
     }
 
@@ -207,6 +215,8 @@ impl Conn {
                 Heard::Pause(paused) => {
                     if self.paused && !paused {
                         self.order.cursor.restart(Start::Group);
+                        self.pace.restart();
+                        self.stay_aside(Instant::now());
                         self.opened = 0;
                         self.gauge.restart(Instant::now());
                     }
@@ -334,6 +344,10 @@ impl Conn {
                 Ok(!self.batch.is_empty())
             };
         }
+        if let Some(paced) = self.pace.wait(now) {
+            *due = entry_due.into_iter().chain([paced]).min();
+            return Ok(!self.batch.is_empty());
+        }
         if room.gathers && !self.order.latency.is_zero() {
             let lag = self.order.stream.hub().lag(&self.order.cursor, now);
             // Zero lag is the live edge, where there is nothing to gather yet.
@@ -347,6 +361,7 @@ impl Conn {
         let cursor = &mut self.order.cursor;
         let read = self.order.stream.hub().read(cursor, now, BATCH_ITEMS, BATCH_BYTES, &mut room.messages);
         self.take(&read, &room.messages)?;
+        self.follow(now, &read, &room.messages);
         *due = read.due.into_iter().chain(entry_due).min();
         // Where another stream is to go on the end of this one is not that of the connection.
         if read.ended && self.next.is_none() {
@@ -365,7 +380,7 @@ impl Conn {
         room: &mut Room,
         due: &mut Option<Instant>,
     ) -> Result<Option<Read<Shared>>, Ended> {
-        let Some((stream, cursor)) = &mut self.next else { return Ok(None) };
+        let Some((stream, cursor)) = self.next.as_mut().filter(|_| !self.aside.is()) else { return Ok(None) };
         room.messages.clear();
         let read = stream.hub().read(cursor, now, BATCH_ITEMS, BATCH_BYTES, &mut room.messages);
         let (Some(_), Some(first)) = (&read.restart, room.messages.first()) else {
@@ -381,16 +396,27 @@ impl Conn {
             (self.order.stream, self.order.cursor) = (stream, cursor);
         }
         self.take(&read, &room.messages)?;
+        self.pace.restart();
+        self.follow(now, &read, &room.messages);
         Ok(Some(read))
     }
 
+    /// Tells how fast it catches up, if it is behind.
+    fn follow(&mut self, now: Instant, read: &Read<Shared>, messages: &[Shared]) {
+        if let Some(last) = messages.last() {
+            let bytes = messages.iter().map(|message| message.packet.body.len()).sum();
+            self.pace.took(now, bytes, last.packet.arrival, read.more.then_some(read.lag));
+        }
+    }
+
     fn take(&mut self, read: &Read<Shared>, messages: &[Shared]) -> Result<(), Ended> {
+        let why = read.restart.as_ref().and_then(|_| self.aside.excuse());
         if let Some(skip) = read.skip {
             let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);
             self.order.stats.skipped(skip.items, skip.frames, skip.groups);
             self.gauge.skipped();
             let (output, peer) = (self.order.output.clone(), self.order.peer);
-            (self.order.events)(Event::Skipped { output, peer, packets: skip.items, millis });
+            (self.order.events)(Event::Skipped { output, peer, packets: skip.items, millis, why });
         }
         if let (Some(headers), Some(first)) = (&read.restart, messages.first()) {
             self.floor = first.packet.dts;
@@ -465,6 +491,7 @@ impl Conn {
             self.next = Some((stream.clone(), cursor));
         } else {
             (self.order.stream, self.order.cursor) = (stream.clone(), cursor);
+            self.stay_aside(now);
         }
         true
     }

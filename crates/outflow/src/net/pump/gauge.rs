@@ -110,6 +110,12 @@ impl Gauge {
         self.since = now;
     }
 
+    /// Bytes that the other host has, as of the last look; those written, where the system does not tell. What the kernel
+    /// takes comes in lumps of a hundred kilobytes, and says little of a slow line.
+    pub(super) fn arrived(&self) -> u64 {
+        if self.acked > 0 { self.acked } else { self.written }
+    }
+
     pub(super) fn wrote(&mut self, bytes: usize) {
         self.written += bytes as u64;
     }

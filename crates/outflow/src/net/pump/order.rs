@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::hub::Cursor;
 use crate::monitor::{self, OutputStats};
+use crate::options::share::Share;
 use crate::stream::Stream;
 use crate::wire::Form;
 
@@ -22,6 +23,8 @@ pub struct Order {
     pub chunk_size: u32,
     /// How long bytes may be gathered into one write.
     pub latency: Duration,
+    /// How fast it may catch up, and who goes first on its line.
+    pub share: Share,
     /// A peer that takes no byte for this long while data waits is let go. Pushes leave it to their supervisor.
     pub patience: Option<Duration>,
     /// The counters of the output it belongs to.

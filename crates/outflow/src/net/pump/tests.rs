@@ -14,6 +14,7 @@ use crate::error::Reason;
 use crate::hub::{Cursor, Start};
 use crate::media::{Flags, Intake, Kind, Packet, StreamInfo};
 use crate::monitor::OutputStats;
+use crate::options::share::Share;
 use crate::stream::{Stream, StreamConfig, Writer};
 use crate::wire::{CHUNK_SIZE, Form};
 
@@ -52,6 +53,7 @@ struct Bench {
     frames: i64,
     delay: Duration,
     latency: Duration,
+    share: Share,
 }
 
 const FRAME: usize = 100_000;
@@ -62,7 +64,15 @@ impl Bench {
         let config = StreamConfig { keep: Duration::from_millis(300), ..StreamConfig::default() };
         let (writer, stream) = Stream::new("s", config, Arc::default());
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
-        Self { pumps: Pumps::start(1), writer, stream, frames: 0, delay: Duration::ZERO, latency: Duration::ZERO }
+        Self {
+            pumps: Pumps::start(1),
+            writer,
+            stream,
+            frames: 0,
+            delay: Duration::ZERO,
+            latency: Duration::ZERO,
+            share: Share::default(),
+        }
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.
@@ -129,6 +139,7 @@ impl Bench {
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
             latency: self.latency,
+            share: self.share,
             patience,
             stats: stats.clone(),
             events: Arc::new(|_| {}),
@@ -331,5 +342,6 @@ async fn a_dropped_attachment_is_a_reset() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
+mod behind;
 mod ride;
 mod switch;

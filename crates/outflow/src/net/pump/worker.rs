@@ -17,6 +17,7 @@ use super::class::Class;
 use super::conn::ride::{Ride, Tally, Train};
 use super::conn::{Conn, Room, Visit};
 use super::ready::{Bell, Ready, Token};
+use super::uplinks::Uplinks;
 use crate::error::Ended;
 use crate::hub::Subscription;
 use crate::monitor::OutputStats;
@@ -49,6 +50,9 @@ pub(super) struct Worker {
     ready: Arc<Ready>,
     commands: Arc<Mutex<Vec<Command>>>,
     load: Arc<AtomicUsize>,
+    uplinks: Arc<Uplinks>,
+    /// Some of its connections yield to others.
+    yields: bool,
     connections: Slab<Box<Seat>>,
     /// Where the connection with this number sits.
     places: HashMap<u64, usize>,
@@ -113,11 +117,18 @@ impl Group {
 }
 
 impl Worker {
-    pub(super) fn new(ready: Arc<Ready>, commands: Arc<Mutex<Vec<Command>>>, load: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(
+        ready: Arc<Ready>,
+        commands: Arc<Mutex<Vec<Command>>>,
+        load: Arc<AtomicUsize>,
+        uplinks: Arc<Uplinks>,
+    ) -> Self {
         Self {
             ready,
             commands,
             load,
+            uplinks,
+            yields: false,
             connections: Slab::new(),
             places: HashMap::new(),
             streams: HashMap::new(),
@@ -202,6 +213,7 @@ impl Worker {
             self.load.fetch_sub(1, Ordering::Relaxed);
             return;
         };
+        conn.join_line(&self.uplinks, now);
         let stream = conn.order.stream.clone();
         let entry = self.connections.vacant_entry();
         let place = entry.key();
@@ -451,10 +463,28 @@ impl Worker {
         for place in over {
             self.remove(place);
         }
+        self.consult(now);
+    }
+
+    /// Hears who is to leave the line to others, where outputs are not all alike.
+    fn consult(&mut self, now: Instant) {
+        if !self.yields && !self.uplinks.is_mixed() {
+            return;
+        }
+        let (places, glances): (Vec<_>, Vec<_>) =
+            self.connections.iter().map(|(place, seat)| (place, seat.conn.glance(now))).unzip();
+        let told = self.uplinks.look(now, &glances);
+        self.yields = told.iter().any(Option::is_some);
+        for (place, to) in places.into_iter().zip(told) {
+            if self.connections.get_mut(place).is_some_and(|seat| seat.conn.step_aside(to, now)) {
+                self.visit(place, now, false);
+            }
+        }
     }
 
     fn remove(&mut self, place: usize) {
         let Some(seat) = self.connections.try_remove(place) else { return };
+        self.uplinks.leave(seat.conn.id, Instant::now());
         self.places.remove(&seat.conn.id);
         if let Some(due) = seat.due {
             self.dues.remove(&(due, Due::Seat(place)));

@@ -309,6 +309,7 @@ fn offer(stream: Arc<Stream>, closing: Stop) -> PlayOffer {
         start: Start::Group,
         max_lag: Duration::from_secs(4),
         latency: Duration::ZERO,
+        share: Default::default(),
         delay: Duration::ZERO,
         chunk_size: crate::wire::CHUNK_SIZE,
         key: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::error::SpecError;
 use crate::hub::Start;
 use crate::node::Node;
+use crate::options::share::Share;
 use crate::stream::Selection;
 
 /// How to send.
@@ -13,6 +14,7 @@ pub(super) struct Settings {
     pub max_lag: Duration,
     pub latency: Duration,
     pub delay: Duration,
+    pub share: Share,
     pub selection: Selection,
 }
 
@@ -24,6 +26,7 @@ pub(super) fn read(node: &Node) -> Result<Settings, SpecError> {
         max_lag: options.duration("max_lag").unwrap_or(Duration::from_secs(4)),
         latency: options.duration("latency").unwrap_or_default(),
         delay: options.duration("delay").unwrap_or_default(),
+        share: crate::sink::share(node)?,
         selection: crate::sink::selection(node)?,
     })
 }
