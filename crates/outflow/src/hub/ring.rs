@@ -14,11 +14,12 @@ pub(super) struct Slot<T> {
     pub(super) counts: Counts,
 }
 
-/// Frames and entry points, counted since the start.
+/// Frames, entry points and bytes, counted since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
     pub(super) frames: u64,
     pub(super) entries: u64,
+    pub(super) bytes: u64,
 }
 
 pub(super) struct Entry<T> {
@@ -81,6 +82,7 @@ impl<T: Item> Ring<T> {
     pub(super) fn push(&mut self, item: T, arrival: Instant, at: Instant, entry: Option<Arc<[T]>>) {
         self.counts.frames += u64::from(item.is_frame());
         self.counts.entries += u64::from(entry.is_some());
+        self.counts.bytes += item.size() as u64;
         if let Some(headers) = entry {
             self.enter(self.head(), at.max(arrival), headers, false);
         }

@@ -5,6 +5,7 @@ mod class;
 mod conn;
 mod gauge;
 mod link;
+mod load;
 mod order;
 mod pace;
 mod ready;
@@ -14,7 +15,7 @@ mod worker;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,13 +28,11 @@ use crate::net::connection::Connection;
 use crate::net::uplink::Rules;
 use crate::stream::Stream;
 pub use link::{Heard, Link, ServerLink};
+use load::Load;
 pub use order::Order;
 use ready::Ready;
 use uplinks::Uplinks;
 use worker::{Command, Worker};
-
-/// Connections that one pump serves before another core's is started.
-const CROWD: usize = 64;
 
 /// Whether connections are measured: see [`set_measuring`].
 static MEASURES: AtomicBool = AtomicBool::new(true);
@@ -59,7 +58,7 @@ pub struct Pumps {
 struct Pump {
     ready: Arc<Ready>,
     commands: Arc<Mutex<Vec<Command>>>,
-    load: Arc<AtomicUsize>,
+    load: Arc<Load>,
 }
 
 impl Pumps {
@@ -82,19 +81,19 @@ impl Pumps {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let pump = self.choose();
         let (done, ended) = oneshot::channel();
-        pump.load.fetch_add(1, Ordering::Relaxed);
+        pump.load.enter();
         let conn = Box::new(conn::Conn::new(id, connection, link, order, done));
         let figures = conn.gauge.peer().clone();
         pump.send(Command::Attach(conn));
         Attached { id, pump, ended, over: false, figures }
     }
 
-    /// The least busy pump; a new one where all are crowded and a core is left.
+    /// The least busy pump; a new one where all are busy and a core is left.
     fn choose(&self) -> Pump {
         let mut pumps = self.pumps.lock();
-        let least = pumps.iter().min_by_key(|pump| pump.load.load(Ordering::Relaxed)).cloned();
-        let crowded = least.as_ref().is_none_or(|pump| pump.load.load(Ordering::Relaxed) >= CROWD);
-        if crowded && pumps.len() < self.most {
+        let least = pumps.iter().min_by_key(|pump| pump.load.expected()).cloned();
+        let all_busy = least.as_ref().is_none_or(|pump| pump.load.is_high());
+        if all_busy && pumps.len() < self.most {
             let pump = Pump::new();
             let worker = pump.worker(&self.uplinks);
             let started = std::thread::Builder::new().name(format!("pump-{}", pumps.len())).spawn(move || {

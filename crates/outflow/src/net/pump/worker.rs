@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use super::class::Class;
 use super::conn::ride::{Ride, Tally, Train};
 use super::conn::{Conn, Room, Visit};
+use super::load::{Load, Watch};
 use super::ready::{Bell, Ready, Token};
 use super::uplinks::Uplinks;
 use crate::error::Ended;
@@ -49,7 +50,7 @@ pub(super) enum Command {
 pub(super) struct Worker {
     ready: Arc<Ready>,
     commands: Arc<Mutex<Vec<Command>>>,
-    load: Arc<AtomicUsize>,
+    load: Arc<Load>,
     uplinks: Arc<Uplinks>,
     /// Some of its connections yield to others.
     yields: bool,
@@ -63,6 +64,8 @@ pub(super) struct Worker {
     room: Room,
     tokens: Vec<Token>,
     ticks: u64,
+    /// How busy this thread is, from the first tick on.
+    watch: Option<Watch>,
     /// The connections whose delay is measured.
     probed: Vec<usize>,
     probe_at: Option<Instant>,
@@ -120,7 +123,7 @@ impl Worker {
     pub(super) fn new(
         ready: Arc<Ready>,
         commands: Arc<Mutex<Vec<Command>>>,
-        load: Arc<AtomicUsize>,
+        load: Arc<Load>,
         uplinks: Arc<Uplinks>,
     ) -> Self {
         Self {
@@ -137,6 +140,7 @@ impl Worker {
             room: Room { bytes: vec![0; READ_BYTES], messages: Vec::new(), gathers: true, leaves: false },
             tokens: Vec::new(),
             ticks: 0,
+            watch: None,
             probed: Vec::new(),
             probe_at: None,
         }
@@ -210,7 +214,7 @@ impl Worker {
 
     fn attach(&mut self, conn: Conn, now: Instant) {
         let Some(conn) = conn.adopt() else {
-            self.load.fetch_sub(1, Ordering::Relaxed);
+            self.load.leave();
             return;
         };
         conn.join_line(&self.uplinks, now);
@@ -319,14 +323,21 @@ impl Worker {
         group.bell.answer();
         for class in 0..group.classes.len() {
             let Some(group) = self.streams.get_mut(&key) else { return };
-            match group.classes.get_mut(class).filter(|class| class.gathers()) {
-                None => self.depart(key, class, now),
-                Some(gathering) if gathering.due.is_none() => {
+            let Some(gathering) = group.classes.get_mut(class).filter(|class| class.gathers()) else {
+                self.depart(key, class, now);
+                continue;
+            };
+            match (gathering.is_full(group.stream.hub().bytes_since(gathering.edge)), gathering.due) {
+                (true, due) => {
+                    self.dues.remove(&(due.unwrap_or(now), Due::Class(key, class)));
+                    self.depart(key, class, now);
+                }
+                (false, Some(_)) => {}
+                (false, None) => {
                     let due = now + gathering.latency;
                     gathering.due = Some(due);
                     self.dues.insert((due, Due::Class(key, class)));
                 }
-                Some(_) => {}
             }
         }
     }
@@ -336,7 +347,7 @@ impl Worker {
         let Some(group) = self.streams.get_mut(&key) else { return };
         let stream = group.stream.clone();
         let Some(leaving) = group.classes.get_mut(class) else { return };
-        leaving.due = None;
+        (leaving.due, leaving.news) = (None, 0);
         let gathered = leaving.gathers();
         let members = std::mem::take(&mut leaving.members);
         let train = Train::new(&stream, leaving.edge, members.len(), TRAIN_BYTES);
@@ -436,6 +447,7 @@ impl Worker {
         let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
         let mut over = Vec::new();
         self.ticks += 1;
+        self.watch.get_or_insert_with(|| Watch::new(now)).look(now, &self.load);
         let measures = super::measures();
         for (place, seat) in &mut self.connections {
             let looks = measures && (seat.conn.is_push() || (seat.conn.id + self.ticks).is_multiple_of(SELDOM));
@@ -498,7 +510,7 @@ impl Worker {
                 self.choose(place);
             }
         }
-        self.load.fetch_sub(1, Ordering::Relaxed);
+        self.load.leave();
         self.leave(seat.stream, place);
         if let Some(next) = seat.next {
             self.leave(next, place);

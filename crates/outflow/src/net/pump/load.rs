@@ -1,0 +1,112 @@
+//! How much a pump has to do, so that another core is used when one is not enough, and not before: bytes that two cores send
+//! at once to the receivers of one machine cost a sixth more than those that one core sends.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+/// A pump whose thread has this much to do, in thousandths of its core, gets no more connections while a core is left.
+const BUSY: u32 = 300;
+
+/// What one pump has to do.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    connections: AtomicUsize,
+    /// Thousandths of its core that its thread took lately, with whatever else runs there ...
+    busy: AtomicU32,
+    /// ... and how many connections there were then.
+    of: AtomicUsize,
+}
+
+impl Load {
+    pub(super) fn enter(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn leave(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What it will take with the connections of now, if each takes as much as those that were looked at; then their number.
+    pub(super) fn expected(&self) -> (u32, usize) {
+        let (busy, of) = (self.busy.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed));
+        let connections = self.connections.load(Ordering::Relaxed);
+        let expected = u64::from(busy).saturating_mul(connections as u64) / of.max(1) as u64;
+        (u32::try_from(expected).unwrap_or(u32::MAX).max(busy), connections)
+    }
+
+    /// True if others should serve what comes next.
+    pub(super) fn is_high(&self) -> bool {
+        let (expected, connections) = self.expected();
+        expected >= BUSY && connections > 0
+    }
+
+    fn note(&self, thousandths: u32) {
+        // Half of what it was: one moment is not the rule.
+        let busy = (self.busy.load(Ordering::Relaxed) + thousandths).div_ceil(2);
+        self.busy.store(busy, Ordering::Relaxed);
+        self.of.store(self.connections.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Looks at the clock of the thread's runtime.
+#[derive(Debug)]
+pub(super) struct Watch {
+    at: Instant,
+    busy: Duration,
+}
+
+impl Watch {
+    /// From now on.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { at: now, busy: busy() }
+    }
+
+    /// Tells what the thread took since the last look.
+    pub(super) fn look(&mut self, now: Instant, load: &Load) {
+        let (passed, busy) = (now.saturating_duration_since(self.at), busy());
+        let took = busy.saturating_sub(self.busy);
+        let thousandths = took.as_micros().saturating_mul(1000) / passed.as_micros().max(1);
+        load.note(u32::try_from(thousandths.min(1000)).unwrap_or(1000));
+        (self.at, self.busy) = (now, busy);
+    }
+}
+
+/// Time that this thread's runtime has worked since it began.
+fn busy() -> Duration {
+    Handle::try_current().map(|handle| handle.metrics().worker_total_busy_duration(0)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_is_expected_to_take_what_others_take() {
+        let load = Load::default();
+        assert_eq!((load.expected(), load.is_high()), ((0, 0), false));
+        (0..100).for_each(|_| load.enter());
+        load.note(400);
+        assert_eq!((load.expected(), load.is_high()), ((200, 100), false));
+        (0..50).for_each(|_| load.enter());
+        assert_eq!((load.expected(), load.is_high()), ((300, 150), true));
+        (0..149).for_each(|_| load.leave());
+        assert_eq!(load.expected(), (200, 1), "the thread has other things to do too");
+        load.leave();
+        load.note(1000);
+        assert!(!load.is_high(), "nobody would be better off elsewhere");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_works_is_busy() {
+        let (load, begun) = (Load::default(), Instant::now());
+        let mut watch = Watch::new(begun);
+        // A runtime tells of its work when it has nothing to do.
+        let until = begun + Duration::from_millis(100);
+        while Instant::now() < until {}
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        watch.look(Instant::now(), &load);
+        assert!(load.expected().0 > 100, "{load:?}");
+    }
+}
