@@ -219,13 +219,13 @@ impl<T: Item> Hub<T> {
         }
     }
 
-    /// Bytes of the items from this number on.
-    pub fn bytes_since(&self, from: u64) -> u64 {
+    /// What the items from this number on cost to keep, in bytes, and how many they are.
+    pub fn since(&self, from: u64) -> (u64, u64) {
         let ring = self.ring.lock();
         let bytes = |slot: &ring::Slot<T>| slot.counts.bytes;
         let last = ring.head().checked_sub(1).and_then(|last| ring.slot(last)).map_or(0, bytes);
         let before = ring.slot(from).map_or(last, |slot| bytes(slot).saturating_sub(slot.item.size() as u64));
-        last.saturating_sub(before)
+        (last.saturating_sub(before), ring.head().saturating_sub(from.max(ring.base)))
     }
 
     /// Items published since the start.

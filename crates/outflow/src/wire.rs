@@ -31,6 +31,8 @@ const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
 const ON_META_DATA: &[u8] = b"\x02\x00\x0aonMetaData";
 /// Bodies from this length on are worth sharing between joiners: less is sooner copied than written in two pieces.
 const LONG: usize = 4096;
+/// What it costs to keep a message, beside its body.
+pub const KEPT: usize = 256;
 /// The last chunk stream that peers accept; tracks that found no chunk stream of their own share it.
 const CROWDED: u32 = csid::LAST;
 
@@ -51,7 +53,7 @@ pub type Shared = Arc<Message>;
 
 impl Item for Shared {
     fn size(&self) -> usize {
-        self.packet.body.len() + 256
+        self.packet.body.len() + KEPT
     }
 
     fn is_frame(&self) -> bool {

@@ -23,7 +23,7 @@ use crate::error::Ended;
 use crate::hub::Subscription;
 use crate::monitor::OutputStats;
 use crate::stream::Stream;
-use crate::wire::Shared;
+use crate::wire::{KEPT, Shared};
 
 /// How often deadlines and lag are looked at.
 const TICK: Duration = Duration::from_millis(250);
@@ -327,7 +327,9 @@ impl Worker {
                 self.depart(key, class, now);
                 continue;
             };
-            match (gathering.is_full(group.stream.hub().bytes_since(gathering.edge)), gathering.due) {
+            let (bytes, items) = group.stream.hub().since(gathering.edge);
+            let bytes = bytes.saturating_sub(items.saturating_mul(KEPT as u64));
+            match (gathering.is_full(bytes), gathering.due) {
                 (true, due) => {
                     self.dues.remove(&(due.unwrap_or(now), Due::Class(key, class)));
                     self.depart(key, class, now);
