@@ -1,4 +1,6 @@
 // The publishers of the load client: like OBS, each message at its own time, audio not glued to video; many streams in one thread.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +82,8 @@ int publish_all(int number) {
         stream_name(name, sizeof name, i);
         Rtmp *c = rtmp_dial(&url, 0, patience);
         if (!c || rtmp_publish(c, name)) return -1;
+        // A publisher's frames are not to be paced by the kernel of this machine (bbr does): that would count as the server's delay.
+        setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
         sources[source_count++] = (Source){.c = c};
     }
     // Their frames do not fall together.

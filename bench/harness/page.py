@@ -45,7 +45,7 @@ def ratios(f, case, ours, limits, label):
             continue
         got = f.ratio(case, ours, peer)
         figures = f"{text(f.median(case, ours, 'cpu_s_per_gb'))} s/GB, {peer} {text(f.median(case, peer, 'cpu_s_per_gb'))}"
-        yield label, f"{limit:g} of {peer}", f"{text(got)} ({figures})", verdict(got, limit), same_run(f, case, ours)
+        yield label, f"{limit:.2f} of {peer}", f"{text(got)} ({figures})", verdict(got, limit), same_run(f, case, ours)
 
 
 def same_run(f, case, server):
@@ -84,7 +84,8 @@ def rows(f):
     peers = [text(f.median("stalled", "nginx-rtmp", key), 0) for key in ("grown_mb", "kernel_grown_mb")]
     yield ("10 of 100 players stalled for 60 s at 20 Mb/s: growth", f"{ring + 5:.0f} MB (ring {ring:.0f} + 5)",
            f"{text(grown, 1)} + {text(kernel, 1)} MB of socket buffers, nginx-rtmp {peers[0]} + {peers[1]}", verdict(both, ring + 5), same_run(f, "stalled", "outflow"))
-    for case, limit, label in (("churn", 0.2, "connect, play, leave: CPU"), ("churn-burst", 0.35, "the same with the burst")):
+    for case, limit, label in (("churn", 0.2, "connect, play, leave (`start=key`): CPU"), ("churn-media", 0.35, "the same with `start=gop`, up to the first media"),
+                               ("churn-burst", 0.35, "the same, up to the live edge")):
         spent, peer = f.median(case, "outflow", "cpu_ms"), f.median(case, "nginx-rtmp", "cpu_ms")
         yield label, f"{limit:g} ms", f"{text(spent)} ms" + ("" if peer is None else f", nginx-rtmp {peer:.2f}"), verdict(spent, limit), "-"
     for case, label in (("streams-500", "500 streams of 1 Mb/s, 2 players each: CPU"), ("players-4000", "4,000 players: CPU")):
