@@ -17,7 +17,7 @@
 
 Url url;
 Media media;
-int streams = 1, patience = 10, receive_buffer;
+int streams = 1, patience = 10, receive_buffer, grid;
 static volatile int measuring, stalled;
 
 void rest_until(double when) {
@@ -223,6 +223,7 @@ static int usage(void) {
     fprintf(stderr,
             "load URL MEDIA [options]\n"
             "  -p N   publish N streams (names get a number if there are several), frames stamped and at their own times; 0: none\n"
+            "  -g MS  publish only so often, what is due together: `ffmpeg -re` looks every 10 ms\n"
             "  -n N   players        -r N   of them in a second     -i N   probes among them, which read stamps\n"
             "  -k N   servers that take pushes, on -o PORT          -b N   receive buffer of players and servers, bytes\n"
             "  -w S   seconds until everybody has to be there\n"
@@ -234,10 +235,11 @@ int main(int argc, char **argv) {
     int publish = 1, players = 0, probes = 5, port = 0, option;
     double rate = 300, within = 30;
     if (argc < 3 || parse_url(&url, argv[1]) || media_load(&media, argv[2])) return usage();
-    for (optind = 3; (option = getopt(argc, argv, "p:n:r:i:k:o:b:w:")) > 0;) {
+    for (optind = 3; (option = getopt(argc, argv, "p:g:n:r:i:k:o:b:w:")) > 0;) {
         double value = atof(optarg);
         switch (option) {
         case 'p': publish = value; break;
+        case 'g': grid = value; break;
         case 'n': players = value; break;
         case 'r': rate = value; break;
         case 'i': probes = value; break;

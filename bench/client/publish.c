@@ -36,7 +36,11 @@ static int send_tag(Source *s, Tag *tag) {
     return rtmp_send(s->c, tag->kind == VIDEO ? 6 : 4, tag->kind, time, tag->body, tag->length);
 }
 
-static double due(const Source *s) { return s->begin + (s->base + media.tags[s->next].time) * 1e-3; }
+static double due(const Source *s) {
+    uint32_t time = s->base + media.tags[s->next].time;
+    if (grid) time = (time + grid - 1) / grid * grid;
+    return s->begin + time * 1e-3;
+}
 
 // Sends what is due of one stream; -1 once its server has gone.
 static int go_on(Source *s) {
