@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -251,6 +252,7 @@ int main(int argc, char **argv) {
         }
     }
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_TIMERSLACK, 1);  // for this thread and those that it starts
     setvbuf(stdout, 0, _IOLBF, 0);
     streams = publish > 1 ? publish : 1;
     sink_probes = probes;

@@ -152,7 +152,11 @@ class Load:
         if cores:
             command = ["taskset", "-c", cores, *command]
         self.process = start(command, "load", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.begin = self.answer(within)
+        try:
+            self.begin = self.answer(within)
+        except RuntimeError:
+            self.close()
+            raise
 
     def answer(self, within):
         if not select.select([self.process.stdout], [], [], within)[0]:
