@@ -108,9 +108,7 @@ fn publish_alone(bencher: Bencher) {
 #[divan::bench(args = [400, 10_000, 250_000])]
 fn serialise_once(bencher: Bencher, bytes: usize) {
     let body = Bytes::from(vec![0x5A; bytes]);
-    bencher
-        .with_inputs(|| picture(1, &body))
-        .bench_values(|message| message.shared(CHUNK_SIZE, Form::Play).unwrap());
+    bencher.with_inputs(|| picture(1, &body)).bench_values(|message| message.shared(CHUNK_SIZE, Form::Play).unwrap());
 }
 
 /// The same bytes for everybody after the first.
