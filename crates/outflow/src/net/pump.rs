@@ -7,9 +7,15 @@ mod gauge;
 mod link;
 mod order;
 mod ready;
+#[cfg_attr(
+    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    path = "pump/no_uring.rs"
+)]
+mod uring;
 mod worker;
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -43,10 +49,43 @@ fn measures() -> bool {
     MEASURES.load(Ordering::Relaxed)
 }
 
+/// How a pump writes what it has for many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// A call for each connection.
+    #[default]
+    Calls,
+    /// A call for many connections, through io_uring.
+    IoUring,
+}
+
+/// Whether pumps that start by themselves use io_uring: see [`Backend::put`].
+static RINGS: AtomicBool = AtomicBool::new(false);
+
+impl Backend {
+    /// Whether the kernel lets us, for `io_uring`.
+    pub fn check(self) -> io::Result<()> {
+        match self {
+            Self::Calls => Ok(()),
+            Self::IoUring => uring::Ring::new().map(drop),
+        }
+    }
+
+    /// Makes it that of all pumps that [`Pumps::start`] starts from now on.
+    pub fn put(self) {
+        RINGS.store(self == Self::IoUring, Ordering::Relaxed);
+    }
+
+    fn put_before() -> Self {
+        if RINGS.load(Ordering::Relaxed) { Self::IoUring } else { Self::Calls }
+    }
+}
+
 /// All pumps of the program.
 pub struct Pumps {
     pumps: Mutex<Vec<Pump>>,
     most: usize,
+    backend: Backend,
     next_id: AtomicU64,
 }
 
@@ -61,9 +100,15 @@ impl Pumps {
     /// Starts the first pump on the current runtime; up to `most` run in all, each further one on a thread of its own.
     /// Must be called within a runtime.
     pub fn start(most: usize) -> Arc<Self> {
+        Self::start_with(most, Backend::put_before())
+    }
+
+    /// The same with this way to write. A pump whose ring the kernel refuses writes by calls.
+    pub fn start_with(most: usize, backend: Backend) -> Arc<Self> {
         let first = Pump::new();
-        tokio::spawn(first.worker().run());
-        Arc::new(Self { pumps: Mutex::new(vec![first]), most: most.max(1), next_id: AtomicU64::new(0) })
+        tokio::spawn(first.worker(backend).run());
+        let pumps = Mutex::new(vec![first]);
+        Arc::new(Self { pumps, most: most.max(1), backend, next_id: AtomicU64::new(0) })
     }
 
     /// Hands a connection over that has finished its handshake and its publish or play. From here on the pump reads
@@ -86,7 +131,7 @@ impl Pumps {
         let crowded = least.as_ref().is_none_or(|pump| pump.load.load(Ordering::Relaxed) >= CROWD);
         if crowded && pumps.len() < self.most {
             let pump = Pump::new();
-            let worker = pump.worker();
+            let worker = pump.worker(self.backend);
             let started = std::thread::Builder::new().name(format!("pump-{}", pumps.len())).spawn(move || {
                 match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => runtime.block_on(worker.run()),
@@ -108,8 +153,8 @@ impl Pump {
         Self { ready: Arc::default(), commands: Arc::default(), load: Arc::default() }
     }
 
-    fn worker(&self) -> Worker {
-        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone())
+    fn worker(&self, backend: Backend) -> Worker {
+        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone(), backend)
     }
 
     fn send(&self, command: Command) {

@@ -52,6 +52,7 @@ struct Bench {
     frames: i64,
     delay: Duration,
     latency: Duration,
+    lag: Duration,
 }
 
 const FRAME: usize = 100_000;
@@ -59,10 +60,20 @@ const GROUP: i64 = 10;
 
 impl Bench {
     fn new() -> Self {
-        let config = StreamConfig { keep: Duration::from_millis(300), ..StreamConfig::default() };
+        Self::with(Backend::Calls)
+    }
+
+    fn with(backend: Backend) -> Self {
+        Self::lagging(backend, Duration::from_millis(300))
+    }
+
+    /// Where who reads is not skipped before it is so late.
+    fn lagging(backend: Backend, lag: Duration) -> Self {
+        let config = StreamConfig { keep: lag, ..StreamConfig::default() };
         let (writer, stream) = Stream::new("s", config, Arc::default());
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
-        Self { pumps: Pumps::start(1), writer, stream, frames: 0, delay: Duration::ZERO, latency: Duration::ZERO }
+        let pumps = Pumps::start_with(1, backend);
+        Self { pumps, writer, stream, frames: 0, delay: Duration::ZERO, latency: Duration::ZERO, lag }
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.
@@ -124,7 +135,7 @@ impl Bench {
         let stats = Arc::new(OutputStats::default());
         let order = Order {
             stream: self.stream.clone(),
-            cursor: Cursor::new(Start::Group, Duration::from_millis(300), self.delay),
+            cursor: Cursor::new(Start::Group, self.lag, self.delay),
             form: Form::Play,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
