@@ -116,7 +116,7 @@ fn page(
 
 fn start_serve(serve: cli::serve::Serve) -> ExitCode {
     let board = Arc::new(Board::default());
-    let program = ProgramOptions { json: serve.json, logs: serve.logs, ..ProgramOptions::default() };
+    let program = ProgramOptions { json: serve.json, logs: serve.logs, pump: serve.pump, ..ProgramOptions::default() };
     let Some((runtime, console)) = runtime(&board, &program) else { return ExitCode::FAILURE };
     let (overrides, path) = (serve.overrides, serve.path);
     let file = path.clone();
@@ -157,6 +157,7 @@ fn start_far_side(far: FarSide) -> ExitCode {
 
 /// One thread: the pump shares it with everything that waits. Files, encoders, the API and the console have their own.
 fn runtime(board: &Arc<Board>, program: &ProgramOptions) -> Option<(Runtime, Console)> {
+    program.pump.put();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match (runtime, Console::start(board.clone(), program)) {
         (Ok(runtime), Ok(console)) => Some((runtime, console)),

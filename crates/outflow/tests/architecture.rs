@@ -74,6 +74,11 @@ const ONLY: &[(&str, &[&str], &str)] = &[
     ("TcpListener", &["outflow/src/net", "outflow/src/listen", "testkit/"], "only net opens sockets"),
     ("UdpSocket", &["outflow/src/net", "outflow/src/listen", "testkit/"], "only net opens sockets"),
     ("process::exit", &["outflow/src/main.rs"], "only main exits"),
+    (
+        "allow(unsafe_code",
+        &["outflow/src/net/pump/uring.rs", "outflow/tests/architecture.rs"],
+        "no unsafe but for the ring",
+    ),
 ];
 
 /// Text that some place may never hold: where, what, why.

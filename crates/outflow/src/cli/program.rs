@@ -8,6 +8,7 @@ use crate::config::overlay::Setting;
 use crate::error::SpecError;
 use crate::graph::program::{Http, ProgramOptions, Report};
 use crate::monitor::log::LogFilter;
+use crate::net::pump::Backend;
 use crate::options::suggest::nearest;
 use crate::options::value::{duration, duration_millis, list};
 use crate::secret::Secret;
@@ -67,6 +68,11 @@ pub const OPTIONS: &[ProgramOption] = &[
         Takes::Value("NAME=VALUE,..."),
         "what peers may cost, as handshake=5s,media_message=20m (`outflow help limits` lists them)",
     ),
+    option(
+        "pump",
+        Takes::Value("WAY"),
+        "how it writes to many: calls (one for each connection, the default) or io_uring (one for up to 256; Linux 5.17)",
+    ),
     option("help", Takes::Nothing, "print this help"),
     option("h", Takes::Nothing, "print this help"),
     option("version", Takes::Nothing, "print the version"),
@@ -111,9 +117,23 @@ pub(super) fn set(
         "drain" => program.drain = duration(text)?,
         "http" => program.http = http(text, environment)?,
         "limits" => program.limits.set_all(text)?,
+        "pump" => program.pump = pump(text)?,
         _ => {}
     }
     Ok(())
+}
+
+/// How the pump writes. Asked for and refused, it is an error at once: later it would only show in what it costs.
+pub(super) fn pump(text: &str) -> Result<Backend, SpecError> {
+    let backend = match text {
+        "calls" => Backend::Calls,
+        "io_uring" => Backend::IoUring,
+        _ => return Err(SpecError::new("there is no such way to write").hint("it is calls or io_uring")),
+    };
+    backend.check().map(|()| backend).map_err(|error| {
+        let hint = "leave it out; containers have to allow io_uring_setup and io_uring_enter, and kernel.io_uring_disabled has to be 0";
+        SpecError::new(format!("the system refuses io_uring: {error}")).hint(hint)
+    })
 }
 
 /// Where API and page are to be. The token is in a variable: the whole machine may read words.

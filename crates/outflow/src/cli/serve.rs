@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::Command;
 use super::environment::Environment;
+use super::program;
 use crate::config::init::{self, Wish};
 use crate::config::overlay::{SETTINGS, Setting, config_path};
 use crate::config::world::World;
 use crate::config::{self, Config, Mistake, Overrides};
 use crate::error::SpecError;
 use crate::monitor::log::LogFilter;
+use crate::net::pump::Backend;
 use crate::options::suggest::nearest;
 
 /// The file that `--init` writes where none is named.
@@ -32,6 +34,8 @@ pub struct Serve {
     pub json: bool,
     /// `--logs`
     pub logs: LogFilter,
+    /// `--pump`
+    pub pump: Backend,
 }
 
 /// A flag of `serve`.
@@ -67,6 +71,7 @@ pub const FLAGS: &[Flag] = &[
         "TOOL@LEVEL",
         "what to log: network, rtmp, media, app or all, at quiet, error, warning, info or debug",
     ),
+    flag("pump", "WAY", "how it writes to many: calls (the default) or io_uring (Linux 5.17)"),
     flag("help", "", "print this help"),
 ];
 
@@ -122,6 +127,7 @@ struct Typed {
     json: bool,
     init: Option<String>,
     logs: LogFilter,
+    pump: Backend,
 }
 
 /// `outflow serve ...`: `words` are those after `serve`, the first of them the second of the command line.
@@ -150,6 +156,7 @@ pub(super) fn serve(words: &[String], environment: &dyn Environment) -> Result<C
             overrides: typed.overrides,
             json: typed.json,
             logs: typed.logs,
+            pump: typed.pump,
         }))),
     }
 }
@@ -210,6 +217,7 @@ fn flags(words: &[String]) -> Result<Typed, SpecError> {
             "json" => typed.json = true,
             "init" => typed.init = Some(if value.is_empty() { FIRST_FILE } else { value }.to_owned()),
             "logs" => typed.logs = LogFilter::parse(value).map_err(fail)?,
+            "pump" => typed.pump = program::pump(value).map_err(fail)?,
             _ => {
                 let setting = SETTINGS.iter().find(|(_, flag, _)| *flag == format!("--{bare}"));
                 if let Some((setting, ..)) = setting {

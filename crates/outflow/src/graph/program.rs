@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::monitor::log::LogFilter;
+use crate::net::pump::Backend;
 use crate::secret::Secret;
 
 /// Which report `-r` asks for.
@@ -52,6 +53,8 @@ pub struct ProgramOptions {
     pub http: Option<Http>,
     /// `-limits=NAME=VALUE,...`: what peers may cost.
     pub limits: Box<Limits>,
+    /// `-pump=io_uring`: how it is written to many.
+    pub pump: Backend,
 }
 
 impl Default for ProgramOptions {
@@ -67,6 +70,7 @@ impl Default for ProgramOptions {
             drain: Duration::from_secs(5),
             http: None,
             limits: Box::default(),
+            pump: Backend::default(),
         }
     }
 }

@@ -10,9 +10,15 @@ mod order;
 mod pace;
 mod ready;
 mod uplinks;
+#[cfg_attr(
+    not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    path = "pump/no_uring.rs"
+)]
+mod uring;
 mod worker;
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,10 +52,43 @@ fn measures() -> bool {
     MEASURES.load(Ordering::Relaxed)
 }
 
+/// How a pump writes what it has for many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// A call for each connection.
+    #[default]
+    Calls,
+    /// A call for many connections, through io_uring.
+    IoUring,
+}
+
+/// Whether pumps that start by themselves use io_uring: see [`Backend::put`].
+static RINGS: AtomicBool = AtomicBool::new(false);
+
+impl Backend {
+    /// Whether the kernel lets us, for `io_uring`.
+    pub fn check(self) -> io::Result<()> {
+        match self {
+            Self::Calls => Ok(()),
+            Self::IoUring => uring::Ring::new().map(drop),
+        }
+    }
+
+    /// Makes it that of all pumps that [`Pumps::start`] starts from now on.
+    pub fn put(self) {
+        RINGS.store(self == Self::IoUring, Ordering::Relaxed);
+    }
+
+    fn put_before() -> Self {
+        if RINGS.load(Ordering::Relaxed) { Self::IoUring } else { Self::Calls }
+    }
+}
+
 /// All pumps of the program.
 pub struct Pumps {
     pumps: Mutex<Vec<Pump>>,
     most: usize,
+    backend: Backend,
     next_id: AtomicU64,
     uplinks: Arc<Uplinks>,
 }
@@ -65,14 +104,16 @@ impl Pumps {
     /// Starts the first pump on the current runtime; up to `most` run in all, each further one on a thread of its own.
     /// Must be called within a runtime.
     pub fn start(most: usize) -> Arc<Self> {
-        Self::start_with(most, Rules::default())
+        Self::start_with(most, Backend::put_before(), Rules::default())
     }
 
-    /// The same with other times for who yields to whom on a line that is too small.
-    pub fn start_with(most: usize, rules: Rules) -> Arc<Self> {
+    /// The same with this way to write, and other times for who yields to whom on a line that is too small. A pump whose ring the
+    /// kernel refuses writes by calls.
+    pub fn start_with(most: usize, backend: Backend, rules: Rules) -> Arc<Self> {
         let (first, uplinks) = (Pump::new(), Uplinks::new(rules));
-        tokio::spawn(first.worker(&uplinks).run());
-        Arc::new(Self { pumps: Mutex::new(vec![first]), most: most.max(1), next_id: AtomicU64::new(0), uplinks })
+        tokio::spawn(first.worker(backend, &uplinks).run());
+        let pumps = Mutex::new(vec![first]);
+        Arc::new(Self { pumps, most: most.max(1), backend, next_id: AtomicU64::new(0), uplinks })
     }
 
     /// Hands a connection over that has finished its handshake and its publish or play. From here on the pump reads
@@ -95,7 +136,7 @@ impl Pumps {
         let all_busy = least.as_ref().is_none_or(|pump| pump.load.is_high());
         if all_busy && pumps.len() < self.most {
             let pump = Pump::new();
-            let worker = pump.worker(&self.uplinks);
+            let worker = pump.worker(self.backend, &self.uplinks);
             let started = std::thread::Builder::new().name(format!("pump-{}", pumps.len())).spawn(move || {
                 match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => runtime.block_on(worker.run()),
@@ -117,8 +158,8 @@ impl Pump {
         Self { ready: Arc::default(), commands: Arc::default(), load: Arc::default() }
     }
 
-    fn worker(&self, uplinks: &Arc<Uplinks>) -> Worker {
-        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone(), uplinks.clone())
+    fn worker(&self, backend: Backend, uplinks: &Arc<Uplinks>) -> Worker {
+        Worker::new(self.ready.clone(), self.commands.clone(), self.load.clone(), backend, uplinks.clone())
     }
 
     fn send(&self, command: Command) {

@@ -54,6 +54,7 @@ struct Bench {
     delay: Duration,
     latency: Duration,
     share: Share,
+    lag: Duration,
 }
 
 const FRAME: usize = 100_000;
@@ -61,17 +62,27 @@ const GROUP: i64 = 10;
 
 impl Bench {
     fn new() -> Self {
-        let config = StreamConfig { keep: Duration::from_millis(300), ..StreamConfig::default() };
+        Self::with(Backend::Calls)
+    }
+
+    fn with(backend: Backend) -> Self {
+        Self::lagging(backend, Duration::from_millis(300))
+    }
+
+    /// Where who reads is not skipped before it is so late.
+    fn lagging(backend: Backend, lag: Duration) -> Self {
+        let config = StreamConfig { keep: lag, ..StreamConfig::default() };
         let (writer, stream) = Stream::new("s", config, Arc::default());
         writer.start(StreamInfo { video: Some(true), audio: Some(false), realtime: true });
         Self {
-            pumps: Pumps::start(1),
+            pumps: Pumps::start_with(1, backend, Rules::default()),
             writer,
             stream,
             frames: 0,
             delay: Duration::ZERO,
             latency: Duration::ZERO,
             share: Share::default(),
+            lag,
         }
     }
 
@@ -134,7 +145,7 @@ impl Bench {
         let stats = Arc::new(OutputStats::default());
         let order = Order {
             stream: self.stream.clone(),
-            cursor: Cursor::new(Start::Group, Duration::from_millis(300), self.delay),
+            cursor: Cursor::new(Start::Group, self.lag, self.delay),
             form: Form::Play,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,

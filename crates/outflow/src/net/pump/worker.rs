@@ -1,5 +1,7 @@
 //! The loop of one pump: visits the connections that called, and all connections of a stream with news.
 
+mod together;
+
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +15,14 @@ use parking_lot::Mutex;
 use slab::Slab;
 use tokio::time::Sleep;
 
+use super::Backend;
 use super::class::Class;
 use super::conn::ride::{Ride, Tally, Train};
 use super::conn::{Conn, Room, Visit};
 use super::load::{Load, Watch};
 use super::ready::{Bell, Ready, Token};
 use super::uplinks::Uplinks;
+use super::uring::{BATCH, Ring};
 use crate::error::Ended;
 use crate::hub::Subscription;
 use crate::monitor::OutputStats;
@@ -69,6 +73,10 @@ pub(super) struct Worker {
     /// The connections whose delay is measured.
     probed: Vec<usize>,
     probe_at: Option<Instant>,
+    /// Where many are written to with one call.
+    ring: Option<Ring>,
+    riders: Vec<usize>,
+    results: Vec<i32>,
 }
 
 /// What becomes due.
@@ -124,6 +132,7 @@ impl Worker {
         ready: Arc<Ready>,
         commands: Arc<Mutex<Vec<Command>>>,
         load: Arc<Load>,
+        backend: Backend,
         uplinks: Arc<Uplinks>,
     ) -> Self {
         Self {
@@ -143,6 +152,9 @@ impl Worker {
             watch: None,
             probed: Vec::new(),
             probe_at: None,
+            ring: (backend == Backend::IoUring).then(|| Ring::new().ok()).flatten(),
+            riders: Vec::new(),
+            results: Vec::new(),
         }
     }
 
@@ -355,16 +367,19 @@ impl Worker {
         let train = Train::new(&stream, leaving.edge, members.len(), TRAIN_BYTES);
         leaving.edge = train.as_ref().map_or_else(|| stream.hub().head(), Train::end);
         let mut tally = Tally::default();
-        for place in &members {
-            match self.ride(*place, train.as_ref(), &mut tally, now) {
-                Ride::Done => {}
-                Ride::Visit => {
-                    // Who stands elsewhere is brought to where the others are, whatever it has gathered.
-                    self.room.gathers = !gathered;
-                    self.visit(*place, now, false);
-                    self.room.gathers = true;
+        match (self.ring.take(), &train) {
+            (Some(mut ring), Some(train)) => {
+                for batch in members.chunks(BATCH) {
+                    self.depart_together(batch, train, gathered, &mut ring, &mut tally, now);
                 }
-                Ride::Gone => self.remove(*place),
+                self.ring = Some(ring);
+            }
+            (ring, _) => {
+                for place in &members {
+                    let ridden = self.ride(*place, train.as_ref(), &mut tally, now);
+                    self.arrive(*place, ridden, gathered, now);
+                }
+                self.ring = ring;
             }
         }
         tally.tell();
@@ -383,8 +398,14 @@ impl Worker {
         let Some(train) = train.filter(|_| seat.next.is_none()) else { return Ride::Visit };
         let mut context = Context::from_waker(&seat.waker);
         let ridden = guarded(&mut seat.conn, |conn| conn.ride(train, now, &mut context, tally));
-        let Some(ridden) = ridden else { return Ride::Gone };
-        if ridden == Ride::Done {
+        self.ridden(place, ridden.unwrap_or(Ride::Gone), now)
+    }
+
+    /// Notes what is to be done for a connection that rode.
+    fn ridden(&mut self, place: usize, ridden: Ride, now: Instant) -> Ride {
+        if ridden == Ride::Done
+            && let Some(seat) = self.connections.get_mut(place)
+        {
             if seat.conn.gauge.is_waiting() {
                 self.probe_at.get_or_insert(now + PROBE);
             }
@@ -393,6 +414,19 @@ impl Worker {
             }
         }
         ridden
+    }
+
+    fn arrive(&mut self, place: usize, ridden: Ride, gathered: bool, now: Instant) {
+        match ridden {
+            Ride::Done => {}
+            Ride::Visit => {
+                // Who stands elsewhere is brought to where the others are, whatever it has gathered.
+                self.room.gathers = !gathered;
+                self.visit(place, now, false);
+                self.room.gathers = true;
+            }
+            Ride::Gone => self.remove(place),
+        }
     }
 
     fn visit(&mut self, place: usize, now: Instant, read: bool) {

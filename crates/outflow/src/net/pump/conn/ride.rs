@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -94,6 +95,15 @@ impl Load {
         let opens = messages.iter().fold(0, |opens, message| opens | 1 << (message.csid() & 31));
         Some(Self { pieces, whole, bytes, opens })
     }
+
+    /// All of it, where that is in one piece.
+    fn single(&self) -> Option<&Bytes> {
+        match (&self.whole, &self.pieces[..]) {
+            (Some(whole), _) => Some(whole),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
 }
 
 /// What rides added to the figures of the output that most of them belong to, told once: a counter that two threads
@@ -138,14 +148,51 @@ impl Conn {
         context: &mut Context<'_>,
         tally: &mut Tally,
     ) -> Ride {
+        let Some(load) = self.board(train, now) else { return Ride::Visit };
+        let written = Self::write_load(Pin::new(&mut self.connection), load, context);
+        self.ridden(train, load, written, now, tally)
+    }
+
+    /// The bytes of a train that this connection may be sent, if it may ride and they are in one piece: then whoever asked
+    /// writes them, and tells [`Conn::rode`].
+    pub(in crate::net::pump) fn boards<'a>(&self, train: &'a Train, now: Instant) -> Option<&'a Bytes> {
+        self.board(train, now)?.single()
+    }
+
+    /// The socket and the bytes of one who boards.
+    pub(in crate::net::pump) fn ticket<'a>(&'a self, train: &'a Train) -> Option<(BorrowedFd<'a>, &'a Bytes)> {
+        Some((self.connection.tcp().as_fd(), train.load(self.order.form)?.single()?))
+    }
+
+    /// What came of writing the bytes of one who boarded.
+    pub(in crate::net::pump) fn rode(
+        &mut self,
+        train: &Train,
+        written: io::Result<usize>,
+        now: Instant,
+        tally: &mut Tally,
+    ) -> Ride {
+        let Some(load) = train.load(self.order.form) else { return Ride::Visit };
+        self.ridden(train, load, Poll::Ready(written), now, tally)
+    }
+
+    fn board<'a>(&self, train: &'a Train, now: Instant) -> Option<&'a Load> {
         if !self.may_ride(train, now) {
-            return Ride::Visit;
+            return None;
         }
         let opened = self.opened;
-        let Some(load) = train.load(self.order.form).filter(|load| opened & load.opens == load.opens) else {
-            return Ride::Visit;
-        };
-        let written = match Self::write_load(Pin::new(&mut self.connection), load, context) {
+        train.load(self.order.form).filter(|load| opened & load.opens == load.opens)
+    }
+
+    fn ridden(
+        &mut self,
+        train: &Train,
+        load: &Load,
+        written: Poll<io::Result<usize>>,
+        now: Instant,
+        tally: &mut Tally,
+    ) -> Ride {
+        let written = match written {
             Poll::Pending => {
                 self.blocked_since.get_or_insert(now);
                 return Ride::Done;
@@ -202,13 +249,12 @@ impl Conn {
     }
 
     fn write_load<W: AsyncWrite>(to: Pin<&mut W>, load: &Load, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let written = match (&load.whole, &load.pieces[..]) {
-            (Some(whole), _) => to.poll_write(context, whole),
-            (None, [only]) => to.poll_write(context, only),
-            (None, pieces) => {
+        let written = match load.single() {
+            Some(single) => to.poll_write(context, single),
+            None => {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let mut count = 0;
-                for (slice, piece) in slices.iter_mut().zip(pieces) {
+                for (slice, piece) in slices.iter_mut().zip(&load.pieces) {
                     *slice = IoSlice::new(piece);
                     count += 1;
                 }

@@ -11,9 +11,27 @@ async fn messages(peer: &mut Peer, count: usize) -> Vec<(u8, Bytes, u32)> {
     got
 }
 
+/// All ways to write that the system has.
+fn backends() -> Vec<Backend> {
+    let mut all = vec![Backend::Calls, Backend::IoUring];
+    all.retain(|backend| match backend.check() {
+        Ok(()) => true,
+        Err(error) => {
+            println!("{backend:?} is not tested: {error}");
+            false
+        }
+    });
+    all
+}
+
 #[tokio::test]
 async fn those_at_the_live_edge_and_those_behind_have_the_same() {
-    let mut bench = Bench::new();
+    for backend in backends() {
+        the_same(Bench::with(backend)).await;
+    }
+}
+
+async fn the_same(mut bench: Bench) {
     let mut peers = Vec::new();
     let mut narrow = Vec::new();
     // Enough to share one piece; and some that take a train in parts.
@@ -60,7 +78,12 @@ async fn those_at_the_live_edge_and_those_behind_have_the_same() {
 
 #[tokio::test]
 async fn what_is_gathered_leaves_for_all_and_not_before_its_time() {
-    let mut bench = Bench { latency: Duration::from_millis(120), ..Bench::new() };
+    for backend in backends() {
+        gathered(Bench { latency: Duration::from_millis(120), ..Bench::with(backend) }).await;
+    }
+}
+
+async fn gathered(mut bench: Bench) {
     let mut peers = Vec::new();
     for _ in 0..3 {
         let (peer, attached, _) = bench.connect(Mute::default(), None).await;
@@ -105,5 +128,56 @@ async fn what_is_left_out_of_a_second_track_moves_no_time() {
     }
     for time in [100, 140] {
         assert_eq!(peer.message().await.map(|(kind, _, time)| (kind, time)), Some((9, time)));
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_or_stops_reading_takes_nothing_from_hundreds_of_others() {
+    for backend in backends() {
+        let mut bench = Bench::lagging(backend, Duration::from_secs(60));
+        let (mut reading, mut attached, mut figures) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stopped, mut gone) = (Vec::new(), Vec::new());
+        for number in 0..300 {
+            let (peer, connection, stats) = match number % 100 {
+                7 => bench.connect_narrow().await,
+                _ => bench.connect(Mute::default(), None).await,
+            };
+            match number % 100 {
+                7 => stopped.push((peer, connection)),
+                8 => gone.push((peer, connection)),
+                _ => {
+                    attached.push(connection);
+                    figures.push(stats);
+                    let mut peer = Peer::new(peer);
+                    reading.push(tokio::spawn(async move { messages(&mut peer, 8).await }));
+                }
+            }
+        }
+        for round in 0..5 {
+            bench.publish();
+            if round == 2 {
+                for (peer, connection) in gone.drain(..) {
+                    peer.set_zero_linger().unwrap();
+                    drop(peer);
+                    // Written to before anybody hears of it.
+                    bench.publish_audio(round * 40);
+                    let ended = tokio::time::timeout(Duration::from_secs(20), connection).await.unwrap();
+                    assert_eq!(ended.reason, Reason::Disconnected, "{backend:?}: {ended:?}");
+                }
+            }
+            // The next when all had this.
+            let all = async {
+                while figures.iter().any(|stats| OutputStats::get(&stats.frames) <= round.unsigned_abs()) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            let all = tokio::time::timeout(Duration::from_secs(60), all).await;
+            assert!(all.is_ok(), "{backend:?}: after a minute not all had frame {round}");
+        }
+        let mut first = None;
+        for reading in reading {
+            let got = tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap().unwrap();
+            assert!(*first.get_or_insert_with(|| got.clone()) == got, "{backend:?}: one peer had other bytes");
+        }
     }
 }
