@@ -92,10 +92,14 @@ impl Bench {
     }
 
     fn publish(&mut self) {
+        self.publish_sized(FRAME);
+    }
+
+    fn publish_sized(&mut self, bytes: usize) {
         let flags = Flags { keyframe: self.frames % GROUP == 0, ..Flags::default() };
         let mut body = vec![if flags.keyframe { 0x17 } else { 0x27 }, 1, 0, 0, 0];
         body.extend_from_slice(&self.frames.to_be_bytes());
-        body.resize(FRAME, 0);
+        body.resize(bytes, 0);
         let arrival = Instant::now();
         self.writer.push(Packet {
             kind: Kind::Video,

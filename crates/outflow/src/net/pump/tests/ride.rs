@@ -97,14 +97,34 @@ async fn gathered(mut bench: Bench) {
     for _ in 0..5 {
         let begun = Instant::now();
         let from = bench.frames;
-        bench.publish();
-        bench.publish();
+        bench.publish_sized(10_000);
+        bench.publish_sized(10_000);
         for (peer, _) in &mut peers {
             assert_eq!(peer.frame().await.unwrap().0, from);
             let after = begun.elapsed();
             assert!(after >= Duration::from_millis(120), "frame {from} left after {after:?}");
             assert_eq!(peer.frame().await.unwrap().0, from + 1);
         }
+    }
+}
+
+#[tokio::test]
+async fn no_more_is_gathered_than_one_call_should_hold() {
+    // Longer than a test may take.
+    let mut bench = Bench { latency: Duration::from_secs(3600), ..Bench::new() };
+    let (peer, _attached, _) = bench.connect(Mute::default(), None).await;
+    let mut peer = Peer::new(peer);
+    bench.publish();
+    assert_eq!(peer.frame().await.unwrap().0, 0);
+    for frame in 1..=6 {
+        bench.publish_sized(10_700);
+        tokio::task::yield_now().await;
+        assert_eq!(bench.frames, frame + 1);
+    }
+    // The sixth filled it, or a later one where two had come at once.
+    bench.publish();
+    for frame in 1..=7 {
+        assert_eq!(peer.frame().await.unwrap().0, frame);
     }
 }
 
