@@ -131,7 +131,8 @@ def backlog(server, case, setup):
 
 
 ALL = ["outflow", "nginx-rtmp", "floor"]
-LONG = {"outflow 67ms": {"options": "latency=67ms"}, "outflow 200ms": {"options": "latency=200ms"}}
+RING = {"outflow io_uring": {"words": ["-pump=io_uring"]}}
+LONG = RING | {"outflow 67ms": {"options": "latency=67ms"}, "outflow 200ms": {"options": "latency=200ms"}}
 
 
 def case(name, title, run, who, n, media="720p30", **more):
@@ -183,7 +184,7 @@ def run(one, name, what, setup):
         if key in scaled:
             scaled[key] = max(1, round(scaled[key] * setup["scale"]))
     pushes = scaled["n"] if one["run"] in (push, backlog) else 0
-    server = Server(name, setup["binary"], one["media"], pushes, what.get("options", ""), one.get("serve", False), one.get("cores"))
+    server = Server(name, setup["binary"], one["media"], pushes, what.get("options", ""), one.get("serve", False), one.get("cores"), what.get("words", ()))
     try:
         return one["run"](server, scaled, dict(setup, window=setup["window"] * one.get("wide", 1)))
     finally:

@@ -65,6 +65,7 @@ def rows(f):
     """(what, at most, measured, met?, complete and latency of the same run)."""
     yield from ratios(f, "players-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "1,000 players, 2.6 Mb/s: CPU")
     yield from ratios(f, "grid-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "the same, published as by `ffmpeg -re`")
+    yield from ratios(f, "players-1000", "outflow io_uring", [("nginx-rtmp", 0.85)], "the same with `-pump=io_uring`")
     yield from ratios(f, "players-1000", "outflow 67ms", [("floor2", 1.2)], "the same with `latency=67ms`")
     yield from ratios(f, "players-1000", "outflow 200ms", [("floor6", 1.25), ("nginx-rtmp", 0.4)], "the same with `latency=200ms`")
     yield from ratios(f, "players-100", "outflow", [("nginx-rtmp", 1.0)], "100 players: CPU")
@@ -143,7 +144,7 @@ def plots(f):
 def in_words(f):
     """For somebody who has to choose a machine."""
     out = []
-    for server, label in (("outflow", "`latency=0`"), ("outflow 67ms", "`latency=67ms`"), ("outflow 200ms", "`latency=200ms`"), ("nginx-rtmp", "nginx-rtmp")):
+    for server, label in (("outflow", "`latency=0`"), ("outflow io_uring", "`-pump=io_uring`"), ("outflow 67ms", "`latency=67ms`"), ("outflow 200ms", "`latency=200ms`"), ("nginx-rtmp", "nginx-rtmp")):
         core, p50 = f.median("players-1000", server, "core_pct"), f.median("players-1000", server, "video_p50_ms")
         if core and f.counts("players-1000", server):
             n = f.cases["players-1000"]["n"]

@@ -97,14 +97,14 @@ rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; chunk_size 4096;
 class Server:
     """One contestant, listening. `options` go to outflow's output words; `serve` runs it as a relay of many streams."""
 
-    def __init__(self, name, binary, kind, pushes=0, options="", serve=False, cores=None):
+    def __init__(self, name, binary, kind, pushes=0, options="", serve=False, cores=None, words=()):
         self.name = name
         targets = [f"rtmp://127.0.0.1:{SINKS}/live/s{i}" for i in range(pushes)]
         if machine.listening(PORT):
             raise RuntimeError(f"port {PORT} is taken (BENCH_PORT=N moves the ports)")
         first = name.split()[0]
         if first == "outflow":
-            command = self.outflow(binary, targets, options, serve)
+            command = self.outflow(binary, targets, options, serve, words)
         elif first == "nginx-rtmp":
             push = " ".join(f"push {target};" for target in targets)
             config = CACHE / "nginx.conf"
@@ -128,12 +128,12 @@ class Server:
         self.pid = self.process.pid
 
     @staticmethod
-    def outflow(binary, targets, options, serve):
+    def outflow(binary, targets, options, serve, words):
         if serve:
             config = CACHE / "serve.toml"
             config.write_text(f'[listen]\nrtmp = "127.0.0.1:{PORT}"\nhttp = "none"\n\n[[stream]]\nname = "live/*"\npublish_key = "none"\n')
             return [str(binary), "serve", "--config", str(config)]
-        words = ["-i", f"{URL}:gpac:rtmp_listen=1"]
+        words = [*words, "-i", f"{URL}:gpac:rtmp_listen=1"]
         for target in targets:
             words += ["-o", f"{target}:gpac:{options}".rstrip(":").removesuffix(":gpac")]
         if not targets:
