@@ -17,12 +17,12 @@ thread_local! {
 
 /// Holds back the waking of every hub's readers by this thread until it is dropped. Not to be kept across an `await`, which
 /// its type forbids in a task that may move.
+#[must_use]
 pub struct Cork(PhantomData<*const ()>);
 
 impl Cork {
     /// From now on.
-    #[must_use]
-    pub fn new() -> Self {
+    pub fn hold() -> Self {
         HELD.with_borrow_mut(|held| held.corks += 1);
         Self(PhantomData)
     }
@@ -82,11 +82,11 @@ mod tests {
         let woken = || counts.each_ref().map(|count| count.0.load(Ordering::Relaxed));
         wake(&wakers[0]);
         assert_eq!(woken(), [1, 0], "at once");
-        let outer = Cork::new();
+        let outer = Cork::hold();
         wake(&wakers[0]);
         wake(&wakers[1]);
         {
-            let _inner = Cork::new();
+            let _inner = Cork::hold();
             wake(&wakers[0]);
         }
         assert_eq!(woken(), [1, 0]);

@@ -361,7 +361,7 @@ impl Publisher<'_> {
     /// Takes the media that came; `Some` when the broadcast is over.
     fn obey(&mut self, arrival: Instant) -> Option<Ended> {
         // All of it before any of it is sent on: a frame and its sound leave in one call.
-        let _cork = Cork::new();
+        let _cork = Cork::hold();
         while let Some(event) = self.session.next_event() {
             match event {
                 ServerEvent::Media(message) => {

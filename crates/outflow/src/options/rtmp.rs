@@ -65,8 +65,12 @@ const RETRY_MAX: OptionSpec = OptionSpec::new("retry_max", Type::Duration, "10s"
 const RETRIES: OptionSpec = OptionSpec::new("retries", Type::Count, "0", "attempts before giving up; 0 = no limit");
 const MAX_LAG: OptionSpec =
     OptionSpec::new("max_lag", Type::Duration, "4s", "further behind than this: skip to the newest key frame");
-const LATENCY: OptionSpec =
-    OptionSpec::new("latency", Type::Duration, "0", "how long bytes may be gathered into one write");
+const LATENCY: OptionSpec = OptionSpec::new(
+    "latency",
+    Type::Duration,
+    "0",
+    "how long bytes may be gathered into one write; at most half of `max_lag`",
+);
 const DELAY: OptionSpec = OptionSpec::new("delay", Type::Duration, "0", "hold this output back by so much");
 const GRACE: OptionSpec =
     OptionSpec::new("grace", Type::Duration, "60s", "how long to stay connected without media before closing");

@@ -227,7 +227,7 @@ impl Playing<'_> {
 
     /// Takes what the server said; `Some` when it is over.
     fn obey(&mut self, arrival: Instant) -> Option<Ended> {
-        let _cork = Cork::new();
+        let _cork = Cork::hold();
         while let Some(event) = self.line.session.next_event() {
             match event {
                 ClientEvent::Media(message) => self.media.take(message, arrival),

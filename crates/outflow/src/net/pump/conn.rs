@@ -106,9 +106,11 @@ impl Conn {
         id: u64,
         connection: Connection,
         link: Box<dyn Link>,
-        order: Order,
+        mut order: Order,
         done: oneshot::Sender<Ended>,
     ) -> Self {
+        // What is gathered for longer is skipped as too old.
+        order.latency = order.latency.min(order.cursor.max_lag() / 2);
         let pace = Pace::of(&order, &connection);
         let gauge = Gauge::new(order.stats.clone(), order.cursor.delay(), Instant::now());
         Self {
@@ -353,8 +355,9 @@ impl Conn {
             let lag = self.order.stream.hub().lag(&self.order.cursor, now);
             // Zero lag is the live edge, where there is nothing to gather yet.
             if lag < self.order.latency && self.order.cursor.has_begun() {
-                // Not at a time of its own: it would be apart from the others from then on.
-                *due = (!room.leaves).then(|| now + (self.order.latency - lag));
+                // Not at a time of its own: it would be apart from the others from then on. And not at all for nothing.
+                let has_all = self.order.cursor.position() == Some(self.order.stream.hub().head());
+                *due = (!room.leaves && !has_all).then(|| now + (self.order.latency - lag));
                 return Ok(!self.batch.is_empty());
             }
         }

@@ -8,6 +8,8 @@ use tokio::runtime::Handle;
 
 /// A pump whose thread has this much to do, in thousandths of its core, gets no more connections while a core is left.
 const BUSY: u32 = 300;
+/// What a connection counts for that waits for a stream to begin, in thousandths: nobody knows what it will take.
+const WAITING: u32 = 1;
 
 /// What one pump has to do.
 #[derive(Debug, Default)]
@@ -17,11 +19,14 @@ pub(super) struct Load {
     busy: AtomicU32,
     /// ... and how many connections there were then.
     of: AtomicUsize,
+    /// Those of now that had nothing to read yet at the last look, and all that came since.
+    waiting: AtomicUsize,
 }
 
 impl Load {
     pub(super) fn enter(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn leave(&self) {
@@ -33,7 +38,9 @@ impl Load {
         let (busy, of) = (self.busy.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed));
         let connections = self.connections.load(Ordering::Relaxed);
         let expected = u64::from(busy).saturating_mul(connections as u64) / of.max(1) as u64;
-        (u32::try_from(expected).unwrap_or(u32::MAX).max(busy), connections)
+        let waiting = u32::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        let expected = u32::try_from(expected).unwrap_or(u32::MAX).max(busy);
+        (expected.saturating_add(waiting.saturating_mul(WAITING)), connections)
     }
 
     /// True if others should serve what comes next.
@@ -42,10 +49,11 @@ impl Load {
         expected >= BUSY && connections > 0
     }
 
-    fn note(&self, thousandths: u32) {
+    fn note(&self, thousandths: u32, waiting: usize) {
         // Half of what it was: one moment is not the rule.
-        let busy = (self.busy.load(Ordering::Relaxed) + thousandths).div_ceil(2);
+        let busy = u32::midpoint(self.busy.load(Ordering::Relaxed), thousandths);
         self.busy.store(busy, Ordering::Relaxed);
+        self.waiting.store(waiting, Ordering::Relaxed);
         self.of.store(self.connections.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
@@ -63,12 +71,12 @@ impl Watch {
         Self { at: now, busy: busy() }
     }
 
-    /// Tells what the thread took since the last look.
-    pub(super) fn look(&mut self, now: Instant, load: &Load) {
+    /// Tells what the thread took since the last look, and how many of its connections wait for a stream to begin.
+    pub(super) fn look(&mut self, now: Instant, load: &Load, waiting: usize) {
         let (passed, busy) = (now.saturating_duration_since(self.at), busy());
         let took = busy.saturating_sub(self.busy);
         let thousandths = took.as_micros().saturating_mul(1000) / passed.as_micros().max(1);
-        load.note(u32::try_from(thousandths.min(1000)).unwrap_or(1000));
+        load.note(u32::try_from(thousandths.min(1000)).unwrap_or(1000), waiting);
         (self.at, self.busy) = (now, busy);
     }
 }
@@ -87,14 +95,22 @@ mod tests {
         let load = Load::default();
         assert_eq!((load.expected(), load.is_high()), ((0, 0), false));
         (0..100).for_each(|_| load.enter());
-        load.note(400);
+        assert_eq!(load.expected(), (100, 100), "they wait");
+        load.note(400, 0);
         assert_eq!((load.expected(), load.is_high()), ((200, 100), false));
         (0..50).for_each(|_| load.enter());
-        assert_eq!((load.expected(), load.is_high()), ((300, 150), true));
+        assert_eq!(
+            (load.expected(), load.is_high()),
+            ((350, 150), true),
+            "each as much as the others, and more as it begins"
+        );
+        load.note(200, 50);
+        assert_eq!(load.expected(), (250, 150));
         (0..149).for_each(|_| load.leave());
+        load.note(200, 0);
         assert_eq!(load.expected(), (200, 1), "the thread has other things to do too");
         load.leave();
-        load.note(1000);
+        load.note(1000, 0);
         assert!(!load.is_high(), "nobody would be better off elsewhere");
     }
 
@@ -106,7 +122,7 @@ mod tests {
         let until = begun + Duration::from_millis(100);
         while Instant::now() < until {}
         tokio::time::sleep(Duration::from_millis(1)).await;
-        watch.look(Instant::now(), &load);
+        watch.look(Instant::now(), &load, 0);
         assert!(load.expected().0 > 100, "{load:?}");
     }
 }

@@ -483,7 +483,8 @@ impl Worker {
         let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
         let mut over = Vec::new();
         self.ticks += 1;
-        self.watch.get_or_insert_with(|| Watch::new(now)).look(now, &self.load);
+        let waiting = self.connections.iter().filter(|(_, seat)| !seat.conn.order.cursor.has_begun()).count();
+        self.watch.get_or_insert_with(|| Watch::new(now)).look(now, &self.load, waiting);
         let measures = super::measures();
         for (place, seat) in &mut self.connections {
             let looks = measures && (seat.conn.is_push() || (seat.conn.id + self.ticks).is_multiple_of(SELDOM));
