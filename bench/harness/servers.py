@@ -31,6 +31,7 @@ MEDIA = {
 def media(kind):
     path = CACHE / f"{kind}.flv"
     if not path.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
         size, rate, bits = MEDIA[kind]
         part = path.with_suffix(".part")
         subprocess.run(
