@@ -147,7 +147,8 @@ impl Cursor {
 
     /// Goes on at the next entry point to come: a reader that paused.
     pub fn restart(&mut self, start: Start) {
-        (self.place, self.waited) = (Place::New(start), None);
+        // What came while it paused was not wanted: it is not left out.
+        (self.place, self.waited, self.left_at) = (Place::New(start), None, None);
     }
 
     /// True if it need not skip over what arrived then, and has no `delay` to wait for.

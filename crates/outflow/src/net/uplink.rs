@@ -58,8 +58,9 @@ const MOST_LEFT: usize = 64;
 /// What is known of a member at a moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// How far behind its stream it is, by what its socket does not take.
-    pub lag: Duration,
+    /// How far behind its stream it is, by what its socket does not take; `None` where that cannot be told, as of one that
+    /// holds itself back.
+    pub lag: Option<Duration>,
     /// Bytes that arrived at its peers since it joined, as far as is known.
     pub bytes: u64,
 }
@@ -95,6 +96,8 @@ pub enum What {
     GoesOn(Duration),
     /// It may go on: the other was no faster for it.
     InVain(Duration),
+    /// It may go on: it is no less important than the other any more.
+    NoLess(Duration),
 }
 
 /// One line and the outputs that leave by it.
@@ -117,6 +120,8 @@ struct Yield {
     to: Arc<str>,
     /// Its number, while it is there.
     by: u64,
+    /// How important that one is, or was when it was there last.
+    above: Priority,
     since: Instant,
 }
 
@@ -136,8 +141,8 @@ struct Asked {
 struct Trial {
     who: u64,
     at: Instant,
-    /// Where the one that it had yielded for is behind still: that one, its rate before, and where the measuring began for
-    /// both.
+    /// Where the one that it had yielded for is behind still, or another above it: that one, its rate before, and where the
+    /// measuring began for both.
     doubt: Option<(u64, f64, Option<(Instant, u64, u64)>)>,
     was: Yield,
 }
@@ -159,17 +164,47 @@ impl Uplink {
         }
     }
 
-    /// An output begins to send on this line. The answer is its number, and a change where it had left while it yielded.
+    /// An output begins to send on this line. The answer is its number, and a change where it had left while it yielded, if
+    /// it still is less important than that one.
     pub fn join(&mut self, now: Instant, who: Joins) -> (u64, Option<Change>) {
         let id = self.next_member;
         self.next_member += 1;
         self.left.retain(|(_, _, at)| now.saturating_duration_since(*at) < LEFT);
         let before = self.left.iter().position(|(name, ..)| *name == who.name).map(|at| self.left.swap_remove(at).1);
+        let before = before.filter(|it| who.priority < self.priority_above(it));
         let change = before.as_ref().map(|it| Change { member: id, to: it.to.clone(), what: What::Yields });
+        if let Some(it) = &before {
+            self.let_in_at.get_or_insert(it.since + self.pause);
+        }
         let mut member = Member::new(who, &self.rules, now);
         member.yields = before;
         self.members.insert(id, member);
         (id, change)
+    }
+
+    /// How important a member is from now on: those go on that yield to one that is no longer above them.
+    pub fn prioritise(&mut self, now: Instant, id: u64, priority: Priority) -> Vec<Change> {
+        let Some(member) = self.members.get_mut(&id).filter(|member| member.priority != priority) else {
+            return Vec::new();
+        };
+        member.priority = priority;
+        // What is tried with it was found for what it was.
+        if self.trial.as_ref().is_some_and(|it| it.who == id || it.doubt.as_ref().is_some_and(|(by, ..)| *by == id)) {
+            self.trial = None;
+        }
+        let mut changes = Vec::new();
+        for id in self.members.keys().copied().collect::<Vec<_>>() {
+            let Some(member) = self.members.get(&id) else { continue };
+            if member.yields.as_ref().is_some_and(|it| member.priority >= self.priority_above(it)) {
+                self.release(now, id, What::NoLess, &mut changes);
+            }
+        }
+        changes
+    }
+
+    /// How important the one is that is yielded to.
+    fn priority_above(&self, yields: &Yield) -> Priority {
+        self.members.get(&yields.by).map_or(yields.above, |by| by.priority)
     }
 
     /// It sends no more.

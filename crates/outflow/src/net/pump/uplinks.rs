@@ -18,7 +18,8 @@ use crate::net::uplink::{Change, Joins, Look, Rules, Uplink, What};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glance {
     pub(super) connection: u64,
-    pub(super) lag: Duration,
+    /// `None` where it cannot be told.
+    pub(super) lag: Option<Duration>,
     /// Bytes that its peer has of it.
     pub(super) bytes: u64,
 }
@@ -59,7 +60,7 @@ struct Output {
     name: String,
     connections: usize,
     bytes: u64,
-    lag: Duration,
+    lag: Option<Duration>,
 }
 
 impl Uplinks {
@@ -73,13 +74,14 @@ impl Uplinks {
         self.mixed.load(Ordering::Relaxed)
     }
 
-    /// A connection begins to send.
-    pub(super) fn join(&self, id: u64, order: &Order, connection: &Connection, now: Instant) {
-        let Ok(local) = connection.tcp().local_addr() else { return };
+    /// A connection begins to send. The answer is whom it is to yield to from the beginning.
+    pub(super) fn join(&self, id: u64, order: &Order, connection: &Connection, now: Instant) -> Option<Arc<str>> {
+        let local = connection.tcp().local_addr().ok()?;
         let mut inner = self.inner.lock();
         let line = inner.interface(local.ip().to_canonical());
-        inner.join(line, id, order, now);
+        let to = inner.join(line, id, order, now);
         self.mixed.store(inner.is_mixed(), Ordering::Relaxed);
+        to
     }
 
     /// It sends no more.
@@ -118,7 +120,7 @@ impl Inner {
         name
     }
 
-    fn join(&mut self, line: Arc<str>, id: u64, order: &Order, now: Instant) {
+    fn join(&mut self, line: Arc<str>, id: u64, order: &Order, now: Instant) -> Option<Arc<str>> {
         let rules = self.rules;
         let place = self.lines.entry(line.clone()).or_insert_with(|| Line {
             uplink: Uplink::new(rules),
@@ -128,7 +130,14 @@ impl Inner {
         // Only compared: the counters are held by the output itself.
         let key = Arc::as_ptr(&order.stats) as usize;
         let member = match place.outputs.get(&key) {
-            Some(member) => *member,
+            Some(member) => {
+                let member = *member;
+                // The latest to come knows what is in the file now.
+                for change in place.uplink.prioritise(now, member, order.share.priority) {
+                    place.tell(&change);
+                }
+                member
+            }
             None => {
                 let is_push = order.peer.is_none();
                 let who = Joins {
@@ -145,7 +154,7 @@ impl Inner {
                     name: order.output.clone(),
                     connections: 0,
                     bytes: 0,
-                    lag: Duration::ZERO,
+                    lag: None,
                 };
                 place.members.insert(member, output);
                 change.into_iter().for_each(|change| place.tell(&change));
@@ -156,6 +165,7 @@ impl Inner {
             output.connections += 1;
             self.seats.insert(id, Seat { line, member, bytes: 0 });
         }
+        place.uplink.yields(member).cloned()
     }
 
     fn leave(&mut self, id: u64, now: Instant) {
@@ -226,6 +236,10 @@ impl Line {
             What::InVain(after) => format!(
                 "had yielded to {to} for {:.0} s, and goes on at its next key frame: {to} was no faster for it, so it is not \
                  the uplink",
+                after.as_secs_f32()
+            ),
+            What::NoLess(after) => format!(
+                "had yielded to {to} for {:.0} s, and goes on at its next key frame: its priority is no longer below",
                 after.as_secs_f32()
             ),
         };

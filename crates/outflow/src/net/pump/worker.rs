@@ -225,11 +225,11 @@ impl Worker {
     }
 
     fn attach(&mut self, conn: Conn, now: Instant) {
-        let Some(conn) = conn.adopt() else {
+        let Some(mut conn) = conn.adopt() else {
             self.load.leave();
             return;
         };
-        conn.join_line(&self.uplinks, now);
+        self.yields |= conn.join_line(&self.uplinks, now);
         let stream = conn.order.stream.clone();
         let entry = self.connections.vacant_entry();
         let place = entry.key();

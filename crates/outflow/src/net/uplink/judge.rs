@@ -47,10 +47,10 @@ impl Uplink {
     pub(super) fn judge_trial(&mut self, now: Instant, changes: &mut Vec<Change>) {
         let (rules, Some(trial)) = (self.rules, &mut self.trial) else { return };
         let since = now.saturating_duration_since(trial.at);
-        let among = self.members.values().filter(|it| it.sends(now) && !it.is_well()).count();
+        let among = self.members.values().filter(|it| it.sends(now) && it.is_ill()).count();
         let taken = self.members.get(&trial.who).map_or(0, |who| who.bytes);
-        if let Some((by, before, anchor)) = &mut trial.doubt
-            && let Some(by) = self.members.get_mut(by)
+        if let Some((doubted, before, anchor)) = &mut trial.doubt
+            && let Some(by) = self.members.get_mut(doubted)
             && !by.is_well()
         {
             if since < rules.settle {
@@ -62,14 +62,18 @@ impl Uplink {
             }
             let part = rate(now, at, taken.saturating_sub(took)) / part_of(among);
             if *before - by.rate_since(now, (at, bytes)) > HURTS * part {
-                let (who, was) = (trial.who, trial.was.clone());
+                let (to, since) = (by.name.clone(), trial.was.since);
+                let (who, was) = (trial.who, Yield { to, by: *doubted, above: by.priority, since });
                 self.tried_in_vain(now);
                 self.silence(now, who, was, changes);
             } else {
                 // It was not in its way, and the others are not either.
                 by.unhelped(now, &rules);
-                let to = trial.was.by;
-                self.trial = None;
+                let to = *doubted;
+                trial.doubt = None;
+                if trial.was.by == to {
+                    self.trial = None;
+                }
                 let others = self.members.iter().filter(|(_, it)| it.yields.as_ref().is_some_and(|it| it.by == to));
                 for id in others.map(|(id, _)| *id).collect::<Vec<_>>() {
                     self.release(now, id, What::InVain, changes);
@@ -102,8 +106,8 @@ impl Uplink {
     /// The lowest of those below it yield, the latest to come first.
     pub(super) fn ask(&mut self, now: Instant, by: u64, changes: &mut Vec<Change>) {
         let Some(above) = self.members.get(&by) else { return };
-        let (name, before) = (above.name.clone(), above.rate(now));
-        let behind = self.members.values().filter(|it| it.sends(now) && !it.is_well()).count();
+        let (name, priority, before) = (above.name.clone(), above.priority, above.rate(now));
+        let behind = self.members.values().filter(|it| it.sends(now) && it.is_ill()).count();
         let mut below: Vec<_> =
             self.below(now, above).map(|(id, member)| (member.priority, u64::MAX - id, id)).collect();
         below.sort_unstable();
@@ -113,9 +117,9 @@ impl Uplink {
             self.tried_in_vain(now);
         }
         let freed: f64 = whom.iter().filter_map(|id| Some(self.members.get(id)?.rate(now))).sum();
-        let still = whom.iter().filter(|id| self.members.get(id).is_some_and(|it| !it.is_well())).count();
+        let still = whom.iter().filter(|id| self.members.get(id).is_some_and(Member::is_ill)).count();
         for id in &whom {
-            self.silence(now, *id, Yield { to: name.clone(), by, since: now }, changes);
+            self.silence(now, *id, Yield { to: name.clone(), by, above: priority, since: now }, changes);
         }
         self.asked = Some(Asked {
             by,
@@ -144,7 +148,7 @@ impl Uplink {
         }
     }
 
-    fn release(
+    pub(super) fn release(
         &mut self,
         now: Instant,
         id: u64,
@@ -157,8 +161,8 @@ impl Uplink {
         Some(yields)
     }
 
-    /// Lets in the most important one of those that yield, if it is time to try: all has been well for a while; or nothing
-    /// comes of their yielding, and it is to be seen whether they are in the way at all.
+    /// Lets in the most important one of those that yield, if it is time to try: all has been well for a while; or somebody
+    /// above is not well in spite of their yielding, and it is to be seen whether they are in the way at all.
     pub(super) fn let_in(&mut self, now: Instant, changes: &mut Vec<Change>) {
         let waiting = self.members.iter().filter(|(_, member)| member.yields.is_some());
         let Some((id, next)) = waiting.max_by_key(|(id, member)| (member.priority, u64::MAX - **id)) else {
@@ -178,11 +182,16 @@ impl Uplink {
         if self.let_in_at.is_some_and(|at| now < at) || (calm && !long) {
             return;
         }
-        let by = next.yields.as_ref().and_then(|yields| Some((yields.by, self.members.get(&yields.by)?)));
-        let doubt = by.filter(|(_, by)| by.is_behind()).map(|(id, by)| (id, by.rate(now), None));
-        if !calm && doubt.is_none() {
+        // The one that it yields to, or else the most important one that is not well.
+        let by = next.yields.as_ref().map(|yields| yields.by);
+        let ill = self.members.iter().filter(|(_, it)| it.priority > next.priority && it.yields.is_none());
+        let ill = ill.filter(|(_, it)| !it.is_well()).max_by_key(|(id, it)| (Some(**id) == by, it.priority));
+        // Who may be well soon is waited for, but only once more as long.
+        let late = self.let_in_at.is_none_or(|at| now >= at + self.pause);
+        if !late && ill.is_some_and(|(_, it)| !it.is_behind() || it.mends()) {
             return;
         }
+        let doubt = ill.map(|(id, it)| (*id, it.rate(now), None));
         if let Some(was) = self.release(now, id, What::GoesOn, changes) {
             self.trial = Some(Trial { who: id, at: now, doubt, was });
         }

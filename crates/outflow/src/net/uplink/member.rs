@@ -9,6 +9,8 @@ use crate::options::share::Priority;
 
 /// For how long looks are kept: rates are of this time.
 const KEPT: Duration = Duration::from_millis(2500);
+/// So old is a lag at most that counts: one that holds itself back shows none in between.
+const KNOWN: Duration = Duration::from_millis(1250);
 /// Looks are kept so far apart: with a quarter of a second from one to the next, a dozen.
 const APART: Duration = Duration::from_millis(200);
 /// Where a lag leads is told from looks over so long at least ...
@@ -26,7 +28,8 @@ pub(super) struct Member {
     /// From which lag on it is behind; `None` if nobody yields for it.
     behind: Option<Duration>,
     pub(super) bytes: u64,
-    lag: Duration,
+    /// The last one that was told, and when, unless that is long ago.
+    lag: Option<(Instant, Duration)>,
     behind_since: Option<Instant>,
     sent_at: Option<Instant>,
     looks: VecDeque<(Instant, Look)>,
@@ -42,7 +45,7 @@ impl Member {
             priority: who.priority,
             behind: who.max_lag.map(|most| (most / 4).min(rules.behind)),
             bytes: 0,
-            lag: Duration::ZERO,
+            lag: None,
             behind_since: None,
             sent_at: None,
             looks: VecDeque::new(),
@@ -56,9 +59,12 @@ impl Member {
         if look.bytes > self.bytes {
             self.sent_at = Some(now);
         }
-        (self.bytes, self.lag) = (look.bytes, look.lag);
-        match self.behind {
-            Some(behind) if look.lag >= behind => {
+        self.bytes = look.bytes;
+        // Where none is told, neither well nor behind follows from it.
+        let told = look.lag.map(|lag| (now, lag));
+        self.lag = told.or(self.lag.filter(|(at, _)| now.saturating_duration_since(*at) <= KNOWN));
+        match (self.behind, self.lag) {
+            (Some(behind), Some((_, lag))) if lag >= behind => {
                 self.behind_since.get_or_insert(now);
             }
             _ => self.behind_since = None,
@@ -79,14 +85,36 @@ impl Member {
     }
 
     fn loses(&self, now: Instant) -> bool {
-        let (Some((at, before)), Some(behind)) = (self.looks.front(), self.behind) else { return false };
-        let far = self.lag >= behind * 2 && self.lag + FALLS >= before.lag;
-        now.saturating_duration_since(*at) >= LEAST && (far || self.lag > before.lag + GROWS)
+        let (Some((at, before)), Some((told, lag)), Some(behind)) = (self.first_lag(), self.lag, self.behind) else {
+            return false;
+        };
+        let far = lag >= behind * 2 && lag + FALLS >= before;
+        // An old lag says nothing of where it leads.
+        let is_news = self.looks.back().is_none_or(|(last, _)| told >= *last);
+        is_news && now.saturating_duration_since(at) >= LEAST && (far || lag > before + GROWS)
+    }
+
+    /// The first lag of lately.
+    fn first_lag(&self) -> Option<(Instant, Duration)> {
+        self.looks.iter().find_map(|(at, look)| Some((*at, look.lag?)))
     }
 
     /// True while it is well: no further behind than half of what counts.
     pub(super) fn is_well(&self) -> bool {
-        self.behind.is_none_or(|behind| self.lag < behind / 2)
+        self.behind.is_none_or(|behind| self.lag.is_some_and(|(_, lag)| lag < behind / 2))
+    }
+
+    /// True while it is known not to be well.
+    pub(super) fn is_ill(&self) -> bool {
+        self.lag.is_some() && !self.is_well()
+    }
+
+    /// True where it may soon be well: it comes closer, or holds itself back, which it does for no longer than it is behind.
+    pub(super) fn mends(&self) -> bool {
+        match (self.first_lag(), self.lag) {
+            (Some((_, before)), Some((_, lag))) => lag + FALLS < before,
+            _ => true,
+        }
     }
 
     pub(super) fn is_behind(&self) -> bool {

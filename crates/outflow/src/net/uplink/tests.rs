@@ -15,6 +15,8 @@ struct Output {
     backlog: f64,
     sent: f64,
     skips: u32,
+    /// In which looks its lag is seen: it holds itself back in the others.
+    seen: fn(u32) -> bool,
     told: Vec<(f64, What)>,
 }
 
@@ -49,7 +51,7 @@ impl World {
     fn join(&mut self, name: &'static str, priority: Priority, max_lag: Option<Duration>) {
         let (id, change) = self.line.join(self.now, Joins { name: name.into(), priority, max_lag });
         let told = change.map(|change| (self.seconds, change.what)).into_iter().collect();
-        self.outputs.push(Output { id, name, own: f64::MAX, backlog: 0.0, sent: 0.0, skips: 0, told });
+        self.outputs.push(Output { id, name, own: f64::MAX, backlog: 0.0, sent: 0.0, skips: 0, seen: |_| true, told });
     }
 
     fn of(&mut self, name: &str) -> &mut Output {
@@ -91,11 +93,9 @@ impl World {
                 if lag > MAX_LAG {
                     (output.backlog, output.skips) = (self.rate * 0.5, output.skips + 1);
                 }
-                self.line.look(
-                    self.now,
-                    output.id,
-                    Look { lag, bytes: (output.sent * 125_000.0) as u64 / self.lump * self.lump },
-                );
+                let lag = (output.seen)((self.seconds / step) as u32).then_some(lag);
+                let bytes = (output.sent * 125_000.0) as u64 / self.lump * self.lump;
+                self.line.look(self.now, output.id, Look { lag, bytes });
             }
             for change in self.line.step(self.now) {
                 let output = self.outputs.iter_mut().find(|output| output.id == change.member).unwrap();
@@ -269,4 +269,105 @@ fn of_many_several_yield_until_it_is_enough() {
     let yields = names.iter().filter(|name| world.yields(name)).count();
     assert!((3..=8).contains(&yields), "{yields}");
     assert!(world.of("high").skips <= 1, "{}", world.of("high").skips);
+}
+
+/// How long it has been silent.
+fn silent(told: &[(f64, What)]) -> f64 {
+    told.windows(2).filter(|it| it[0].1 == What::Yields).map(|it| it[1].0 - it[0].0).sum()
+}
+
+#[test]
+fn one_that_is_late_by_itself_keeps_nobody_out_who_yields_to_another() {
+    // High is well again; normal stays so many seconds behind, neither more nor less. Or it is high that does.
+    for (who, seconds) in [("normal", 3.0), ("normal", 0.7), ("high", 3.0), ("high", 0.7)] {
+        let mut world = three(9.0);
+        world.run(10.0);
+        let low = world.of("low").id;
+        assert!(world.line.yields(low).is_some_and(|to| **to == *"high"));
+        world.carries = 100.0;
+        let output = world.of(who);
+        (output.own, output.backlog) = (4.0, seconds * 4.0);
+        world.run(22.0);
+        assert!(!world.yields("low"), "{who} {seconds}: {:?}", world.of("low").told);
+        // And it stays, but for what is tried when the one behind is heard again.
+        world.run(600.0);
+        let told = &world.of("low").told;
+        assert!(silent(told) < 50.0, "{who} {seconds}: {told:?}");
+        assert!(!world.yields("low"));
+    }
+}
+
+#[test]
+fn one_that_needs_the_room_keeps_it_though_it_is_not_the_one_that_was_yielded_to() {
+    let mut world = three(9.0);
+    world.run(10.0);
+    assert!(world.yields("low"));
+    // High takes nearly nothing of the line, normal is behind, and has just what it needs.
+    (world.carries, world.of("high").own) = (8.0, 4.0);
+    world.of("normal").backlog = 3.0 * 4.0;
+    world.run(300.0);
+    let told = &world.of("low").told;
+    let tried = told.iter().filter(|(_, what)| matches!(what, What::GoesOn(_))).count();
+    assert!((2..=6).contains(&tried), "{told:?}");
+    assert!(world.of("high").skips + world.of("normal").skips <= 2);
+}
+
+#[test]
+fn one_that_holds_itself_back_is_not_well_for_it() {
+    let patterns: [fn(u32) -> bool; 4] =
+        [|look| look % 2 == 0, |look| look % 3 == 0, |look| look % 6 != 0, |look| look % 9 != 0];
+    for (seen, own) in (0..patterns.len()).flat_map(|at| [(at, 1.0), (at, 3.0)]) {
+        let mut world = three(100.0);
+        (world.of("high").seen, world.of("high").own) = (patterns[seen], own);
+        world.run(600.0);
+        let told = world.of("low").told.clone();
+        assert!(told.iter().all(|(_, what)| !matches!(what, What::GoesOn(_))), "{seen} {own}: {told:?}");
+        assert!(!world.yields("low") && !world.yields("normal"), "{seen} {own}: {told:?}");
+        assert!(silent(&told) < 20.0, "{seen} {own}: {told:?}");
+    }
+    // Where it is the line it is heard all the same, and who yields comes back once there is room.
+    let mut world = three(9.0);
+    world.of("high").seen = patterns[0];
+    world.run(30.0);
+    assert!(world.yields("low") && world.of("high").skips <= 1);
+    world.carries = 13.0;
+    world.run(330.0);
+    assert!(!world.yields("low"));
+}
+
+#[test]
+fn who_comes_back_no_less_important_does_not_yield() {
+    for (priority, yields) in [(Priority::Lowest, true), (Priority::Normal, true), (Priority::High, false)] {
+        for high_left in [false, true] {
+            let mut world = three(9.0);
+            world.run(10.0);
+            for name in ["low", "high"] {
+                let id = world.of(name).id;
+                if name == "low" || high_left {
+                    world.line.leave(world.now, id);
+                    world.outputs.retain(|output| output.name != name);
+                }
+            }
+            world.join("low", priority, Some(MAX_LAG));
+            assert_eq!(world.yields("low"), yields, "{priority:?} {high_left}");
+        }
+    }
+}
+
+#[test]
+fn who_becomes_more_important_goes_on_and_who_becomes_less_is_yielded_to_no_more() {
+    for (name, priority) in [("low", Priority::High), ("high", Priority::Lowest)] {
+        let mut world = three(9.0);
+        world.run(10.0);
+        assert!(world.yields("low"));
+        let id = world.of(name).id;
+        assert_eq!(world.line.prioritise(world.now, id, world.line.members[&id].priority), []);
+        let changes = world.line.prioritise(world.now, id, priority);
+        assert!(matches!(changes.as_slice(), [Change { what: What::NoLess(_), .. }]), "{changes:?}");
+        assert!(!world.yields("low"));
+        world.run(60.0);
+        // The lowest of now yields.
+        assert!(world.outputs.iter().any(|output| world.line.yields(output.id).is_some()));
+        assert!(!world.yields("low") || name == "high");
+    }
 }

@@ -27,17 +27,18 @@ impl Aside {
 }
 
 impl Conn {
-    /// Takes its place on the line that it leaves by.
-    pub(in crate::net::pump) fn join_line(&self, uplinks: &Uplinks, now: Instant) {
-        uplinks.join(self.id, &self.order, &self.connection, now);
+    /// Takes its place on the line that it leaves by. True if it has to yield there already.
+    pub(in crate::net::pump) fn join_line(&mut self, uplinks: &Uplinks, now: Instant) -> bool {
+        let to = uplinks.join(self.id, &self.order, &self.connection, now);
+        self.step_aside(to, now);
+        self.aside.is()
     }
 
     /// What the others on its line are to know of it.
     pub(in crate::net::pump) fn glance(&self, now: Instant) -> Glance {
-        // Who holds itself back, or gathers, is not held up.
-        let own = self.pace.holds() && self.blocked_since.is_none();
-        let lag = if own { 0 } else { self.lag_millis(now) };
-        let lag = Duration::from_millis(lag).saturating_sub(self.order.latency);
+        // Who holds itself back is late by that: it is neither held up, nor shown to be well. Who gathers is not late.
+        let own = self.pace.holds() && self.blocked_since.is_none() && !self.aside.is();
+        let lag = (!own).then(|| Duration::from_millis(self.lag_millis(now)).saturating_sub(self.order.latency));
         Glance { connection: self.id, lag, bytes: self.gauge.arrived() }
     }
 
