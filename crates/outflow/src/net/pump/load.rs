@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// A pump whose thread has this much to do, in thousandths of its core, gets no more connections while a core is left.
-const BUSY: u32 = 300;
+const BUSY: u32 = 600;
 /// What a connection counts for that waits for a stream to begin, in thousandths: nobody knows what it will take.
-const WAITING: u32 = 1;
+const WAITING: u32 = 2;
 
 /// What one pump has to do.
 #[derive(Debug, Default)]
@@ -95,20 +95,20 @@ mod tests {
         let load = Load::default();
         assert_eq!((load.expected(), load.is_high()), ((0, 0), false));
         (0..100).for_each(|_| load.enter());
-        assert_eq!(load.expected(), (100, 100), "they wait");
-        load.note(400, 0);
-        assert_eq!((load.expected(), load.is_high()), ((200, 100), false));
+        assert_eq!(load.expected(), (200, 100), "they wait");
+        load.note(800, 0);
+        assert_eq!((load.expected(), load.is_high()), ((400, 100), false));
         (0..50).for_each(|_| load.enter());
         assert_eq!(
             (load.expected(), load.is_high()),
-            ((350, 150), true),
+            ((700, 150), true),
             "each as much as the others, and more as it begins"
         );
-        load.note(200, 50);
-        assert_eq!(load.expected(), (250, 150));
+        load.note(400, 50);
+        assert_eq!(load.expected(), (500, 150));
         (0..149).for_each(|_| load.leave());
-        load.note(200, 0);
-        assert_eq!(load.expected(), (200, 1), "the thread has other things to do too");
+        load.note(400, 0);
+        assert_eq!(load.expected(), (400, 1), "the thread has other things to do too");
         load.leave();
         load.note(1000, 0);
         assert!(!load.is_high(), "nobody would be better off elsewhere");
