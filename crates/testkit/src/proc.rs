@@ -260,6 +260,13 @@ impl Child {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).expect("the process is there").count()
     }
 
+    /// Threads with this name, or that begin with it.
+    pub fn threads(&self, name: &str) -> usize {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).expect("the process is there");
+        let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|comm| comm.starts_with(name)).count()
+    }
+
     fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
         status.lines().find(|line| line.starts_with(name))?.split_whitespace().nth(1)?.parse().ok()

@@ -97,7 +97,9 @@ async fn bad_link(group: u32, seconds: u32) {
         skips.last(),
         said::states(&program).get("far").map(|told| told.iter().map(|it| it.state.as_str()).collect::<Vec<_>>()),
     );
-    assert!(holes > 0 && skips.last() == Some(&holes), "{holes} holes, {skips:?} skips told");
+    // The end may come between the last skip and the frame that it leads to.
+    let told_of = skips.last().copied().unwrap_or(0);
+    assert!(holes > 0 && (holes..=holes + 1).contains(&told_of), "{holes} holes, {skips:?} skips told");
     assert_eq!(sessions.len(), 1, "it was slow and not broken");
     // Half of the stream's rate gets through; whole frames at least, and of several groups.
     assert!(frames > (seconds * clip.rate) as usize / 3, "{frames} frames");
