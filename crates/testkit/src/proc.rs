@@ -261,7 +261,7 @@ impl Child {
     }
 
     /// Threads with this name, or that begin with it.
-    pub fn threads(&self, name: &str) -> usize {
+    pub fn threads_named(&self, name: &str) -> usize {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).expect("the process is there");
         let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
         names.filter(|comm| comm.starts_with(name)).count()

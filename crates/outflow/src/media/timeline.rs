@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::classify::ends_sequence;
 use super::{Kind, Packet};
 use pictures::{FAR, Pictures};
 
@@ -33,9 +34,11 @@ impl Unwrapper {
     }
 }
 
-/// Headers and data carry no clock of their own (many encoders stamp them 0): they never make a jump.
+/// Headers and data carry no clock of their own (many encoders stamp them 0), nor does what ends a sequence, with the time of the
+/// last frame: they never make a jump.
 fn has_clock(packet: &Packet) -> bool {
-    packet.kind != Kind::Data && !packet.flags.header
+    // An end is a few bytes; others need not be looked into.
+    packet.kind != Kind::Data && !packet.flags.header && !(packet.body.len() <= 32 && ends_sequence(packet))
 }
 
 /// A step back beyond this is a jump of the source's clock at once; below it, if the next packet is behind too. Where a

@@ -51,7 +51,7 @@ async fn players_miss_nothing_in_minutes_of_attacks() {
 
 /// Descriptors, without those of pumps that began because there was more to do: a runtime has four.
 fn in_use(serve: &Serve) -> usize {
-    serve.program.descriptors() - 4 * serve.program.threads("pump-")
+    serve.program.descriptors() - 4 * serve.program.threads_named("pump-")
 }
 
 async fn rounds(lasts: Duration) {

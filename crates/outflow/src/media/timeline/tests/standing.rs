@@ -159,3 +159,27 @@ fn how_long_a_frame_takes_is_told_by_when_pictures_are_shown() {
         pictures.sent(40 * n, 0);
     }
 }
+
+#[test]
+fn the_end_of_a_sequence_has_the_time_of_its_last_picture_and_is_no_clock() {
+    let mut source = Source::new();
+    source.push(Video, 0, 0);
+    source.push(Audio, 0, 0);
+    let mut push = |dts: i64, at: u64, cts: i32, body: &'static [u8]| {
+        let arrival = source.begin + Duration::from_millis(at);
+        let body = Bytes::from_static(body);
+        let packet = Packet { kind: Video, track: 0, dts, cts, flags: Flags::default(), body, arrival };
+        let mut out = Vec::new();
+        source.timeline.push(packet, &mut out);
+        out.into_iter().map(|packet| packet.dts).collect::<Vec<_>>()
+    };
+    for frame in 1..=50 {
+        assert_eq!(
+            push(frame * 40, frame.unsigned_abs() * 40, 40 * (1 + (frame % 3) as i32), b"\x27\x01\0\0\x50picture"),
+            [frame * 40]
+        );
+    }
+    assert_eq!(push(2000, 2035, 0, b"\x17\x02\0\0\0"), [2000], "of AVC");
+    assert_eq!(push(2000, 2070, 0, b"\x82hvc1"), [2000], "of Enhanced RTMP");
+    assert_eq!(source.timeline.jumps(), 0);
+}
