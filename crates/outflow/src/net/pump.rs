@@ -122,7 +122,7 @@ impl Pumps {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let pump = self.choose();
         let (done, ended) = oneshot::channel();
-        pump.load.enter();
+        pump.load.enter(!order.stream.state().borrow().ready);
         let conn = Box::new(conn::Conn::new(id, connection, link, order, done));
         let figures = conn.gauge.peer().clone();
         pump.send(Command::Attach(conn));

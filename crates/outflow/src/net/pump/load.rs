@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// A pump whose thread has this much to do, in thousandths of its core, gets no more connections while a core is left.
-const BUSY: u32 = 600;
+const BUSY: u32 = 700;
 /// What a connection counts for that waits for a stream to begin, in thousandths: nobody knows what it will take.
 const WAITING: u32 = 2;
 
@@ -19,14 +19,15 @@ pub(super) struct Load {
     busy: AtomicU32,
     /// ... and how many connections there were then.
     of: AtomicUsize,
-    /// Those of now that had nothing to read yet at the last look, and all that came since.
+    /// Those of now that had nothing to read yet at the last look, and those that came since to a stream without one.
     waiting: AtomicUsize,
 }
 
 impl Load {
-    pub(super) fn enter(&self) {
+    /// One more, which `waits` for its stream to begin.
+    pub(super) fn enter(&self, waits: bool) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.waiting.fetch_add(usize::from(waits), Ordering::Relaxed);
     }
 
     pub(super) fn leave(&self) {
@@ -94,19 +95,15 @@ mod tests {
     fn what_comes_is_expected_to_take_what_others_take() {
         let load = Load::default();
         assert_eq!((load.expected(), load.is_high()), ((0, 0), false));
-        (0..100).for_each(|_| load.enter());
+        (0..100).for_each(|_| load.enter(true));
         assert_eq!(load.expected(), (200, 100), "they wait");
         load.note(800, 0);
         assert_eq!((load.expected(), load.is_high()), ((400, 100), false));
-        (0..50).for_each(|_| load.enter());
-        assert_eq!(
-            (load.expected(), load.is_high()),
-            ((700, 150), true),
-            "each as much as the others, and more as it begins"
-        );
+        (0..75).for_each(|_| load.enter(false));
+        assert_eq!((load.expected(), load.is_high()), ((700, 175), true), "each as much as the others");
         load.note(400, 50);
-        assert_eq!(load.expected(), (500, 150));
-        (0..149).for_each(|_| load.leave());
+        assert_eq!(load.expected(), (500, 175));
+        (0..174).for_each(|_| load.leave());
         load.note(400, 0);
         assert_eq!(load.expected(), (400, 1), "the thread has other things to do too");
         load.leave();
