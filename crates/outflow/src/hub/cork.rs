@@ -30,12 +30,11 @@ impl Cork {
 
 impl Drop for Cork {
     fn drop(&mut self) {
-        let wakers = HELD.with_borrow_mut(|held| {
+        let mut wakers = HELD.with_borrow_mut(|held| {
             held.corks -= 1;
             if held.corks == 0 { std::mem::take(&mut held.wakers) } else { Vec::new() }
         });
         // Outside of the borrow: whoever is woken may publish.
-        let mut wakers = wakers;
         wakers.drain(..).for_each(Waker::wake);
         HELD.with_borrow_mut(|held| {
             if held.wakers.capacity() == 0 {

@@ -436,7 +436,9 @@ impl Worker {
 
     fn visit_seat(&mut self, place: usize, now: Instant, read: bool) {
         let Some(seat) = self.connections.get_mut(place) else { return };
-        self.room.leaves = self.streams.get(&seat.stream).is_some_and(|group| group.gathers_for(&seat.conn));
+        // Asked only of who gathers: a visit without latency need not look for its group.
+        self.room.leaves = !seat.conn.order.latency.is_zero()
+            && self.streams.get(&seat.stream).is_some_and(|group| group.gathers_for(&seat.conn));
         let mut context = Context::from_waker(&seat.waker);
         match guarded(&mut seat.conn, |conn| conn.visit(now, &mut context, &mut self.room, read)) {
             Some(Visit::Wait(due)) => {
