@@ -84,7 +84,7 @@ async fn a_connection_publishes_again_after_each_way_to_end() {
         let players = [Player::connect(&players[0]).await.unwrap(), Player::connect(&players[1]).await.unwrap()];
         assert_eq!(client.publish(&names[0]).await.unwrap(), "NetStream.Publish.Start", "{way}");
         client.send(&tags).await;
-        players[0].wait_for_media(60).await;
+        players[0].wait_for_media(62).await;
         let id = Value::Number(client.stream.into());
         match way {
             "deleteStream" => {
@@ -115,7 +115,8 @@ async fn a_connection_publishes_again_after_each_way_to_end() {
         }
         assert_eq!(told, "NetStream.Publish.Start", "{way}");
         client.send(&tags).await;
-        let came = players[1].wait_for_media(60).await;
+        // Both headers and thirty frames of each kind.
+        let came = players[1].wait_for_media(62).await;
         assert_eq!(frames(&came), frames(&tags), "{way}");
 
         // The gate decides anew.
