@@ -17,8 +17,11 @@ pub(super) fn run(data: &[u8]) {
     let Ok(url) = RtmpUrl::parse(first) else { return };
     assert_eq!(url.expose(), first);
     let shown = url.to_string();
-    assert_eq!(RtmpUrl::parse(&shown).map(|url| url.to_string()).as_deref(), Ok(&*shown), "masked twice");
-    secrets(&url, &shown);
+    // A mask may be longer than what it hides, and the whole then longer than a URL may be.
+    if shown.len() <= 4096 {
+        assert_eq!(RtmpUrl::parse(&shown).map(|url| url.to_string()).as_deref(), Ok(&*shown), "masked twice");
+        secrets(&url, &shown);
+    }
     for key in [None, Some(second)] {
         let target = url.target(key, None, None);
         if let Some(key) = key {

@@ -121,6 +121,14 @@ fn errors_say_what_where_and_how_to_mend() {
     assert!(RtmpUrl::parse(&format!("rtmp://{}/x", "h".repeat(254))).is_err());
 }
 
+/// Found by a fuzzer: masked, a URL of nearly the greatest length was taken for one that is too long.
+#[test]
+fn a_mask_longer_than_the_secret_may_make_it_longer_than_a_url_may_be() {
+    let begin = format!("rtmp://h/{}/", "a".repeat(4096 - 11));
+    let url = RtmpUrl::parse(&format!("{begin}S")).unwrap();
+    assert_eq!((url.expose().len(), url.to_string()), (4096, format!("{begin}****")));
+}
+
 #[test]
 fn printing_masks_every_secret() {
     for (text, shown) in [
