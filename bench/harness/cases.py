@@ -132,7 +132,7 @@ def backlog(server, case, setup):
 
 ALL = ["outflow", "nginx-rtmp", "floor"]
 RING = {"outflow io_uring": {"words": ["-pump=io_uring"]}}
-LONG = RING | {"outflow 67ms": {"options": "latency=67ms"}, "outflow 200ms": {"options": "latency=200ms"}}
+LONG = RING | {"outflow 10ms": {"options": "latency=10ms"}, "outflow 67ms": {"options": "latency=67ms"}, "outflow 200ms": {"options": "latency=200ms"}}
 
 
 def case(name, title, run, who, n, media="720p30", **more):

@@ -168,6 +168,12 @@ impl<T: Item> Hub<T> {
         cursor.lag(&self.ring.lock(), now)
     }
 
+    /// How old the item with this number is; zero where it has yet to come.
+    pub fn age(&self, seq: u64, now: Instant) -> Duration {
+        let arrival = self.ring.lock().slot(seq).map(|slot| slot.arrival);
+        arrival.map_or(Duration::ZERO, |arrival| now.saturating_duration_since(arrival))
+    }
+
     /// Calls this waker after every publish, until the subscription is dropped.
     pub fn subscribe(self: &Arc<Self>, waker: Waker) -> Subscription<T> {
         let id = self.next_watcher.fetch_add(1, Ordering::Relaxed);

@@ -119,7 +119,7 @@ pub(super) const OBJECTS: &[Object] = &[
         field("stream", Ty::Text, "The stream that it plays."),
         field("peer", Ty::Text, "Its address and port."),
         field("since", Ty::Time, "Since when."),
-        field("bytes", Ty::Whole, "Bytes sent to it, as of the last second."),
+        field("bytes", Ty::Whole, "Bytes sent to it, as of the last look at it: each second, less often where there are more than 256 players."),
         field("lag_ms", Ty::Whole, "Age of the oldest media not yet sent to it, in milliseconds."),
         field("skips", Ty::Whole, "Times that it skipped forward to a key frame."),
         maybe("rtt_ms", Ty::Number, "The round-trip time, in milliseconds, where the system tells it."),

@@ -68,6 +68,24 @@ impl Continuity {
         self.base.is_some() && !waits
     }
 
+    /// True if all pictures of the main track are taken: it has had its key frame.
+    pub fn shows_main(&self) -> bool {
+        self.base.is_some() && self.waiting.first().is_some_and(|tracks| tracks & 1 == 0)
+    }
+
+    /// Was asked for the same packets as this other one since it was asked last, or told so: those of the main track, sound and data.
+    pub fn go_along(&mut self, other: &Self) {
+        let (Some(base), Some(theirs)) = (self.base, other.base) else { return };
+        let shift = theirs - base;
+        self.last = self.last.max(other.last + shift);
+        self.shown = self.shown.max(other.shown + shift);
+        for (step, other) in [(&mut self.video, &other.video), (&mut self.audio, &other.audio)] {
+            // Where the other has seen no step yet it has seen one packet at most.
+            other.last.into_iter().for_each(|last| step.to(last + shift));
+            step.step = other.step.or(step.step);
+        }
+    }
+
     /// Another stream goes on at this entry point: one frame after the latest time that was given, or so much later that it
     /// is shown after the old one's last picture. All its tracks move alike.
     pub fn take_over(&mut self, entry: &Packet) {
@@ -173,6 +191,32 @@ mod tests {
             assert!(out(&mut time, &on(0, join + 40, false)) && out(&mut time, &audio(join + 40)));
             assert!(!out(&mut time, &on(2, join + 80, false)), "one that began later");
         }
+    }
+
+    #[test]
+    fn who_went_along_goes_on_like_one_that_was_asked_each_time() {
+        let begin = || {
+            let mut time = Continuity::default();
+            time.enter(1000);
+            time.await_key_frames();
+            assert!(!time.shows_main(), "a picture that nobody could decode");
+            let mut first = packet(Kind::Video, 1000, 80);
+            first.flags.keyframe = true;
+            let _ = (time.time(&first), time.time(&audio(1003)));
+            assert!(time.shows_main());
+            time
+        };
+        let (mut asked, mut went, mut log) = (begin(), begin(), Continuity::default());
+        log.enter(1026);
+        for more in [vec![audio(1026)], vec![packet(Kind::Video, 1040, 200), video(1080), audio(1049)], vec![]] {
+            for packet in &more {
+                let _ = (asked.time(packet), log.time(packet));
+            }
+            went.go_along(&log);
+            let all = |time: &Continuity| format!("{time:?}");
+            assert_eq!(all(&asked), all(&went));
+        }
+        assert!(!Continuity::default().shows_main(), "not begun");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod load;
 mod order;
 mod pace;
 mod ready;
+mod riders;
 mod uplinks;
 #[cfg_attr(
     not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))),
@@ -178,7 +179,7 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// The figures of this connection alone, as of the last second.
+    /// The figures of this connection alone, as of the last look at it: each second, less often where there are more than 256 players.
     pub fn figures(&self) -> &Arc<PeerStats> {
         &self.figures
     }

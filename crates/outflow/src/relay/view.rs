@@ -87,7 +87,7 @@ pub struct PlayerView {
     pub peer: String,
     /// Since when, RFC 3339 in UTC.
     pub since: String,
-    /// Bytes sent to it, as of the last second.
+    /// Bytes sent to it, as of the last look at it: each second, less often where there are more than 256 players.
     pub bytes: u64,
     /// Age of the oldest media not yet sent to it, in milliseconds.
     pub lag_ms: u64,

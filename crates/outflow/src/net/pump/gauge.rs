@@ -120,6 +120,11 @@ impl Gauge {
         self.written += bytes as u64;
     }
 
+    /// The bytes of several packets, where none is measured.
+    pub(super) fn rode(&mut self, bytes: u64) {
+        self.written += bytes;
+    }
+
     /// All bytes of this packet were written.
     pub(super) fn mark(&mut self, kind: Kind, arrival: Instant, tls: bool) {
         if !self.probed || kind == Kind::Data || !super::measures() {

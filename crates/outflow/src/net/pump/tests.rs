@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use outflow_rtmp::chunk::ChunkReader;
 use outflow_rtmp::limits::Limits;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
@@ -24,6 +24,8 @@ struct Mute {
     good_bye: Bytes,
     output: Bytes,
     panics: bool,
+    /// What it was told of as sent.
+    sent: Arc<AtomicU64>,
 }
 
 impl Link for Mute {
@@ -40,7 +42,9 @@ impl Link for Mute {
     fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
-    fn note_sent(&mut self, _: u64) {}
+    fn note_sent(&mut self, bytes: u64) {
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
     fn finish(&mut self) {
         self.output = self.good_bye.clone();
     }
@@ -55,6 +59,8 @@ struct Bench {
     latency: Duration,
     share: Share,
     lag: Duration,
+    /// Those that are measured, beside whom others ride.
+    measured: Vec<(Attached, tokio::task::JoinHandle<()>)>,
 }
 
 const FRAME: usize = 100_000;
@@ -83,7 +89,19 @@ impl Bench {
             latency: Duration::ZERO,
             share: Share::default(),
             lag,
+            measured: Vec::new(),
         }
+    }
+
+    /// One where all who come ride: those that are measured, each of whose frames is looked at, are there already.
+    async fn riding() -> Self {
+        let mut bench = Self::new();
+        for _ in 0..4 {
+            let (mut peer, attached, _) = bench.connect(Mute::default(), None).await;
+            let reading = async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} };
+            bench.measured.push((attached, tokio::spawn(reading)));
+        }
+        bench
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.
@@ -159,24 +177,26 @@ impl Bench {
             stats: stats.clone(),
             events: Arc::new(|_| {}),
             output: "o".into(),
-            peer: None,
+            peer: peer.local_addr().ok(),
         };
         (peer, self.pumps.attach(Connection::Plain(ours), Box::new(link), order), stats)
     }
 }
 
 /// Reads what a peer is sent, as frame numbers and times.
-struct Peer {
-    tcp: TcpStream,
+struct Peer<R = TcpStream> {
+    tcp: R,
     reader: ChunkReader,
+    /// How many bytes came.
+    bytes: u64,
 }
 
-impl Peer {
-    fn new(tcp: TcpStream) -> Self {
+impl<R: AsyncRead + Unpin> Peer<R> {
+    fn new(tcp: R) -> Self {
         let mut reader = ChunkReader::new(Limits::default());
         reader.push(&[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0]);
         reader.push(&CHUNK_SIZE.to_be_bytes());
-        Self { tcp, reader }
+        Self { tcp, reader, bytes: 0 }
     }
 
     /// The next frame: its number and time.
@@ -198,7 +218,10 @@ impl Peer {
             }
             match self.tcp.read(&mut buffer).await {
                 Ok(0) | Err(_) => return None,
-                Ok(read) => self.reader.push(&buffer[..read]),
+                Ok(read) => {
+                    self.bytes += read as u64;
+                    self.reader.push(&buffer[..read]);
+                }
             }
         }
     }
@@ -206,7 +229,7 @@ impl Peer {
 
 #[tokio::test]
 async fn a_peer_that_stops_holds_nobody_up_and_goes_on_at_a_key_frame() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::riding().await;
     let (stopped, _one, stats) = bench.connect(Mute::default(), None).await;
     let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
     let mut healthy = Peer::new(healthy);
@@ -334,7 +357,7 @@ async fn an_end_that_is_asked_for_says_good_bye_and_closes() {
 
 #[tokio::test]
 async fn the_end_of_the_stream_is_the_end_of_the_connection_after_all_was_sent() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::lagging(Backend::Calls, Duration::from_secs(60));
     let (peer, attached, _) = bench.connect(Mute::default(), None).await;
     let mut peer = Peer::new(peer);
     bench.publish();

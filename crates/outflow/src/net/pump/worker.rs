@@ -1,13 +1,13 @@
 //! The loop of one pump: visits the connections that called, and all connections of a stream with news.
 
-mod together;
+mod ride;
+mod tick;
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -17,30 +17,25 @@ use tokio::time::Sleep;
 
 use super::Backend;
 use super::class::Class;
-use super::conn::ride::{Ride, Tally, Train};
+use super::conn::ride::Ride;
 use super::conn::{Conn, Room, Visit};
 use super::load::{Load, Watch};
 use super::ready::{Bell, Ready, Token};
 use super::uplinks::Uplinks;
-use super::uring::{BATCH, Ring};
+use super::uring::Ring;
 use crate::error::Ended;
 use crate::hub::Subscription;
-use crate::monitor::OutputStats;
 use crate::stream::Stream;
 use crate::wire::{KEPT, Shared};
 
 /// How often deadlines and lag are looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// Players are looked at in every so many ticks, pushes in each.
-const SELDOM: u64 = 4;
-/// How often the kernel is asked what the other hosts have, while there is something that they lack.
+/// How often the kernel is asked what the other hosts have, at most, while there is something that they lack.
 const PROBE: Duration = Duration::from_millis(10);
 /// Connections whose delay is measured: that takes a call for each probe.
 const PUSHES: usize = 64;
 const PLAYERS: usize = 4;
 const READ_BYTES: usize = 64 * 1024;
-/// What goes out in one call to all who stand at the live edge, at most.
-const TRAIN_BYTES: usize = 256 * 1024;
 
 /// What a pump is told from outside.
 pub(super) enum Command {
@@ -67,7 +62,7 @@ pub(super) struct Worker {
     next_stream: u64,
     room: Room,
     tokens: Vec<Token>,
-    ticks: u64,
+    ticks: usize,
     /// How busy this thread is, from the first tick on.
     watch: Option<Watch>,
     /// The connections whose delay is measured.
@@ -75,7 +70,7 @@ pub(super) struct Worker {
     probe_at: Option<Instant>,
     /// Where many are written to with one call.
     ring: Option<Ring>,
-    riders: Vec<usize>,
+    /// What it came to for each.
     results: Vec<i32>,
 }
 
@@ -95,6 +90,8 @@ struct Seat {
     /// The group of the stream that it waits to go on with: it hears the news of both.
     next: Option<u64>,
     due: Option<Instant>,
+    /// Its class, and its number among those that ride there.
+    aboard: Option<(usize, usize)>,
 }
 
 impl Seat {
@@ -153,7 +150,6 @@ impl Worker {
             probed: Vec::new(),
             probe_at: None,
             ring: (backend == Backend::IoUring).then(|| Ring::new().ok()).flatten(),
-            riders: Vec::new(),
             results: Vec::new(),
         }
     }
@@ -172,6 +168,11 @@ impl Worker {
     fn poll(&mut self, context: &mut Context<'_>, sleep: &mut Pin<Box<Sleep>>, next_tick: &mut Instant) -> Poll<()> {
         self.ready.listen(context.waker());
         let now = Instant::now();
+        // Before more is sent, whose acknowledgement would be taken for that of the frame. No timer of its own: whatever calls
+        // next will do, as the kernel says when it came, and each wake-up of a machine that has little to do costs a tenth of a millisecond.
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe(now);
+        }
         self.obey(now);
         self.answer(now);
         if now >= *next_tick {
@@ -185,11 +186,7 @@ impl Worker {
                 Due::Class(key, class) => self.depart(key, class, now),
             }
         }
-        if self.probe_at.is_some_and(|at| at <= now) {
-            self.probe(now);
-        }
-        let due = self.dues.first().map(|(due, _)| *due);
-        let soonest = due.into_iter().chain(self.probe_at).fold(*next_tick, Instant::min);
+        let soonest = self.dues.first().map(|(due, _)| *due).into_iter().fold(*next_tick, Instant::min);
         if sleep.deadline().into_std() != soonest {
             sleep.as_mut().reset(soonest.into());
         }
@@ -207,6 +204,7 @@ impl Worker {
                 Command::Attach(conn) => self.attach(*conn, now),
                 Command::Finish(id) => {
                     let Some(place) = place(&id) else { continue };
+                    self.alight(place);
                     match self.connections.get_mut(place).map(|seat| guarded(&mut seat.conn, Conn::close)) {
                         Some(None) => self.remove(place),
                         _ => self.visit(place, now, true),
@@ -236,7 +234,7 @@ impl Worker {
         self.places.insert(conn.id, place);
         let bell = Bell::new(Token::Connection(place), &self.ready);
         let waker = Waker::from(bell.clone());
-        entry.insert(Box::new(Seat { conn, bell, waker, stream: u64::MAX, next: None, due: None }));
+        entry.insert(Box::new(Seat { conn, bell, waker, stream: u64::MAX, next: None, due: None, aboard: None }));
         let group = self.join(&stream, place);
         if let Some(seat) = self.connections.get_mut(place) {
             seat.stream = group;
@@ -246,6 +244,7 @@ impl Worker {
     }
 
     fn switch(&mut self, place: usize, stream: &Arc<Stream>, fresh: Duration, now: Instant) {
+        self.alight(place);
         let Some(seat) = self.connections.get_mut(place) else { return };
         let given_up = seat.next.take();
         let moves = seat.conn.switch(stream, fresh, now);
@@ -335,10 +334,20 @@ impl Worker {
         group.bell.answer();
         for class in 0..group.classes.len() {
             let Some(group) = self.streams.get_mut(&key) else { return };
-            let Some(gathering) = group.classes.get_mut(class).filter(|class| class.gathers()) else {
-                self.depart(key, class, now);
+            let Some(gathering) = group.classes.get_mut(class) else { return };
+            if !gathering.gathers() {
+                let rests = gathering.due.is_none().then(|| gathering.rests(now));
+                match rests {
+                    // It leaves soon, with what has just come.
+                    None => {}
+                    Some(Some(due)) => {
+                        gathering.due = Some(due);
+                        self.dues.insert((due, Due::Class(key, class)));
+                    }
+                    Some(None) => self.depart(key, class, now),
+                }
                 continue;
-            };
+            }
             let (bytes, items) = group.stream.hub().since(gathering.edge);
             let bytes = bytes.saturating_sub(items.saturating_mul(KEPT as u64));
             match (gathering.is_full(bytes), gathering.due) {
@@ -354,66 +363,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    /// What came since the last time leaves for all connections of a class: in one call each for those at the live edge.
-    fn depart(&mut self, key: u64, class: usize, now: Instant) {
-        let Some(group) = self.streams.get_mut(&key) else { return };
-        let stream = group.stream.clone();
-        let Some(leaving) = group.classes.get_mut(class) else { return };
-        (leaving.due, leaving.news) = (None, 0);
-        let gathered = leaving.gathers();
-        let members = std::mem::take(&mut leaving.members);
-        let train = Train::new(&stream, leaving.edge, members.len(), TRAIN_BYTES);
-        leaving.edge = train.as_ref().map_or_else(|| stream.hub().head(), Train::end);
-        let mut tally = Tally::default();
-        match (self.ring.take(), &train) {
-            (Some(mut ring), Some(train)) => {
-                for batch in members.chunks(BATCH) {
-                    self.depart_together(batch, train, gathered, &mut ring, &mut tally, now);
-                }
-                self.ring = Some(ring);
-            }
-            (ring, _) => {
-                for place in &members {
-                    let ridden = self.ride(*place, train.as_ref(), &mut tally, now);
-                    self.arrive(*place, ridden, gathered, now);
-                }
-                self.ring = ring;
-            }
-        }
-        tally.tell();
-        if let Some(class) = self.streams.get_mut(&key).and_then(|group| group.classes.get_mut(class)) {
-            class.members = members;
-            let connections = &self.connections;
-            class.members.retain(|place| connections.get(*place).is_some_and(|seat| seat.is_in(key)));
-        }
-    }
-
-    fn ride(&mut self, place: usize, train: Option<&Train>, tally: &mut Tally, now: Instant) -> Ride {
-        // Who is stuck calls when its socket takes bytes again.
-        let Some(seat) = self.connections.get_mut(place).filter(|seat| seat.conn.blocked_since.is_none()) else {
-            return Ride::Done;
-        };
-        let Some(train) = train.filter(|_| seat.next.is_none()) else { return Ride::Visit };
-        let mut context = Context::from_waker(&seat.waker);
-        let ridden = guarded(&mut seat.conn, |conn| conn.ride(train, now, &mut context, tally));
-        self.ridden(place, ridden.unwrap_or(Ride::Gone), now)
-    }
-
-    /// Notes what is to be done for a connection that rode.
-    fn ridden(&mut self, place: usize, ridden: Ride, now: Instant) -> Ride {
-        if ridden == Ride::Done
-            && let Some(seat) = self.connections.get_mut(place)
-        {
-            if seat.conn.gauge.is_waiting() {
-                self.probe_at.get_or_insert(now + PROBE);
-            }
-            if let Some(due) = seat.due.take() {
-                self.dues.remove(&(due, Due::Seat(place)));
-            }
-        }
-        ridden
     }
 
     fn arrive(&mut self, place: usize, ridden: Ride, gathered: bool, now: Instant) {
@@ -435,6 +384,7 @@ impl Worker {
     }
 
     fn visit_seat(&mut self, place: usize, now: Instant, read: bool) {
+        self.alight(place);
         let Some(seat) = self.connections.get_mut(place) else { return };
         // Asked only of who gathers: a visit without latency need not look for its group.
         self.room.leaves = !seat.conn.order.latency.is_zero()
@@ -463,6 +413,7 @@ impl Worker {
         if alike.count() >= if push { PUSHES } else { PLAYERS } {
             return;
         }
+        self.alight(place);
         if let Some(seat) = self.connections.get_mut(place).filter(|seat| !seat.conn.gauge.probed) {
             seat.conn.gauge.probed = true;
             self.probed.push(place);
@@ -480,60 +431,8 @@ impl Worker {
         self.probe_at = more.then(|| now + PROBE);
     }
 
-    fn tick(&mut self, now: Instant) {
-        // The worst of each output's connections is found first and stored once: a look in between must not see none.
-        let mut worst: HashMap<*const OutputStats, (Arc<OutputStats>, u64)> = HashMap::new();
-        let mut over = Vec::new();
-        self.ticks += 1;
-        let waiting = self.connections.iter().filter(|(_, seat)| !seat.conn.order.cursor.has_begun()).count();
-        self.watch.get_or_insert_with(|| Watch::new(now)).look(now, &self.load, waiting);
-        let measures = super::measures();
-        for (place, seat) in &mut self.connections {
-            let looks = measures && (seat.conn.is_push() || (seat.conn.id + self.ticks).is_multiple_of(SELDOM));
-            let ended = guarded(&mut seat.conn, |conn| {
-                if looks {
-                    conn.look(now);
-                }
-                conn.tick(now)
-            });
-            let stats = &seat.conn.order.stats;
-            let entry = worst.entry(Arc::as_ptr(stats)).or_insert_with(|| (stats.clone(), 0));
-            entry.1 = entry.1.max(seat.conn.lag_millis(now));
-            match ended {
-                Some(None) => {}
-                Some(Some(ended)) => {
-                    seat.conn.report(ended);
-                    over.push(place);
-                }
-                None => over.push(place),
-            }
-        }
-        for (stats, lag) in worst.into_values() {
-            stats.lag_millis.store(lag, Ordering::Relaxed);
-        }
-        for place in over {
-            self.remove(place);
-        }
-        self.consult(now);
-    }
-
-    /// Hears who is to leave the line to others, where outputs are not all alike.
-    fn consult(&mut self, now: Instant) {
-        if !self.yields && !self.uplinks.is_mixed() {
-            return;
-        }
-        let (places, glances): (Vec<_>, Vec<_>) =
-            self.connections.iter().map(|(place, seat)| (place, seat.conn.glance(now))).unzip();
-        let told = self.uplinks.look(now, &glances);
-        self.yields = told.iter().any(Option::is_some);
-        for (place, to) in places.into_iter().zip(told) {
-            if self.connections.get_mut(place).is_some_and(|seat| seat.conn.step_aside(to, now)) {
-                self.visit(place, now, false);
-            }
-        }
-    }
-
     fn remove(&mut self, place: usize) {
+        self.alight(place);
         let Some(seat) = self.connections.try_remove(place) else { return };
         self.uplinks.leave(seat.conn.id, Instant::now());
         self.places.remove(&seat.conn.id);

@@ -10,12 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 
 use super::{Conn, Phase, Piece, SLICES, disconnected};
 use crate::hub;
-use crate::media::Kind;
+use crate::media::{Kind, Packet};
 use crate::monitor::OutputStats;
+use crate::net::pump::riders::{FORM, News, Pass};
 use crate::stream::Stream;
 use crate::wire::{CHUNK_SIZE, Form, Shared};
 
@@ -26,6 +28,12 @@ const COPIED: usize = 2048;
 
 /// Messages of a train, at most.
 const MOST: usize = 512;
+
+/// A peer that is gone is an error like any other, not a signal.
+#[cfg(target_os = "linux")]
+const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const NO_SIGNAL: i32 = 0;
 
 /// A stretch of a stream, ready to be written.
 pub(in crate::net::pump) struct Train {
@@ -75,6 +83,53 @@ impl Train {
         self.stretch.to
     }
 
+    /// Where it lies in the stream.
+    pub(in crate::net::pump) fn stretch(&self) -> &hub::Train {
+        &self.stretch
+    }
+
+    /// When the first of it came.
+    pub(in crate::net::pump) fn first(&self) -> Instant {
+        self.stretch.first
+    }
+
+    /// The earliest time in it.
+    pub(in crate::net::pump) fn floor(&self) -> i64 {
+        self.floor
+    }
+
+    /// True if all its pictures are of the main track: who has begun can decode them.
+    pub(in crate::net::pump) fn is_plain(&self) -> bool {
+        self.packets().all(|packet| packet.kind != Kind::Video || packet.track == 0)
+    }
+
+    /// What it carries.
+    pub(in crate::net::pump) fn packets(&self) -> impl Iterator<Item = &Packet> {
+        self.messages.iter().map(|message| &message.packet)
+    }
+
+    /// How many packets there are, and how many of them are frames.
+    pub(in crate::net::pump) fn counts(&self) -> (u64, u64) {
+        let frames = self.packets().filter(|packet| packet.kind == Kind::Video).count();
+        (self.messages.len() as u64, frames as u64)
+    }
+
+    /// The chunk streams on which a message of the usual kind has to have gone before. `None` if it can't be shared.
+    pub(in crate::net::pump) fn opens(&self, form: Form) -> Option<u32> {
+        Some(self.load(form)?.opens)
+    }
+
+    /// Its bytes in this form, if anybody was sent it.
+    pub(in crate::net::pump) fn bytes(&self, form: Form) -> usize {
+        let load = self.loads.get(usize::from(form == Form::Publish)).and_then(OnceCell::get);
+        load.and_then(Option::as_ref).map_or(0, |load| load.bytes)
+    }
+
+    /// All its bytes, where they are in one piece.
+    pub(in crate::net::pump) fn single(&self, form: Form) -> Option<&Bytes> {
+        self.load(form)?.single()
+    }
+
     fn load(&self, form: Form) -> Option<&Load> {
         let load = self.loads.get(usize::from(form == Form::Publish))?;
         load.get_or_init(|| Load::new(&self.messages, form, self.seats)).as_ref()
@@ -103,6 +158,15 @@ impl Load {
             (None, [only]) => Some(only),
             (None, _) => None,
         }
+    }
+
+    /// Its pieces for one call, and how many they are.
+    fn slices(&self) -> ([IoSlice<'_>; SLICES], usize) {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(piece);
+        }
+        (slices, self.pieces.len().min(SLICES))
     }
 }
 
@@ -153,18 +217,56 @@ impl Conn {
         self.ridden(train, load, written, now, tally)
     }
 
-    /// The bytes of a train that this connection may be sent, if it may ride and they are in one piece: then whoever asked
-    /// writes them, and tells [`Conn::rode`].
-    pub(in crate::net::pump) fn boards<'a>(&self, train: &'a Train, now: Instant) -> Option<&'a Bytes> {
-        self.board(train, now)?.single()
+    /// What this connection is like that has just ridden to `edge`, if nothing keeps it from riding on.
+    pub(in crate::net::pump) fn pass(&self, edge: u64) -> Option<Pass<'_>> {
+        let order = &self.order;
+        let rides = self.is_idle()
+            && order.form == FORM
+            && !self.is_push()
+            && self.blocked_since.is_none()
+            && !self.aside.is()
+            && order.cursor.position() == Some(edge)
+            && order.cursor.delay().is_zero()
+            && self.time.shows_main()
+            // Each of their frames is looked at by itself.
+            && !self.gauge.probed
+            && self.gauge.held_since().is_none();
+        rides.then_some(Pass {
+            opened: self.opened,
+            floor: self.floor,
+            patience: order.cursor.max_lag(),
+            stats: &order.stats,
+        })
     }
 
-    /// The socket and the bytes of one who boards.
-    pub(in crate::net::pump) fn ticket<'a>(&'a self, train: &'a Train) -> Option<(BorrowedFd<'a>, &'a Bytes)> {
-        Some((self.connection.tcp().as_fd(), train.load(self.order.form)?.single()?))
+    /// Hears what it has had as a rider.
+    pub(in crate::net::pump) fn hear(&mut self, news: &News<'_>) {
+        self.order.cursor.ride(news.last);
+        self.last_arrival = Some(news.last.last);
+        self.time.go_along(news.time);
+        self.untold += news.bytes;
+        self.gauge.rode(news.bytes);
     }
 
-    /// What came of writing the bytes of one who boarded.
+    /// The socket of one that rides.
+    pub(in crate::net::pump) fn socket(&self) -> BorrowedFd<'_> {
+        self.connection.tcp().as_fd()
+    }
+
+    /// Writes a train to it, past the runtime, which is not to know: where this fails, [`Conn::ride`] tells it.
+    pub(in crate::net::pump) fn send(&self, train: &Train, form: Form) -> io::Result<usize> {
+        let load = train.load(form).ok_or(io::ErrorKind::WouldBlock)?;
+        let socket = SockRef::from(self.connection.tcp());
+        match load.single() {
+            Some(single) => socket.send_with_flags(single, NO_SIGNAL),
+            None => {
+                let (slices, count) = load.slices();
+                socket.send_vectored_with_flags(slices.get(..count).unwrap_or_default(), NO_SIGNAL)
+            }
+        }
+    }
+
+    /// What came of writing the bytes of one that rode until now.
     pub(in crate::net::pump) fn rode(
         &mut self,
         train: &Train,
@@ -235,29 +337,28 @@ impl Conn {
     }
 
     fn may_ride(&self, train: &Train, now: Instant) -> bool {
-        let order = &self.order;
+        self.is_idle()
+            && self.floor <= train.floor
+            && self.order.cursor.may_ride(&train.stretch, now)
+            && train.packets().all(|packet| self.time.takes(packet))
+    }
+
+    /// True if it has nothing to do but to send what comes, and may send what is shared.
+    fn is_idle(&self) -> bool {
         self.phase == Phase::Sending
             && self.batch.is_empty()
             && !self.paused
             && self.next.is_none()
-            && self.floor <= train.floor
-            && order.chunk_size == CHUNK_SIZE
-            && order.cursor.may_ride(&train.stretch, now)
-            && train.messages.iter().all(|message| self.time.takes(&message.packet))
-            && !self.connection.is_tls()
             && self.quiet
+            && self.order.chunk_size == CHUNK_SIZE
+            && !self.connection.is_tls()
     }
 
     fn write_load<W: AsyncWrite>(to: Pin<&mut W>, load: &Load, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let written = match load.single() {
             Some(single) => to.poll_write(context, single),
             None => {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let mut count = 0;
-                for (slice, piece) in slices.iter_mut().zip(&load.pieces) {
-                    *slice = IoSlice::new(piece);
-                    count += 1;
-                }
+                let (slices, count) = load.slices();
                 to.poll_write_vectored(context, slices.get(..count).unwrap_or_default())
             }
         };

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Messages as they arrive: type, bytes, time.
-async fn messages(peer: &mut Peer, count: usize) -> Vec<(u8, Bytes, u32)> {
+async fn messages(peer: &mut Peer<impl AsyncRead + Unpin>, count: usize) -> Vec<(u8, Bytes, u32)> {
     let mut got = Vec::new();
     while got.len() < count {
         got.push(peer.message().await.unwrap());
@@ -27,16 +27,19 @@ fn backends() -> Vec<Backend> {
 #[tokio::test]
 async fn those_at_the_live_edge_and_those_behind_have_the_same() {
     for backend in backends() {
-        the_same(Bench::with(backend)).await;
+        the_same(Bench::lagging(backend, Duration::from_secs(60))).await;
     }
 }
 
 async fn the_same(mut bench: Bench) {
     let mut peers = Vec::new();
     let mut narrow = Vec::new();
-    // Enough to share one piece; and some that take a train in parts.
-    for _ in 0..10 {
-        peers.push(bench.connect(Mute::default(), None).await);
+    let mut told = Vec::new();
+    // Enough to share one piece and to ride, beside the few that are measured; and some that take a train in parts.
+    for _ in 0..20 {
+        let link = Mute::default();
+        told.push(link.sent.clone());
+        peers.push(bench.connect(link, None).await);
     }
     for _ in 0..2 {
         narrow.push(bench.connect_narrow().await);
@@ -46,10 +49,22 @@ async fn the_same(mut bench: Bench) {
     let stats: Vec<_> = peers.iter().chain(&narrow).map(|(_, _, stats)| stats.clone()).collect();
     let mut attached = Vec::new();
     let mut reading = Vec::new();
-    for (peer, connection, _) in peers.into_iter().chain(narrow) {
+    let mut says = Vec::new();
+    for (number, (peer, connection, _)) in peers.into_iter().chain(narrow).enumerate() {
         attached.push(connection);
+        let (peer, mut words) = peer.into_split();
         let mut peer = Peer::new(peer);
-        reading.push(tokio::spawn(async move { messages(&mut peer, total).await }));
+        reading.push(tokio::spawn(async move { (messages(&mut peer, total).await, peer) }));
+        // Some say something now and then, and are looked at for it.
+        if number % 3 == 0 {
+            says.push(tokio::spawn(async move {
+                while words.write_all(b"acknowledged").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(7)).await;
+                }
+            }));
+        } else {
+            words.forget();
+        }
     }
     for _ in 0..rounds {
         bench.publish();
@@ -60,8 +75,21 @@ async fn the_same(mut bench: Bench) {
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     let mut first: Option<Vec<(u8, Bytes, u32)>> = None;
-    for (reading, stats) in reading.into_iter().zip(stats) {
-        let got = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+    let mut told = told.into_iter();
+    for (number, (reading, stats)) in reading.into_iter().zip(stats).enumerate() {
+        let (got, peer) = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+        let bytes = peer.bytes;
+        // The session hears of every byte, if only later, for the acknowledgements that it asks for.
+        if let Some(told) = told.next() {
+            let hears = async {
+                while told.load(Ordering::Relaxed) < bytes {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let heard = tokio::time::timeout(Duration::from_secs(20), hears).await;
+            assert!(heard.is_ok(), "session {number} heard of {told:?} of {bytes} bytes");
+            assert_eq!(told.load(Ordering::Relaxed), bytes);
+        }
         let times: Vec<u32> = got.iter().filter(|(kind, ..)| *kind == 9).map(|(_, _, time)| *time).collect();
         assert_eq!(times, (0..u32::try_from(rounds).unwrap()).map(|frame| frame * 40).collect::<Vec<_>>());
         assert_eq!(OutputStats::get(&stats.skips), 0);
@@ -72,8 +100,9 @@ async fn the_same(mut bench: Bench) {
         // Figures are told once for all who rode together, and are complete.
         assert_eq!(OutputStats::get(&stats.packets), total as u64);
         assert_eq!(OutputStats::get(&stats.frames), rounds.unsigned_abs());
-        assert!(OutputStats::get(&stats.bytes) > rounds.unsigned_abs() * FRAME as u64);
+        assert_eq!(OutputStats::get(&stats.bytes), bytes);
     }
+    says.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ const FAR: i64 = 1_000_000_000;
 
 /// Two streams, and a connection that has had the first frames of the first.
 async fn two() -> (Bench, Bench, Peer, Attached) {
-    let mut one = Bench::new();
+    let mut one = Bench::riding().await;
     let two = one.beside(FAR);
     let (peer, attached, _) = one.connect(Mute::default(), None).await;
     let mut peer = Peer::new(peer);
