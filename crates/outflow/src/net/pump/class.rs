@@ -8,12 +8,6 @@ use super::riders::Riders;
 /// What leaves in one call, at most, unless a single frame is more: beyond it the kernel makes two packets of it, and costs more.
 const FULL: u64 = 64 * 1024;
 
-/// A crowd is so many connections, of whom a departure takes so long ...
-const CROWD: usize = 250;
-const LONG: Duration = Duration::from_millis(5);
-/// ... that the next one waits for this long after its end: sound that comes between two pictures is a call for each of them.
-const REST: Duration = Duration::from_millis(12);
-
 pub(super) struct Class {
     /// For how long news may be gathered.
     pub(super) latency: Duration,
@@ -29,26 +23,13 @@ pub(super) struct Class {
     pub(super) members: Vec<usize>,
     /// The others.
     pub(super) riders: Riders,
-    /// How long departures took lately, and when the last one was over.
-    took: Duration,
-    left: Option<Instant>,
 }
 
 impl Class {
     /// The class of a connection with this order, which sits there; it begins with item `edge`.
     pub(super) fn new(order: &Order, edge: u64, place: usize) -> Self {
         let (latency, delayed) = (order.latency, !order.cursor.delay().is_zero());
-        Self {
-            latency,
-            delayed,
-            edge,
-            due: None,
-            news: 0,
-            members: vec![place],
-            riders: Riders::default(),
-            took: Duration::ZERO,
-            left: None,
-        }
+        Self { latency, delayed, edge, due: None, news: 0, members: vec![place], riders: Riders::default() }
     }
 
     /// True if a connection with this order belongs here.
@@ -67,18 +48,6 @@ impl Class {
         self.members.len() + self.riders.aboard().len()
     }
 
-    /// A departure is over.
-    pub(super) fn departed(&mut self, begun: Instant, over: Instant) {
-        self.took = (self.took + over.saturating_duration_since(begun)) / 2;
-        self.left = Some(over);
-    }
-
-    /// Until when a crowd has its rest from the last departure, if it has.
-    pub(super) fn rests(&self, now: Instant) -> Option<Instant> {
-        let is_crowd = self.size() >= CROWD && self.took >= LONG && !self.delayed;
-        self.left.filter(|_| is_crowd).map(|left| left + REST).filter(|until| *until > now)
-    }
-
     /// True if its news are gathered for all together.
     pub(super) fn gathers(&self) -> bool {
         !self.latency.is_zero() && !self.delayed
@@ -91,36 +60,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_crowd_rests_and_only_if_it_takes_long() {
-        let now = Instant::now();
-        let mut class = Class {
-            latency: Duration::ZERO,
-            delayed: false,
-            edge: 0,
-            due: None,
-            news: 0,
-            members: (0..CROWD).collect(),
-            riders: Riders::default(),
-            took: Duration::ZERO,
-            left: None,
-        };
-        assert_eq!(class.rests(now), None);
-        for _ in 0..10 {
-            class.departed(now, now + LONG * 2);
-        }
-        let over = now + LONG * 2;
-        assert_eq!(class.rests(over), Some(over + REST));
-        assert_eq!(class.rests(over + REST), None, "what comes later leaves at once");
-        class.members.pop();
-        assert_eq!(class.rests(over), None, "few");
-        class.members.push(0);
-        for _ in 0..10 {
-            class.departed(now, now + LONG / 2);
-        }
-        assert_eq!(class.rests(now), None, "soon done");
-    }
-
-    #[test]
     fn no_more_is_gathered_than_one_packet_of_the_kernel() {
         let mut class = Class {
             latency: Duration::from_secs(1),
@@ -130,8 +69,6 @@ mod tests {
             news: 0,
             members: Vec::new(),
             riders: Riders::default(),
-            took: Duration::ZERO,
-            left: None,
         };
         let left = (1..).find(|frames| class.is_full(frames * 10_700));
         assert_eq!(left, Some(6), "a seventh would not fit");

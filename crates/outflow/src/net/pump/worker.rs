@@ -334,20 +334,10 @@ impl Worker {
         group.bell.answer();
         for class in 0..group.classes.len() {
             let Some(group) = self.streams.get_mut(&key) else { return };
-            let Some(gathering) = group.classes.get_mut(class) else { return };
-            if !gathering.gathers() {
-                let rests = gathering.due.is_none().then(|| gathering.rests(now));
-                match rests {
-                    // It leaves soon, with what has just come.
-                    None => {}
-                    Some(Some(due)) => {
-                        gathering.due = Some(due);
-                        self.dues.insert((due, Due::Class(key, class)));
-                    }
-                    Some(None) => self.depart(key, class, now),
-                }
+            let Some(gathering) = group.classes.get_mut(class).filter(|class| class.gathers()) else {
+                self.depart(key, class, now);
                 continue;
-            }
+            };
             let (bytes, items) = group.stream.hub().since(gathering.edge);
             let bytes = bytes.saturating_sub(items.saturating_mul(KEPT as u64));
             match (gathering.is_full(bytes), gathering.due) {

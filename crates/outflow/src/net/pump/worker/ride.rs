@@ -24,7 +24,6 @@ impl Worker {
         let stream = group.stream.clone();
         let Some(leaving) = group.classes.get_mut(class) else { return };
         (leaving.due, leaving.news) = (None, 0);
-        let begun = Instant::now();
         let (gathered, before) = (leaving.gathers(), leaving.edge);
         let train = Train::new(&stream, before, leaving.size(), TRAIN_BYTES);
         let edge = train.as_ref().map_or_else(|| stream.hub().head(), Train::end);
@@ -50,9 +49,6 @@ impl Worker {
             self.arrive(*place, ridden, gathered, now);
         }
         tally.tell();
-        if let Some(class) = self.class(key, class) {
-            class.departed(begun, Instant::now());
-        }
         self.board(key, class, members, train.is_some_and(|train| train.is_plain()));
     }
 
