@@ -18,7 +18,7 @@
 
 Url url;
 Media media;
-int streams = 1, patience = 10, receive_buffer, grid;
+int streams = 1, patience = 10, receive_buffer, interleaved;
 static volatile int measuring, stalled;
 
 void rest_until(double when) {
@@ -224,7 +224,7 @@ static int usage(void) {
     fprintf(stderr,
             "load URL MEDIA [options]\n"
             "  -p N   publish N streams (names get a number if there are several), frames stamped and at their own times; 0: none\n"
-            "  -g MS  publish only so often, what is due together: `ffmpeg -re` looks every 10 ms\n"
+            "  -g 1   publish sound with the picture behind it, as `ffmpeg -re -c copy` does\n"
             "  -n N   players        -r N   of them in a second     -i N   probes among them, which read stamps\n"
             "  -k N   servers that take pushes, on -o PORT          -b N   receive buffer of players and servers, bytes\n"
             "  -w S   seconds until everybody has to be there\n"
@@ -240,7 +240,7 @@ int main(int argc, char **argv) {
         double value = atof(optarg);
         switch (option) {
         case 'p': publish = value; break;
-        case 'g': grid = value; break;
+        case 'g': interleaved = value; break;
         case 'n': players = value; break;
         case 'r': rate = value; break;
         case 'i': probes = value; break;

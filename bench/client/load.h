@@ -7,7 +7,7 @@
 
 extern Url url;
 extern Media media;
-extern int streams, patience, receive_buffer, grid;
+extern int streams, patience, receive_buffer, interleaved;
 
 void rest_until(double when);
 void stream_name(char *to, size_t room, int number);

@@ -37,9 +37,14 @@ static int send_tag(Source *s, Tag *tag) {
 }
 
 static double due(const Source *s) {
-    uint32_t time = s->base + media.tags[s->next].time;
-    if (grid) time = (time + grid - 1) / grid * grid;
-    return s->begin + time * 1e-3;
+    const Tag *tag = &media.tags[s->next], *end = media.tags + media.count;
+    // `ffmpeg -re -c copy` was seen to send sound with the picture behind it: 33 bursts a second for 73 messages.
+    if (interleaved && tag->kind == AUDIO) {
+        const Tag *picture = tag;
+        while (picture < end && picture->kind != VIDEO) picture++;
+        if (picture < end) tag = picture;
+    }
+    return s->begin + (s->base + tag->time) * 1e-3;
 }
 
 // Sends what is due of one stream; -1 once its server has gone.

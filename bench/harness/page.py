@@ -63,11 +63,11 @@ def same_run(f, case, server):
 
 def rows(f):
     """(what, at most, measured, met?, complete and latency of the same run)."""
-    yield from ratios(f, "players-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "1,000 players, 2.6 Mb/s: CPU")
-    yield from ratios(f, "grid-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "the same, published as by `ffmpeg -re`")
-    yield from ratios(f, "players-1000", "outflow io_uring", [("nginx-rtmp", 0.85)], "the same with `-pump=io_uring`")
-    yield from ratios(f, "players-1000", "outflow 67ms", [("floor2", 1.2)], "the same with `latency=67ms`")
-    yield from ratios(f, "players-1000", "outflow 200ms", [("floor6", 1.25), ("nginx-rtmp", 0.4)], "the same with `latency=200ms`")
+    yield from ratios(f, "ffmpeg-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "1,000 players, published as by `ffmpeg -re -c copy`: CPU")
+    yield from ratios(f, "ffmpeg-1000", "outflow io_uring", [("nginx-rtmp", 0.85)], "the same with `-pump=io_uring`")
+    yield from ratios(f, "players-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "1,000 players, 2.6 Mb/s, sound spaced: CPU")
+    yield from ratios(f, "players-1000", "outflow 67ms", [("floor2", 1.2)], "1,000 players with `latency=67ms`")
+    yield from ratios(f, "players-1000", "outflow 200ms", [("floor6", 1.25), ("nginx-rtmp", 0.4)], "1,000 players with `latency=200ms`")
     yield from ratios(f, "players-100", "outflow", [("nginx-rtmp", 1.0)], "100 players: CPU")
     yield from ratios(f, "hd-500", "outflow", [("nginx-rtmp", 1.0)], "500 players, 6 Mb/s 1080p60: CPU")
     yield from ratios(f, "push-10", "outflow", [("nginx-rtmp", 0.9)], "push to 10, 20 Mb/s: CPU")
