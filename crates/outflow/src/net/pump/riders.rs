@@ -100,8 +100,18 @@ impl Riders {
         self.patience = self.patience.min(pass.patience);
         let known = self.outputs.iter().position(|output| Arc::ptr_eq(&output.stats, pass.stats));
         let output = known.unwrap_or_else(|| {
-            self.outputs.push(Output { stats: pass.stats.clone(), aboard: 0, bytes: 0, riders: 0 });
-            self.outputs.len() - 1
+            let new = Output { stats: pass.stats.clone(), aboard: 0, bytes: 0, riders: 0 };
+            // In the place of one that nobody belongs to any more.
+            match self.outputs.iter_mut().position(|output| output.aboard == 0) {
+                Some(free) => {
+                    self.outputs[free] = new;
+                    free
+                }
+                None => {
+                    self.outputs.push(new);
+                    self.outputs.len() - 1
+                }
+            }
         });
         if let Some(output) = self.outputs.get_mut(output) {
             output.aboard += 1;

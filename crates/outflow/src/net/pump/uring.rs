@@ -30,6 +30,11 @@ impl Ring {
         Ok(Self { ring: Some(ring) })
     }
 
+    /// False from an error on.
+    pub(super) fn works(&self) -> bool {
+        self.ring.is_some()
+    }
+
     /// Writes to each of these sockets, [`BATCH`] at most, and puts what came of it at its place in `results`: bytes
     /// written, or an error's number below zero. Where there is `-EAGAIN` nothing was written.
     pub(super) fn send<'a>(

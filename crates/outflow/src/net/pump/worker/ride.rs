@@ -27,16 +27,31 @@ impl Worker {
         let (gathered, before) = (leaving.gathers(), leaving.edge);
         let train = Train::new(&stream, before, leaving.size(), TRAIN_BYTES);
         let edge = train.as_ref().map_or_else(|| stream.hub().head(), Train::end);
+        let mut members = std::mem::take(&mut leaving.members);
+        let mut tally = Tally::default();
+        // A crowd takes milliseconds: pushes and those whose delay is measured do not wait for it.
+        let mut few = 0;
+        for at in 0..members.len() {
+            if members.get(at).is_some_and(|place| self.goes_first(*place)) {
+                members.swap(few, at);
+                few += 1;
+            }
+        }
+        let (first, others) = members.split_at(few);
+        for place in first {
+            let ridden = self.ride(*place, train.as_ref(), &mut tally, now);
+            self.arrive(*place, ridden, gathered, now);
+        }
         let fallen = match &train {
             Some(train) => self.carry(key, class, train, now),
             None => self.alight_all(key, class),
         };
         let Some(leaving) = self.class(key, class) else { return };
         leaving.edge = edge;
-        let members = std::mem::take(&mut leaving.members);
-        let mut tally = Tally::default();
-        let (others, fell) = members.split_at(members.len().saturating_sub(fallen.len()));
-        for place in others {
+        // Those who fell, behind any that somebody looked at meanwhile.
+        let off = std::mem::take(&mut leaving.members);
+        let (looked_at, fell) = off.split_at(off.len().saturating_sub(fallen.len()));
+        for place in others.iter().chain(looked_at) {
             let ridden = self.ride(*place, train.as_ref(), &mut tally, now);
             self.arrive(*place, ridden, gathered, now);
         }
@@ -49,7 +64,12 @@ impl Worker {
             self.arrive(*place, ridden, gathered, now);
         }
         tally.tell();
+        members.extend(off);
         self.board(key, class, members, train.is_some_and(|train| train.is_plain()));
+    }
+
+    fn goes_first(&self, place: usize) -> bool {
+        self.connections.get(place).is_some_and(|seat| seat.conn.is_push() || seat.conn.gauge.probed)
     }
 
     pub(super) fn class(&mut self, key: u64, class: usize) -> Option<&mut Class> {
@@ -58,19 +78,19 @@ impl Worker {
 
     /// Sends a train to all who ride. Those who did not get it whole have got off: the last of the members, in this order.
     fn carry(&mut self, key: u64, class: usize, train: &Train, now: Instant) -> Vec<Fallen> {
-        let Some(riding) = self.class(key, class) else { return Vec::new() };
+        let riding = self.class(key, class).filter(|class| !class.riders.aboard().is_empty());
+        let Some(riding) = riding else { return Vec::new() };
         if !riding.riders.take(train, now) {
             return self.alight_all(key, class);
         }
         let mut riders = std::mem::take(&mut riding.riders);
         let mut fallen = Vec::new();
-        match self.ring.take() {
-            Some(mut ring) => {
-                self.send_together(&mut riders, train, &mut ring, &mut fallen);
-                self.ring = Some(ring);
-            }
+        let mut ring = self.ring.take();
+        match ring.as_mut().filter(|_| train.single(FORM).is_some()) {
+            Some(ring) => self.send_together(&mut riders, train, ring, &mut fallen),
             None => self.send_each(&mut riders, train, &mut fallen),
         }
+        self.ring = ring.filter(Ring::works);
         if let Some(class) = self.class(key, class) {
             class.riders = riders;
         }

@@ -46,7 +46,11 @@ impl Worker {
             for place in group.classes.iter().flat_map(|class| &class.members) {
                 // One that goes over to another stream is a member of both.
                 let Some(seat) = self.connections.get_mut(*place).filter(|seat| seat.stream == *key) else { continue };
-                let looks = is_due(*place) || (measures() && seat.conn.is_push());
+                // What is wrong with one, or is measured, is not left as it is for longer because there are many.
+                let gauge = &seat.conn.gauge;
+                let matters = gauge.probed || gauge.held_since().is_some() || seat.conn.blocked_since.is_some();
+                let soon = seat.conn.is_push() || (matters && (*place + turn).is_multiple_of(SELDOM));
+                let looks = is_due(*place) || (measures() && soon);
                 let ended = guarded(&mut seat.conn, |conn| {
                     if looks {
                         conn.look(now);
