@@ -27,9 +27,11 @@ pub(super) fn run(data: &[u8]) {
         if let Some(key) = key {
             assert_eq!(target.name, key, "a key is kept to the byte");
         }
-        // The tcUrl has neither user nor key.
-        let again = RtmpUrl::parse(&target.tc_url).unwrap();
-        assert_eq!((again.expose_user(), again.host(), again.port()), (None, url.host(), url.port()), "{first}");
+        // The tcUrl has neither user nor key. With its port it may be longer than what was given.
+        if target.tc_url.len() <= 4096 {
+            let again = RtmpUrl::parse(&target.tc_url).unwrap();
+            assert_eq!((again.expose_user(), again.host(), again.port()), (None, url.host(), url.port()), "{first}");
+        }
     }
     if let Ok(resolved) = url.resolve(second) {
         let same = RtmpUrl::parse(resolved.expose()).unwrap();

@@ -129,6 +129,15 @@ fn a_mask_longer_than_the_secret_may_make_it_longer_than_a_url_may_be() {
     assert_eq!((url.expose().len(), url.to_string()), (4096, format!("{begin}****")));
 }
 
+/// Found by a fuzzer: what is added to the longest URL makes a tcUrl that is longer, and still is what it is.
+#[test]
+fn the_tc_url_of_the_longest_url_is_not_cut() {
+    let begin = "rtmp://h?";
+    let query = "a".repeat(4096 - begin.len());
+    let target = RtmpUrl::parse(&format!("{begin}{query}")).unwrap().target(None, None, None);
+    assert!(target.tc_url.len() > 4096 && target.tc_url.ends_with(&query), "{} bytes", target.tc_url.len());
+}
+
 #[test]
 fn printing_masks_every_secret() {
     for (text, shown) in [
