@@ -60,10 +60,13 @@ fn value(input: &mut Input<'_>, tables: &mut Tables) -> Result<Value> {
         marker::XML_DOCUMENT => Ok(Value::XmlDocument(input.text(length, "an XML document")?)),
         marker::XML => Ok(Value::Xml(input.text(length, "an XML document")?)),
         marker::DATE => Ok(Value::Date(f64::from_be_bytes(input.array("a date")?))),
-        marker::BYTE_ARRAY => Ok(Value::ByteArray(input.take(length, "a byte array")?.to_vec())),
-        marker::VECTOR_INT => Ok(Value::VectorInt(numbers(input, length, i32::from_be_bytes)?)),
-        marker::VECTOR_UINT => Ok(Value::VectorUint(numbers(input, length, u32::from_be_bytes)?)),
-        marker::VECTOR_DOUBLE => Ok(Value::VectorDouble(numbers(input, length, f64::from_be_bytes)?)),
+        // Each counts as a level, as it does in AMF0, where it is an array.
+        marker::BYTE_ARRAY => input.deeper(|input| Ok(Value::ByteArray(input.take(length, "a byte array")?.to_vec()))),
+        marker::VECTOR_INT => input.deeper(|input| Ok(Value::VectorInt(numbers(input, length, i32::from_be_bytes)?))),
+        marker::VECTOR_UINT => input.deeper(|input| Ok(Value::VectorUint(numbers(input, length, u32::from_be_bytes)?))),
+        marker::VECTOR_DOUBLE => {
+            input.deeper(|input| Ok(Value::VectorDouble(numbers(input, length, f64::from_be_bytes)?)))
+        }
         marker::ARRAY => input.deeper(|input| {
             let named = dynamic_members(input, tables)?;
             let items = items(input, tables, count)?;

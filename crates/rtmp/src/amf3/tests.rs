@@ -84,6 +84,21 @@ fn few_bytes_cannot_stand_for_much_memory() {
     assert_eq!(failure(&arrays), ErrorKind::AmfLimit { what: "levels of nesting", limit: 32 });
 }
 
+/// Found by a fuzzer: a byte array at the last level was taken, and was one level too many once it was plain AMF0.
+#[test]
+fn what_is_read_can_be_read_again_once_it_is_plain() {
+    for leaf in
+        [&[0x0C, 3, 7][..], &[0x0D, 3, 0, 0, 0, 0, 1], &[0x0E, 3, 0, 0, 0, 0, 1], &[0x0F, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+    {
+        let nested = |levels: usize| [&[9, 3, 1].repeat(levels)[..], leaf].concat();
+        assert_eq!(failure(&nested(32)), ErrorKind::AmfLimit { what: "levels of nesting", limit: 32 });
+        let value = decode(&nested(31), &Limits::default()).unwrap().0;
+        let mut plain = bytes::BytesMut::new();
+        crate::amf0::encode_all(&[crate::amf0::Value::Amf3(value).into_plain()], &mut plain);
+        assert_eq!(crate::amf0::plain_payload(&plain, &Limits::default()), Ok(None));
+    }
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let number = || any::<f64>().prop_filter("NaN is not equal to itself", |n| !n.is_nan());
     let leaf = prop_oneof![
