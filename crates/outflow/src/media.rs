@@ -2,6 +2,7 @@
 
 pub mod classify;
 pub mod continuity;
+mod few;
 pub mod metadata;
 pub mod meter;
 pub mod pace;
@@ -11,6 +12,8 @@ pub mod timeline;
 use std::time::Instant;
 
 use bytes::Bytes;
+
+pub use few::Few;
 
 /// What a packet carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,6 +91,11 @@ pub trait Intake: Send + Sync {
     /// through. Forgotten at its end.
     fn came_by(&self, hops: &[String]) {
         let _ = hops;
+    }
+
+    /// The source that has begun runs on the thread with this number: who is sent what it brings is best served there too.
+    fn runs_on(&self, thread: usize) {
+        let _ = thread;
     }
 }
 

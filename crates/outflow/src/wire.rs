@@ -64,10 +64,40 @@ impl Item for Shared {
 impl Message {
     /// A packet in its place: `previous` is the time of the message before it on the same chunk stream.
     pub fn new(packet: Packet, previous: Option<i64>) -> Shared {
+        let mut message = Self::bare(packet, previous);
+        message.share_body();
+        Arc::new(message)
+    }
+
+    /// The same for a packet that was taken out of the message of another stream: what both have in common is the same memory.
+    pub fn again(packet: Packet, previous: Option<i64>, of: &Self) -> Shared {
+        let mut message = Self::bare(packet, previous);
+        let is_same = message.packet.kind == of.packet.kind
+            && (message.csid, message.delta) == (of.csid, of.delta)
+            && message.packet.body.as_ptr_range() == of.packet.body.as_ptr_range();
+        if is_same && let Some(bytes) = of.usual[0].get() {
+            message.usual[0] = OnceLock::from(bytes.clone());
+        }
+        Arc::new(message)
+    }
+
+    fn bare(packet: Packet, previous: Option<i64>) -> Self {
         let csid = chunk_stream(&packet);
         let delta = previous.and_then(|previous| u32::try_from(packet.dts - previous).ok());
         let delta = delta.filter(|delta| *delta < 0xFF_FFFF && csid != CROWDED);
-        Arc::new(Self { packet, csid, delta, usual: Default::default(), unusual: Mutex::new(Vec::new()) })
+        Self { packet, csid, delta, usual: Default::default(), unusual: Mutex::new(Vec::new()) }
+    }
+
+    /// What fits into one chunk stands in it as it came: kept once, for those who want the body and those who want the chunk.
+    fn share_body(&mut self) {
+        let length = self.packet.body.len();
+        if self.packet.kind == Kind::Data || length == 0 || length > CHUNK_SIZE as usize {
+            return;
+        }
+        if let Some(bytes) = self.encode(CHUNK_SIZE, Form::Play) {
+            self.packet.body = bytes.slice(DELTA_HEADER..);
+            self.usual[0] = OnceLock::from(Some(bytes));
+        }
     }
 
     /// The chunk stream it goes out on.

@@ -1,11 +1,10 @@
 //! One continuous time for a stream, whatever its sources do: unwraps, never goes back within a track, absorbs jumps,
 //! and joins a returning source on with one offset for all its tracks.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::classify::ends_sequence;
-use super::{Kind, Packet};
+use super::{Few, Kind, Packet};
 use pictures::{FAR, Pictures};
 
 /// Unwraps 32-bit timestamps (milliseconds modulo 2^32) of one connection to 64 bits, each track by itself: tracks that are
@@ -13,7 +12,7 @@ use pictures::{FAR, Pictures};
 #[derive(Debug, Default)]
 pub struct Unwrapper {
     last: Option<i64>,
-    tracks: HashMap<(Kind, u8), i64>,
+    tracks: Few<(Kind, u8), i64>,
 }
 
 impl Unwrapper {
@@ -116,7 +115,7 @@ pub struct Timeline {
     offset: Option<i64>,
     /// Where the present source began.
     begin: i64,
-    tracks: HashMap<(Kind, u8), Track>,
+    tracks: Few<(Kind, u8), Track>,
     /// Packets of a source that has just begun, until its offset is known.
     held: Vec<Packet>,
     /// What is known of the source: whether audio, video will come.

@@ -1,7 +1,6 @@
 //! One way of a stream into a hub: what is kept for joiners, which packets are entry points, and the step of each chunk
 //! stream. The stream as it is goes on one, each selection of it on another.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::headers::Headers;
 use crate::hub::Publisher;
-use crate::media::{Kind, Packet, StreamInfo};
+use crate::media::{Few, Kind, Packet, StreamInfo};
 use crate::wire::{Message, Shared};
 
 /// How long audio alone must have come, from a source that can't say whether there will be video, before it counts
@@ -36,7 +35,7 @@ pub(super) struct Lane {
     headers: Headers,
     latest: Latest,
     /// Time of the last message of each chunk stream.
-    last: HashMap<u32, i64>,
+    last: Few<u32, i64>,
     /// The lowest video track seen: its key frames are the entry points.
     main_video: Option<u8>,
     /// Video of a source that has just come is dropped up to its first key frame.
@@ -52,7 +51,7 @@ impl Lane {
             publisher,
             headers: Headers::default(),
             latest,
-            last: HashMap::new(),
+            last: Few::default(),
             main_video: None,
             wants_key: true,
             info: StreamInfo::default(),
@@ -113,6 +112,11 @@ impl Lane {
 
     /// Puts a packet into the hub, where it came `at` this instant. `None` for what nobody can use.
     pub(super) fn publish(&mut self, packet: Packet, at: Instant) -> Option<Published> {
+        self.publish_of(packet, at, None)
+    }
+
+    /// The same for a packet that was taken out of this message.
+    pub(super) fn publish_of(&mut self, packet: Packet, at: Instant, of: Option<&Message>) -> Option<Published> {
         if packet.kind == Kind::Video && packet.body.is_empty() {
             return None;
         }
@@ -127,7 +131,10 @@ impl Lane {
         let is_entry = self.is_entry(&packet);
         let is_header = packet.flags.header;
         let previous = self.last.insert(crate::wire::chunk_stream(&packet), dts);
-        let message = Message::new(packet, previous);
+        let message = match of {
+            Some(of) => Message::again(packet, previous, of),
+            None => Message::new(packet, previous),
+        };
         if is_header {
             self.headers.keep(&message);
             // Before it is in the hub: who finds one there finds it here.

@@ -78,7 +78,7 @@ impl Variants {
                 continue;
             }
             variant.next = Some(published.seq + 1);
-            variant.take(&published.message.packet, Instant::now());
+            variant.take(&published.message, Instant::now());
         }
     }
 
@@ -219,7 +219,7 @@ impl Variant {
         }
         if let Some(from) = from {
             for kept in past.items.iter().filter(|kept| kept.seq >= from) {
-                self.take(&kept.item.packet, kept.at);
+                self.take(&kept.item, kept.at);
             }
             self.next = Some(past.head);
         }
@@ -270,17 +270,17 @@ impl Variant {
     }
 
     /// A packet of the whole stream, which came there `at` this instant.
-    fn take(&mut self, packet: &Packet, at: Instant) {
-        let Some(packet) = self.picker.pick(packet) else { return };
+    fn take(&mut self, message: &Shared, at: Instant) {
+        let Some(packet) = self.picker.pick(&message.packet) else { return };
         let Some(silence) = &mut self.silence else {
-            self.lane.publish(packet, at);
+            self.lane.publish_of(packet, at, Some(message));
             return;
         };
         if silence.take(packet, &mut self.room) {
             self.lane.forget_sound();
         }
         for packet in self.room.drain(..) {
-            self.lane.publish(packet, at);
+            self.lane.publish_of(packet, at, Some(message));
         }
     }
 }

@@ -106,3 +106,35 @@ fn a_step_that_type_1_cannot_say_goes_out_in_full() {
     assert!(crowded.shared(CHUNK_SIZE, Form::Play).is_none());
     assert_eq!(crowded.csid(), 31);
 }
+
+#[test]
+fn what_fits_into_one_chunk_is_kept_once_for_all_hubs() {
+    let most = CHUNK_SIZE as usize;
+    for (kind, length, step, once) in [
+        (Kind::Video, 1, 40, true),
+        (Kind::Audio, most, 40, true),
+        (Kind::Video, most + 1, 40, false),
+        (Kind::Data, 100, 40, false),
+        // Only with a header of its own.
+        (Kind::Video, 100, 0xFF_FFFF, false),
+    ] {
+        let body: Vec<u8> = (0..length).map(|number| number as u8).collect();
+        let message = Message::new(packet(kind, 0, step, body.clone()), Some(0));
+        assert_eq!(message.packet.body, body);
+        let shared = message.shared(CHUNK_SIZE, Form::Play);
+        let is_once =
+            shared.as_ref().is_some_and(|shared| shared[DELTA_HEADER..].as_ptr() == message.packet.body.as_ptr());
+        assert_eq!(is_once, once, "{kind:?} {length} {step}");
+        // In another hub after the same message, or after another one.
+        for previous in [0, 10] {
+            let again = Message::again(message.packet.clone(), Some(previous), &message);
+            assert_eq!(again.packet.body.as_ptr(), message.packet.body.as_ptr());
+            let (bytes, first) = (again.shared(CHUNK_SIZE, Form::Play), message.shared(CHUNK_SIZE, Form::Play));
+            let same = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| bytes.as_ptr());
+            assert_eq!(same(&bytes) == same(&first), previous == 0, "{kind:?} {length} {step}");
+            if let (Some(bytes), Some(first)) = (bytes, first) {
+                assert_eq!(bytes[DELTA_HEADER..], first[DELTA_HEADER..]);
+            }
+        }
+    }
+}

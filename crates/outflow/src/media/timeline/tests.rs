@@ -148,7 +148,7 @@ proptest! {
     #[test]
     fn no_track_ever_goes_back(steps in proptest::collection::vec((any::<bool>(), any::<u32>(), 0u64..5_000, any::<u8>()), 1..300)) {
         let mut source = Source::new();
-        let mut last = HashMap::new();
+        let mut last = Few::default();
         let mut at = 0;
         let mut unwrapper = Unwrapper::default();
         for (audio, timestamp, passed, event) in steps {
@@ -172,7 +172,7 @@ proptest! {
         steps in proptest::collection::vec((any::<bool>(), any::<u32>(), 0u64..100, any::<bool>()), 1..300)
     ) {
         let mut source = Source::new();
-        let mut last = HashMap::new();
+        let mut last = Few::default();
         let mut at = 0;
         let mut time = 0u32;
         let mut unwrapper = Unwrapper::default();
