@@ -72,17 +72,27 @@ struct Output {
     riders: u64,
 }
 
+/// Where a rider got on: anywhere, or whoever gets off for a moment, as all do that acknowledge what they read, would be the last
+/// to be sent everything from then on. Numbers are for [`Riders::leave`]; they hold until another gets on or off.
+pub(super) struct Boarded {
+    pub(super) number: usize,
+    /// Who had that number, with the one it has now.
+    pub(super) moved: Option<(usize, usize)>,
+}
+
 /// All that ride in a class.
 pub(super) struct Riders {
     aboard: Vec<Rider>,
     log: Log,
     patience: Duration,
     outputs: Vec<Output>,
+    /// Of [`Riders::draw`].
+    seed: u64,
 }
 
 impl Default for Riders {
     fn default() -> Self {
-        Self { aboard: Vec::new(), log: Log::default(), patience: Duration::MAX, outputs: Vec::new() }
+        Self { aboard: Vec::new(), log: Log::default(), patience: Duration::MAX, outputs: Vec::new(), seed: 0 }
     }
 }
 
@@ -91,11 +101,10 @@ impl Riders {
         &self.aboard
     }
 
-    /// Who sits at this place stands where the last train ended, and rides on from there. The number is for
-    /// [`Riders::leave`]; it holds until another leaves.
-    pub(super) fn board(&mut self, place: usize, pass: &Pass<'_>) -> usize {
+    /// Who sits at this place stands where the last train ended, and rides on from there.
+    pub(super) fn board(&mut self, place: usize, pass: &Pass<'_>) -> Boarded {
         if self.aboard.is_empty() {
-            *self = Self { aboard: std::mem::take(&mut self.aboard), ..Self::default() };
+            *self = Self { aboard: std::mem::take(&mut self.aboard), seed: self.seed, ..Self::default() };
         }
         self.patience = self.patience.min(pass.patience);
         let known = self.outputs.iter().position(|output| Arc::ptr_eq(&output.stats, pass.stats));
@@ -119,7 +128,17 @@ impl Riders {
         let (trains, bytes) = (self.log.trains, self.log.bytes);
         let &Pass { opened, floor, .. } = pass;
         self.aboard.push(Rider { place, output, opened, floor, trains, bytes });
-        self.aboard.len() - 1
+        let last = self.aboard.len() - 1;
+        let number = self.draw(last + 1);
+        self.aboard.swap(number, last);
+        let moved = self.aboard.get(last).filter(|_| number != last).map(|moved| (moved.place, last));
+        Boarded { number, moved }
+    }
+
+    /// Where of so many places somebody gets on: a step of Knuth's generator, whose upper bits are the good ones.
+    fn draw(&mut self, places: usize) -> usize {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from((self.seed >> 33) % places.max(1) as u64).unwrap_or_default()
     }
 
     /// Takes the rider with this number off, who is to [hear](Riders::hear) its news before. The last one has its number then: its place.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{Due, PROBE, Worker, guarded};
 use crate::net::pump::class::Class;
 use crate::net::pump::conn::ride::{Ride, Tally, Train};
-use crate::net::pump::riders::{FORM, Riders};
+use crate::net::pump::riders::{Boarded, FORM, Riders};
 use crate::net::pump::uring::{BATCH, Ring};
 
 /// What goes out in one call to all who stand at the live edge, at most.
@@ -167,11 +167,15 @@ impl Worker {
         members.retain(|place| {
             let Some(seat) = connections.get_mut(*place).filter(|seat| seat.is_in(key)) else { return false };
             let rides = boards && seat.stream == key && seat.next.is_none() && seat.aboard.is_none();
-            if let Some(pass) = seat.conn.pass(boarded.edge).filter(|_| rides) {
-                seat.aboard = Some((class, boarded.riders.board(*place, &pass)));
-                return false;
+            let Some(pass) = seat.conn.pass(boarded.edge).filter(|_| rides) else { return true };
+            let Boarded { number, moved } = boarded.riders.board(*place, &pass);
+            seat.aboard = Some((class, number));
+            if let Some((place, number)) = moved
+                && let Some(seat) = connections.get_mut(place)
+            {
+                seat.aboard = Some((class, number));
             }
-            true
+            false
         });
         boarded.members = members;
     }
