@@ -13,7 +13,7 @@ mod silence;
 mod variants;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -84,6 +84,8 @@ pub struct Stream {
     heard: AtomicU64,
     /// Set while the source is there but sends nothing.
     silent: AtomicBool,
+    /// Where its source runs: see [`Stream::thread`].
+    thread: AtomicUsize,
 }
 
 /// The writers' side: takes one source after another.
@@ -141,6 +143,7 @@ impl Stream {
             begin: Instant::now(),
             heard: AtomicU64::new(0),
             silent: AtomicBool::new(false),
+            thread: AtomicUsize::new(0),
         }
     }
 
@@ -175,6 +178,11 @@ impl Stream {
     /// Tells it apart from every other stream, in whatever program.
     pub fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// The number of the thread that its source runs on; the first, where nobody said another.
+    pub fn thread(&self) -> usize {
+        self.whole().thread.load(Ordering::Relaxed)
     }
 
     /// The way of what leaves here: the marks of the streams that it came through, this one last.
@@ -298,6 +306,10 @@ impl Intake for Writer {
 
     fn came_by(&self, hops: &[String]) {
         self.stream.way.lock().came_by(hops);
+    }
+
+    fn runs_on(&self, thread: usize) {
+        self.stream.thread.store(thread, Ordering::Relaxed);
     }
 }
 

@@ -142,6 +142,10 @@ impl Intake for Inspect {
     fn came_by(&self, hops: &[String]) {
         self.next.came_by(hops);
     }
+
+    fn runs_on(&self, thread: usize) {
+        self.next.runs_on(thread);
+    }
 }
 
 impl Drop for Inspect {

@@ -57,6 +57,10 @@ impl Intake for Fan {
     fn came_by(&self, hops: &[String]) {
         self.takers.iter().for_each(|(_, taker)| taker.came_by(hops));
     }
+
+    fn runs_on(&self, thread: usize) {
+        self.takers.iter().for_each(|(_, taker)| taker.runs_on(thread));
+    }
 }
 
 /// How long, by arrival, packets of one lane wait for another lane that brings none.
@@ -194,6 +198,10 @@ impl Intake for IntoLane {
 
     fn came_by(&self, hops: &[String]) {
         self.merge.next.came_by(hops);
+    }
+
+    fn runs_on(&self, thread: usize) {
+        self.merge.next.runs_on(thread);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A publisher on a listening input: accepted one at a time, read as fast as it sends, and never waited for when
 //! written to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -42,12 +43,14 @@ pub(super) async fn publish(
     mut session: ServerSession,
     mut request: PublishRequest,
     mut ask: Ask,
-    limits: &Limits,
+    limits: &Arc<Limits>,
 ) {
     let mut exchange = Exchange::new(connection);
     loop {
-        let after;
-        (after, exchange, session) = publish_once(listener, exchange, session, &request, &ask, limits).await;
+        let taken = publish_once(listener, exchange, session, &request, &ask, limits).await;
+        // Something of ours broke down: it is closed without a word.
+        let Some(Over { after, exchange: left, session: said }) = taken else { return };
+        (exchange, session) = (left, said);
         match after {
             After::SeeOff => match see_off(&mut exchange, &mut session).await {
                 Some(another) => (ask.name, request) = (another.name.clone(), another),
@@ -64,6 +67,13 @@ pub(super) async fn publish(
     }
 }
 
+/// A broadcast that is over.
+struct Over {
+    after: After,
+    exchange: Exchange,
+    session: ServerSession,
+}
+
 /// From the request to the end of the broadcast. Its place and its ticket are given back by then: the next broadcast of the
 /// same connection may need them.
 async fn publish_once(
@@ -72,8 +82,8 @@ async fn publish_once(
     mut session: ServerSession,
     request: &PublishRequest,
     ask: &Ask,
-    limits: &Limits,
-) -> (After, Exchange, ServerSession) {
+    limits: &Arc<Limits>,
+) -> Option<Over> {
     let id = request.stream_id;
     let seat = match listener.gate.publish(ask).await {
         // Before anybody's place is taken: a loop must not end the publisher that it comes from.
@@ -94,19 +104,26 @@ async fn publish_once(
         Ok(taken) => taken,
         Err(refusal) => {
             let _ = session.refuse_publish(id, refusal.code, &refusal.text);
-            return (After::Part, exchange, session);
+            return Some(Over { after: After::Part, exchange, session });
         }
     };
     if !session.accept_publish(id) {
         // It has ended it already, or asked for something else.
-        return (After::SeeOff, exchange, session);
+        return Some(Over { after: After::SeeOff, exchange, session });
     }
     let _stays = ticket.map(Ticket::begun);
     dial::prepare(exchange.connection().tcp(), slot.nodelay);
     slot.joined.notify_waiters();
-    let ended = run(&slot, exchange, session, &seat, ask, limits).await;
-    drop(seat);
-    ended
+    let (peer, hops, limits) = (ask.peer, ask.connect.hops.clone(), limits.clone());
+    // Where its players will be: a crowd of publishers would be too much for one core.
+    let hosted = listener.pumps.host(|thread| async move {
+        seat.feed.runs_on(thread);
+        let exchange = exchange.adopt().ok()?;
+        let over = run(&slot, exchange, session, &seat, peer, &hops, &limits).await;
+        drop(seat);
+        Some(over)
+    });
+    hosted.await.flatten()
 }
 
 /// The place of the one publisher, given back when dropped.
@@ -189,17 +206,18 @@ enum After {
     Nothing,
 }
 
-/// Takes one broadcast; gives the connection back, and what is left to do with it.
+/// Takes one broadcast; gives the connection back, and says what is left to do with it.
 async fn run(
     slot: &PublishSlot,
     exchange: Exchange,
     session: ServerSession,
     seat: &Seat,
-    ask: &Ask,
+    peer: SocketAddr,
+    hops: &[String],
     limits: &Limits,
-) -> (After, Exchange, ServerSession) {
+) -> Over {
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
-    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {}", ask.peer) });
+    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
     let mut publisher = Publisher {
         exchange,
         session,
@@ -208,7 +226,7 @@ async fn run(
         bitrate: Bitrate::new(limits.ingest_bitrate, Instant::now()),
         underway: Underway::default(),
         last_ping: Instant::now(),
-        hops: &ask.connect.hops,
+        hops,
     };
     publisher.begin(seat);
     let reason = tokio::select! {
@@ -231,7 +249,7 @@ async fn run(
         _ => After::Nothing,
     };
     (slot.events)(Event::InputEnded { input: slot.input.clone(), reason, retry_in: None });
-    (after, publisher.exchange, publisher.session)
+    Over { after, exchange: publisher.exchange, session: publisher.session }
 }
 
 /// One that understands a reconnect request comes back by itself; others are told that this is the end.

@@ -54,6 +54,14 @@ impl Connection {
         self.tcp().peer_addr()
     }
 
+    /// Moves a plain connection to the runtime that this is called in, so that its wake-ups stay on that thread.
+    pub fn adopt(self) -> io::Result<Self> {
+        match self {
+            Connection::Plain(tcp) => tcp.into_std().and_then(TcpStream::from_std).map(Connection::Plain),
+            tls => Ok(tls),
+        }
+    }
+
     /// Abandons the connection with a reset: what the kernel still holds is thrown away, and the peer learns at once.
     /// A plain close would queue its end behind a backlog that a stuck peer may never read.
     pub fn reset(self) {

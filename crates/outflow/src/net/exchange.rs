@@ -93,6 +93,11 @@ impl Exchange {
         Self { connection, pending: Bytes::new() }
     }
 
+    /// The same in the runtime that this is called in: see [`Connection::adopt`].
+    pub fn adopt(self) -> io::Result<Self> {
+        Ok(Self { connection: self.connection.adopt()?, ..self })
+    }
+
     /// What it reads from.
     pub fn connection(&self) -> &Connection {
         &self.connection

@@ -4,6 +4,7 @@
 mod class;
 mod conn;
 mod gauge;
+mod host;
 mod link;
 mod load;
 mod order;
@@ -27,6 +28,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::error::Ended;
@@ -34,6 +36,7 @@ use crate::monitor::PeerStats;
 use crate::net::connection::Connection;
 use crate::net::uplink::Rules;
 use crate::stream::Stream;
+pub use host::Hosted;
 pub use link::{Heard, Link, ServerLink};
 use load::Load;
 pub use order::Order;
@@ -87,6 +90,7 @@ impl Backend {
 
 /// All pumps of the program.
 pub struct Pumps {
+    first: Pump,
     pumps: Mutex<Vec<Pump>>,
     most: usize,
     backend: Backend,
@@ -99,6 +103,8 @@ struct Pump {
     ready: Arc<Ready>,
     commands: Arc<Mutex<Vec<Command>>>,
     load: Arc<Load>,
+    /// That of its thread.
+    runtime: Handle,
 }
 
 impl Pumps {
@@ -111,17 +117,17 @@ impl Pumps {
     /// The same with this way to write, and other times for who yields to whom on a line that is too small. A pump whose ring the
     /// kernel refuses writes by calls.
     pub fn start_with(most: usize, backend: Backend, rules: Rules) -> Arc<Self> {
-        let (first, uplinks) = (Pump::new(), Uplinks::new(rules));
+        let (first, uplinks) = (Pump::new(Handle::current()), Uplinks::new(rules));
         tokio::spawn(first.worker(backend, &uplinks).run());
-        let pumps = Mutex::new(vec![first]);
-        Arc::new(Self { pumps, most: most.max(1), backend, next_id: AtomicU64::new(0), uplinks })
+        let pumps = Mutex::new(vec![first.clone()]);
+        Arc::new(Self { first, pumps, most: most.max(1), backend, next_id: AtomicU64::new(0), uplinks })
     }
 
     /// Hands a connection over that has finished its handshake and its publish or play. From here on the pump reads
     /// and writes it, until the stream or the connection ends or [`Attached`] is dropped.
     pub fn attach(&self, connection: Connection, link: Box<dyn Link>, order: Order) -> Attached {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let pump = self.choose();
+        let pump = self.choose(order.stream.thread());
         let (done, ended) = oneshot::channel();
         pump.load.enter(!order.stream.state().borrow().ready);
         let conn = Box::new(conn::Conn::new(id, connection, link, order, done));
@@ -130,33 +136,44 @@ impl Pumps {
         Attached { id, pump, ended, over: false, figures }
     }
 
-    /// The least busy pump; a new one where all are busy and a core is left.
-    fn choose(&self) -> Pump {
+    /// The pump on the thread where the stream comes in, unless another has much less to do; a new one where all are busy and a
+    /// core is left.
+    fn choose(&self, near: usize) -> Pump {
+        let (_, least) = self.least(load::BUSY);
+        let home = self.pumps.lock().get(near).cloned();
+        home.filter(|home| home.load.is_near(&least.load)).unwrap_or(least)
+    }
+
+    /// The least busy pump, with its number; a new one where all have so much to do, in thousandths of a core, and a core is left.
+    fn least(&self, much: u32) -> (usize, Pump) {
         let mut pumps = self.pumps.lock();
-        let least = pumps.iter().min_by_key(|pump| pump.load.expected()).cloned();
-        let all_busy = least.as_ref().is_none_or(|pump| pump.load.is_high());
-        if all_busy && pumps.len() < self.most {
-            let pump = Pump::new();
-            let worker = pump.worker(self.backend, &self.uplinks);
-            let started = std::thread::Builder::new().name(format!("pump-{}", pumps.len())).spawn(move || {
-                match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                    Ok(runtime) => runtime.block_on(worker.run()),
-                    // Its connections end with an internal error as the worker is dropped.
-                    Err(_) => drop(worker),
-                }
-            });
-            if started.is_ok() {
-                pumps.push(pump.clone());
-                return pump;
-            }
+        let least = pumps.iter().enumerate().min_by_key(|(_, pump)| pump.load.expected());
+        let least = least.map(|(number, pump)| (number, pump.clone()));
+        if least.as_ref().is_none_or(|(_, pump)| pump.load.is_above(much))
+            && pumps.len() < self.most
+            && let Some(pump) = self.begin(pumps.len())
+        {
+            pumps.push(pump.clone());
+            return (pumps.len() - 1, pump);
         }
-        least.unwrap_or_else(Pump::new)
+        // There is always the first.
+        least.unwrap_or_else(|| (0, self.first.clone()))
+    }
+
+    /// A further pump, on a thread of its own, if the system has one.
+    fn begin(&self, number: usize) -> Option<Pump> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let pump = Pump::new(runtime.handle().clone());
+        let worker = pump.worker(self.backend, &self.uplinks);
+        let thread = std::thread::Builder::new().name(format!("pump-{number}"));
+        thread.spawn(move || runtime.block_on(worker.run())).ok()?;
+        Some(pump)
     }
 }
 
 impl Pump {
-    fn new() -> Self {
-        Self { ready: Arc::default(), commands: Arc::default(), load: Arc::default() }
+    fn new(runtime: Handle) -> Self {
+        Self { ready: Arc::default(), commands: Arc::default(), load: Arc::default(), runtime }
     }
 
     fn worker(&self, backend: Backend, uplinks: &Arc<Uplinks>) -> Worker {

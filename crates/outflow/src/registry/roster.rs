@@ -126,6 +126,12 @@ impl Intake for Taken {
         }
     }
 
+    fn runs_on(&self, thread: usize) {
+        if !self.closed.load(Ordering::Acquire) {
+            self.feed.runs_on(thread);
+        }
+    }
+
     fn end(&self, clean: bool) {
         if !self.closed.load(Ordering::Acquire) {
             self.feed.end(clean);

@@ -138,19 +138,16 @@ impl Conn {
         }
     }
 
-    /// Moves a plain connection to the runtime of the pump that serves it, so that its wake-ups stay on that thread.
+    /// Moves to the runtime of the pump that serves it.
     pub(super) fn adopt(self) -> Option<Self> {
-        let connection = match self.connection {
-            Connection::Plain(tcp) => match tcp.into_std().and_then(tokio::net::TcpStream::from_std) {
-                Ok(tcp) => Connection::Plain(tcp),
-                Err(error) => {
-                    if let Some(done) = self.done {
-                        let _ = done.send(Ended::internal(format!("a connection could not be moved: {error}")));
-                    }
-                    return None;
+        let connection = match self.connection.adopt() {
+            Ok(connection) => connection,
+            Err(error) => {
+                if let Some(done) = self.done {
+                    let _ = done.send(Ended::internal(format!("a connection could not be moved: {error}")));
                 }
-            },
-            tls => tls,
+                return None;
+            }
         };
         let mut conn = Self { connection, ..self };
         conn.gauge.begin(Instant::now(), &conn.connection);

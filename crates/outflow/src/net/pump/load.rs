@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// A pump whose thread has this much to do, in thousandths of its core, gets no more connections while a core is left.
-const BUSY: u32 = 700;
+pub(super) const BUSY: u32 = 700;
+/// A pump that has no more to do than another and this serves what comes in on its thread: from one core to another every packet
+/// costs more.
+const NEAR: u32 = 250;
 /// What a connection counts for that waits for a stream to begin, in thousandths: nobody knows what it will take.
 const WAITING: u32 = 2;
 
@@ -44,13 +47,18 @@ impl Load {
         (expected.saturating_add(waiting.saturating_mul(WAITING)), connections)
     }
 
-    /// True if others should serve what comes next.
-    pub(super) fn is_high(&self) -> bool {
+    /// True if others should serve what comes next, as it has this much to do.
+    pub(super) fn is_above(&self, much: u32) -> bool {
         let (expected, connections) = self.expected();
-        expected >= BUSY && connections > 0
+        expected >= much && connections > 0
     }
 
-    fn note(&self, thousandths: u32, waiting: usize) {
+    /// True if what comes in there is best served there, though this other one has the least to do.
+    pub(super) fn is_near(&self, least: &Self) -> bool {
+        self.expected().0 <= least.expected().0 + NEAR && !self.is_above(BUSY)
+    }
+
+    pub(super) fn note(&self, thousandths: u32, waiting: usize) {
         // Half of what it was: one moment is not the rule.
         let busy = u32::midpoint(self.busy.load(Ordering::Relaxed), thousandths);
         self.busy.store(busy, Ordering::Relaxed);
@@ -94,13 +102,13 @@ mod tests {
     #[test]
     fn what_comes_is_expected_to_take_what_others_take() {
         let load = Load::default();
-        assert_eq!((load.expected(), load.is_high()), ((0, 0), false));
+        assert_eq!((load.expected(), load.is_above(BUSY)), ((0, 0), false));
         (0..100).for_each(|_| load.enter(true));
         assert_eq!(load.expected(), (200, 100), "they wait");
         load.note(800, 0);
-        assert_eq!((load.expected(), load.is_high()), ((400, 100), false));
+        assert_eq!((load.expected(), load.is_above(BUSY)), ((400, 100), false));
         (0..75).for_each(|_| load.enter(false));
-        assert_eq!((load.expected(), load.is_high()), ((700, 175), true), "each as much as the others");
+        assert_eq!((load.expected(), load.is_above(BUSY)), ((700, 175), true), "each as much as the others");
         load.note(400, 50);
         assert_eq!(load.expected(), (500, 175));
         (0..174).for_each(|_| load.leave());
@@ -108,7 +116,23 @@ mod tests {
         assert_eq!(load.expected(), (400, 1), "the thread has other things to do too");
         load.leave();
         load.note(1000, 0);
-        assert!(!load.is_high(), "nobody would be better off elsewhere");
+        assert!(!load.is_above(BUSY), "nobody would be better off elsewhere");
+    }
+
+    #[test]
+    fn near_is_what_has_hardly_more_to_do() {
+        let [home, least] = [800, 300].map(|thousandths| {
+            let load = Load::default();
+            load.enter(false);
+            load.note(2 * thousandths, 0);
+            load
+        });
+        assert!(!home.is_near(&least), "the others would be better off elsewhere");
+        home.note(200, 0);
+        assert!(home.is_near(&least), "{home:?}");
+        home.note(700, 0);
+        assert!(!home.is_near(&least), "{home:?}");
+        assert!(home.is_near(&home));
     }
 
     #[tokio::test]

@@ -381,5 +381,6 @@ async fn a_dropped_attachment_is_a_reset() {
 }
 
 mod behind;
+mod host;
 mod ride;
 mod switch;

@@ -1,0 +1,100 @@
+//! Sources on the threads of the pumps, and connections beside them.
+
+use super::*;
+
+/// What a thread is called.
+fn thread() -> String {
+    std::thread::current().name().unwrap_or_default().to_owned()
+}
+
+/// Sets what a pump has to do; decisions that follow without a wait in between are made by it.
+fn put(pumps: &Pumps, number: usize, thousandths: u32) {
+    let load = pumps.pumps.lock()[number].load.clone();
+    // Each look counts for half.
+    (0..16).for_each(|_| load.note(thousandths, 0));
+}
+
+/// Two pumps, of which the first has a connection and this much to do.
+fn busy(thousandths: u32) -> Arc<Pumps> {
+    let pumps = Pumps::start_with(2, Backend::Calls, Rules::default());
+    pumps.first.load.enter(false);
+    put(&pumps, 0, thousandths);
+    pumps
+}
+
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (peer, listener.accept().await.unwrap().0)
+}
+
+fn of_each(pumps: &Pumps) -> Vec<usize> {
+    pumps.pumps.lock().iter().map(|pump| pump.load.expected().1).collect()
+}
+
+#[tokio::test]
+async fn a_source_runs_on_the_first_thread_until_that_has_enough_to_do() {
+    let pumps = busy(300);
+    let first = pumps.host(|number| async move { (number, thread()) }).await.unwrap();
+    assert_eq!(first, (0, thread()));
+    let pumps = busy(400);
+    let second = pumps.host(|number| async move { (number, thread()) }).await.unwrap();
+    assert_eq!(second, (1, "pump-1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_source_counts_while_it_runs_and_ends_with_who_waits_for_it() {
+    let pumps = busy(400);
+    let (left, ended) = oneshot::channel::<()>();
+    let hosted = pumps.host(|_| async move {
+        let _left = left;
+        std::future::pending::<()>().await;
+    });
+    assert_eq!(of_each(&pumps), [1, 1]);
+    drop(hosted);
+    ended.await.unwrap_err();
+    let gone = async {
+        while of_each(&pumps) != [1, 0] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_that_breaks_down_says_so_and_takes_nobody_along() {
+    let pumps = busy(400);
+    assert_eq!(pumps.host(|_| async { panic!("a fault planted by the test") }).await, None::<()>);
+    put(&pumps, 0, 400);
+    assert_eq!(pumps.host(|number| async move { number }).await, Some(1));
+}
+
+#[tokio::test]
+async fn connections_are_served_where_their_stream_comes_in() {
+    let mut bench = Bench::new();
+    bench.pumps = busy(400);
+    let mut peers = Vec::new();
+    // Where the stream comes in, what the two pumps have to do, and how many connections each has then.
+    let cases: [(usize, &[u32], &[usize]); 5] = [
+        (0, &[400], &[2]),
+        // Too much.
+        (0, &[800], &[2, 1]),
+        // Not much more than the other.
+        (0, &[300, 100], &[3, 1]),
+        (1, &[100, 300], &[3, 2]),
+        // Much more.
+        (1, &[100, 500], &[4, 2]),
+    ];
+    for (number, (comes_in, loads, expected)) in cases.into_iter().enumerate() {
+        let (peer, ours) = sockets().await;
+        bench.writer.runs_on(comes_in);
+        (0..loads.len()).for_each(|pump| put(&bench.pumps, pump, loads[pump]));
+        peers.push(bench.attach(peer, ours, Mute::default(), None));
+        assert_eq!(of_each(&bench.pumps), expected, "{number}");
+    }
+    // Wherever they are, they get it.
+    bench.publish();
+    for (peer, ..) in &mut peers {
+        peer.read_exact(&mut vec![0; FRAME]).await.unwrap();
+    }
+}
