@@ -25,6 +25,8 @@ struct Subject {
     history: History,
     /// Since when it should have been sending, and was not.
     idle: Option<Instant>,
+    /// Why, as it was said last: while it tries again nothing is said.
+    why: Option<String>,
     tracks: Vec<Track>,
     /// The stream that it is, or that it sends.
     stream: String,
@@ -60,6 +62,8 @@ pub struct Judged {
 struct Whose<'a> {
     stream: &'a str,
     output: Option<&'a OutputLook>,
+    /// Why it does not send.
+    why: Option<&'a str>,
     /// What holds for it.
     thresholds: Thresholds,
     /// What is not judged is so on purpose.
@@ -85,7 +89,8 @@ impl Engine {
             } else {
                 subject.history.clear();
             }
-            let whose = Whose { stream: &stream.id, output: None, thresholds: stream.thresholds, off: false };
+            let whose =
+                Whose { stream: &stream.id, output: None, why: None, thresholds: stream.thresholds, off: false };
             subject.take(&readings, &whose, now, &mut changes);
         }
         let streams: HashMap<&str, &StreamLook> =
@@ -97,6 +102,7 @@ impl Engine {
             let flows = source.filter(|source| output.wanted && source.live);
             let idle = flows.is_some() && output.state != State::Live;
             subject.idle = if idle { subject.idle.or(Some(now)) } else { None };
+            subject.why = output.reason.clone().or(subject.why.take().filter(|_| idle));
             let idle = subject.idle.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
             let readings = match (flows, self.streams.get(&output.stream)) {
                 (Some(look), Some(stream)) => {
@@ -105,7 +111,9 @@ impl Engine {
                 _ => Vec::new(),
             };
             let thresholds = source.map(|source| source.thresholds).unwrap_or_default();
-            let whose = Whose { stream: &output.stream, output: Some(output), thresholds, off: !output.wanted };
+            let why = subject.why.clone();
+            let (stream, why) = (output.stream.as_str(), why.as_deref());
+            let whose = Whose { stream, output: Some(output), why, thresholds, off: !output.wanted };
             subject.take(&readings, &whose, now, &mut changes);
         }
         for subjects in [&mut self.streams, &mut self.outputs] {
@@ -203,7 +211,7 @@ impl Track {
                 if self.alert.is_none() && now.saturating_duration_since(bad) < reading.hold {
                     return None;
                 }
-                let (text, mend) = words::say(reading, whose.output);
+                let (text, mend) = words::say(reading, whose.output, whose.why);
                 let (figure, limit) = (reading.figure, reading.limit);
                 if let Some(alert) = &mut self.alert {
                     (alert.figure, alert.limit, alert.text, alert.mend) = (figure, limit, text, mend);

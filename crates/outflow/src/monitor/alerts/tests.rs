@@ -155,13 +155,18 @@ fn an_output_that_is_wanted_on_and_does_not_send() {
     let alert = rig.one();
     assert_eq!((alert.rule.severity(), alert.output.as_deref()), (Severity::Critical, Some("out")));
     assert!(alert.text.starts_with("not sending for 59 s: can't connect"), "{}", alert.text);
+    // While it tries once more nothing new is known.
+    (rig.output.state, rig.output.reason) = (State::Connecting, None);
+    assert_eq!(rig.run(1), []);
+    assert!(rig.one().text.contains(": can't connect"), "{}", rig.one().text);
+    rig.output.state = State::Backoff;
     // It sends for a moment: that is not yet right.
     rig.output.state = State::Live;
     assert_eq!(rig.run(3), []);
     rig.output.state = State::Backoff;
     assert_eq!(rig.run(10), []);
     rig.output.state = State::Live;
-    assert_eq!(rig.run(20), [(84, Rule::NotSending, Some("mended"))]);
+    assert_eq!(rig.run(20), [(85, Rule::NotSending, Some("mended"))]);
 
     // What is held back on purpose may begin later.
     let mut rig = Rig::new("");

@@ -44,7 +44,7 @@ fn span(seconds: f64) -> String {
 }
 
 /// What is wrong, and the mend; without the name of the stream or output.
-pub(super) fn say(reading: &Reading, output: Option<&OutputLook>) -> (String, String) {
+pub(super) fn say(reading: &Reading, output: Option<&OutputLook>, why: Option<&str>) -> (String, String) {
     let Reading { figure, limit, platform, .. } = *reading;
     let title = platform.map_or("the platform", |platform| platform.title);
     match reading.rule {
@@ -84,7 +84,7 @@ pub(super) fn say(reading: &Reading, output: Option<&OutputLook>) -> (String, St
             (format!("no sound for {}", span(figure)), mend.to_owned())
         }
         Rule::NotSending => {
-            let why = output.map_or(String::new(), |output| match &output.reason {
+            let why = output.map_or(String::new(), |output| match why {
                 Some(reason) => format!(": {reason}"),
                 None => format!(", it is {}", output.state.name()),
             });
