@@ -72,27 +72,24 @@ struct Output {
     riders: u64,
 }
 
-/// Where a rider got on: anywhere, or whoever gets off for a moment, as all do that acknowledge what they read, would be the last
-/// to be sent everything from then on. Numbers are for [`Riders::leave`]; they hold until another gets on or off.
-pub(super) struct Boarded {
-    pub(super) number: usize,
-    /// Who had that number, with the one it has now.
-    pub(super) moved: Option<(usize, usize)>,
-}
+/// Newcomers that are put in their places one by one; more of them are sorted.
+const FEW: usize = 16;
 
 /// All that ride in a class.
 pub(super) struct Riders {
+    /// In the order of their places, which is about that of their coming: memory is gone through from its beginning to its end,
+    /// and nobody is last for having got off for a moment, as all do that acknowledge what they read.
     aboard: Vec<Rider>,
+    /// So many of them are in order; the others have just got on.
+    seated: usize,
     log: Log,
     patience: Duration,
     outputs: Vec<Output>,
-    /// Of [`Riders::draw`].
-    seed: u64,
 }
 
 impl Default for Riders {
     fn default() -> Self {
-        Self { aboard: Vec::new(), log: Log::default(), patience: Duration::MAX, outputs: Vec::new(), seed: 0 }
+        Self { aboard: Vec::new(), log: Log::default(), seated: 0, patience: Duration::MAX, outputs: Vec::new() }
     }
 }
 
@@ -101,10 +98,10 @@ impl Riders {
         &self.aboard
     }
 
-    /// Who sits at this place stands where the last train ended, and rides on from there.
-    pub(super) fn board(&mut self, place: usize, pass: &Pass<'_>) -> Boarded {
+    /// Who sits at this place stands where the last train ended, and rides on from there. [`Riders::settle`] is to follow.
+    pub(super) fn board(&mut self, place: usize, pass: &Pass<'_>) {
         if self.aboard.is_empty() {
-            *self = Self { aboard: std::mem::take(&mut self.aboard), seed: self.seed, ..Self::default() };
+            *self = Self { aboard: std::mem::take(&mut self.aboard), ..Self::default() };
         }
         self.patience = self.patience.min(pass.patience);
         let known = self.outputs.iter().position(|output| Arc::ptr_eq(&output.stats, pass.stats));
@@ -128,29 +125,40 @@ impl Riders {
         let (trains, bytes) = (self.log.trains, self.log.bytes);
         let &Pass { opened, floor, .. } = pass;
         self.aboard.push(Rider { place, output, opened, floor, trains, bytes });
-        let last = self.aboard.len() - 1;
-        let number = self.draw(last + 1);
-        self.aboard.swap(number, last);
-        let moved = self.aboard.get(last).filter(|_| number != last).map(|moved| (moved.place, last));
-        Boarded { number, moved }
     }
 
-    /// Where of so many places somebody gets on: a step of Knuth's generator, whose upper bits are the good ones.
-    fn draw(&mut self, places: usize) -> usize {
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from((self.seed >> 33) % places.max(1) as u64).unwrap_or_default()
-    }
-
-    /// Takes the rider with this number off, who is to [hear](Riders::hear) its news before. The last one has its number then: its place.
-    pub(super) fn leave(&mut self, number: usize) -> Option<usize> {
-        if number >= self.aboard.len() {
-            return None;
+    /// Puts those in order who have just got on.
+    pub(super) fn settle(&mut self) {
+        let seated = std::mem::replace(&mut self.seated, self.aboard.len());
+        if self.aboard.len() - seated > FEW {
+            return self.aboard.sort_unstable_by_key(|rider| rider.place);
         }
-        let rider = self.aboard.swap_remove(number);
+        for newcomer in seated..self.aboard.len() {
+            let (before, rest) = self.aboard.split_at(newcomer);
+            let Some(place) = rest.first().map(|rider| rider.place) else { return };
+            let number = before.partition_point(|rider| rider.place < place);
+            if let Some(moved) = self.aboard.get_mut(number..=newcomer) {
+                moved.rotate_right(1);
+            }
+        }
+    }
+
+    /// The number of the rider who sits at this place; it holds until somebody gets on or off.
+    pub(super) fn find(&self, place: usize) -> Option<usize> {
+        self.aboard.binary_search_by_key(&place, |rider| rider.place).ok()
+    }
+
+    /// Takes the rider with this number off, who is to [hear](Riders::hear) its news before. Of several the last gets off first:
+    /// those behind move up.
+    pub(super) fn leave(&mut self, number: usize) {
+        if number >= self.aboard.len() {
+            return;
+        }
+        let rider = self.aboard.remove(number);
+        self.seated = self.aboard.len();
         if let Some(output) = self.outputs.get_mut(rider.output) {
             output.aboard -= 1;
         }
-        self.aboard.get(number).map(|moved| moved.place)
     }
 
     /// What the rider with this number has not heard of, if anything.
@@ -204,5 +212,33 @@ impl Riders {
     /// The outputs that riders belong to.
     pub(super) fn outputs(&self) -> impl Iterator<Item = &Arc<OutputStats>> {
         self.outputs.iter().filter(|output| output.aboard > 0).map(|output| &output.stats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gets_off_for_a_moment_has_its_place_again() {
+        let (mut riders, stats) = (Riders::default(), Arc::default());
+        let pass = || Pass { opened: 0, floor: 0, patience: Duration::ZERO, stats: &stats };
+        let places = |riders: &Riders| riders.aboard().iter().map(|rider| rider.place).collect::<Vec<_>>();
+        // Many at once, then one by one, and a few.
+        (0..100).rev().for_each(|place| riders.board(place, &pass()));
+        riders.settle();
+        assert_eq!(places(&riders), (0..100).collect::<Vec<_>>());
+        for some in [&[0][..], &[99], &[50, 7], &[3, 98, 42, 1]] {
+            for place in some {
+                riders.leave(riders.find(*place).unwrap_or(usize::MAX));
+                assert_eq!(riders.find(*place), None);
+            }
+            assert_eq!(riders.aboard().len(), 100 - some.len());
+            some.iter().for_each(|place| riders.board(*place, &pass()));
+            riders.settle();
+            assert_eq!(places(&riders), (0..100).collect::<Vec<_>>());
+        }
+        assert_eq!(riders.find(42), Some(42));
+        assert_eq!(riders.outputs().count(), 1);
     }
 }

@@ -63,7 +63,7 @@ pub(super) struct Worker {
     room: Room,
     tokens: Vec<Token>,
     ticks: usize,
-    /// How busy this thread is, from the first tick on.
+    /// How busy this thread is, once it runs.
     watch: Option<Watch>,
     /// The connections whose delay is measured.
     probed: Vec<usize>,
@@ -90,8 +90,8 @@ struct Seat {
     /// The group of the stream that it waits to go on with: it hears the news of both.
     next: Option<u64>,
     due: Option<Instant>,
-    /// Its class, and its number among those that ride there.
-    aboard: Option<(usize, usize)>,
+    /// The class in which it rides.
+    aboard: Option<usize>,
 }
 
 impl Seat {
@@ -158,6 +158,7 @@ impl Worker {
     /// many connections halfway through a frame; turns are bounded here instead.
     pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
         let body = async move {
+            self.watch = Some(Watch::new(Instant::now()));
             let mut sleep = Box::pin(tokio::time::sleep(TICK));
             let mut next_tick = Instant::now() + TICK;
             std::future::poll_fn(|context| self.poll(context, &mut sleep, &mut next_tick)).await

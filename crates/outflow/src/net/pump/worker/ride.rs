@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{Due, PROBE, Worker, guarded};
 use crate::net::pump::class::Class;
 use crate::net::pump::conn::ride::{Ride, Tally, Train};
-use crate::net::pump::riders::{Boarded, FORM, Riders};
+use crate::net::pump::riders::{FORM, Riders};
 use crate::net::pump::uring::{BATCH, Ring};
 
 /// What goes out in one call to all who stand at the live edge, at most.
@@ -94,6 +94,8 @@ impl Worker {
         if let Some(class) = self.class(key, class) {
             class.riders = riders;
         }
+        // From the last: those behind move up.
+        fallen.reverse();
         for (place, _) in &fallen {
             self.alight(*place);
         }
@@ -137,22 +139,32 @@ impl Worker {
     /// Who sits there is to be looked at: it gets off, if it rides, and hears what it has had.
     pub(super) fn alight(&mut self, place: usize) {
         let Some(seat) = self.connections.get_mut(place) else { return };
-        let Some((class, number)) = seat.aboard.take() else { return };
+        let Some(class) = seat.aboard.take() else { return };
         let group = self.streams.get_mut(&seat.stream);
         let Some(left) = group.and_then(|group| group.classes.get_mut(class)) else { return };
-        if let Some(news) = left.riders.hear(number) {
-            seat.conn.hear(&news);
+        if let Some(number) = left.riders.find(place) {
+            if let Some(news) = left.riders.hear(number) {
+                seat.conn.hear(&news);
+            }
+            left.riders.leave(number);
         }
         left.members.push(place);
-        let moved = left.riders.leave(number);
-        if let Some(seat) = moved.and_then(|place| self.connections.get_mut(place)) {
-            seat.aboard = Some((class, number));
+    }
+
+    /// Who sits there hears what it has had, if it rides, and rides on.
+    pub(super) fn inform(&mut self, place: usize) {
+        let Some(seat) = self.connections.get_mut(place) else { return };
+        let Some(class) = seat.aboard else { return };
+        let group = self.streams.get_mut(&seat.stream);
+        let Some(class) = group.and_then(|group| group.classes.get_mut(class)) else { return };
+        if let Some(news) = class.riders.find(place).and_then(|number| class.riders.hear(number)) {
+            seat.conn.hear(&news);
         }
     }
 
     fn alight_all(&mut self, key: u64, class: usize) -> Vec<Fallen> {
         let Some(left) = self.class(key, class) else { return Vec::new() };
-        let all: Vec<Fallen> = left.riders.aboard().iter().map(|rider| (rider.place, None)).collect();
+        let all: Vec<Fallen> = left.riders.aboard().iter().rev().map(|rider| (rider.place, None)).collect();
         all.iter().for_each(|(place, _)| self.alight(*place));
         all
     }
@@ -168,15 +180,11 @@ impl Worker {
             let Some(seat) = connections.get_mut(*place).filter(|seat| seat.is_in(key)) else { return false };
             let rides = boards && seat.stream == key && seat.next.is_none() && seat.aboard.is_none();
             let Some(pass) = seat.conn.pass(boarded.edge).filter(|_| rides) else { return true };
-            let Boarded { number, moved } = boarded.riders.board(*place, &pass);
-            seat.aboard = Some((class, number));
-            if let Some((place, number)) = moved
-                && let Some(seat) = connections.get_mut(place)
-            {
-                seat.aboard = Some((class, number));
-            }
+            boarded.riders.board(*place, &pass);
+            seat.aboard = Some(class);
             false
         });
+        boarded.riders.settle();
         boarded.members = members;
     }
 

@@ -109,7 +109,7 @@ impl Worker {
                 }
             }
         }
-        for place in held {
+        for place in held.into_iter().rev() {
             self.alight(place);
         }
     }
@@ -123,12 +123,15 @@ impl Worker {
         let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
         for place in &places {
             // They are compared by what they have had.
-            self.alight(*place);
+            self.inform(*place);
             glances.extend(self.connections.get(*place).map(|seat| seat.conn.glance(now)));
         }
         let told = self.uplinks.look(now, &glances);
         self.yields = told.iter().any(Option::is_some);
         for (place, to) in places.into_iter().zip(told) {
+            if to.is_some() {
+                self.alight(place);
+            }
             if self.connections.get_mut(place).is_some_and(|seat| seat.conn.step_aside(to, now)) {
                 self.visit(place, now, false);
             }
