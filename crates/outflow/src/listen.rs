@@ -4,6 +4,7 @@
 mod bitrate;
 mod crowd;
 mod publish;
+mod publishers;
 mod serve;
 mod told;
 pub mod word;
@@ -29,6 +30,7 @@ use crate::net::pump::Pumps;
 use crate::net::tls::Identity;
 use crate::registry::{Gate, Path, Registry, Target};
 use crate::stop::{Stop, Stopper, stopper};
+use publishers::Publishers;
 use told::Told;
 
 /// The port where a URL names none.
@@ -40,6 +42,7 @@ const TLS_PORT: u16 = 1936;
 pub struct Listeners {
     bound: Mutex<HashMap<SocketAddr, Arc<Listener>>>,
     pumps: Arc<Pumps>,
+    publishers: Publishers,
     events: monitor::Sink,
     limits: InForce,
 }
@@ -55,6 +58,7 @@ pub struct Listener {
     tls: Option<Arc<Identity>>,
     crowd: Crowd,
     pumps: Arc<Pumps>,
+    publishers: Publishers,
     events: monitor::Sink,
     limits: InForce,
     told: Told,
@@ -106,7 +110,13 @@ pub struct Route {
 impl Listeners {
     /// No port yet. Each connection obeys the limits that are in force when it comes.
     pub fn new(pumps: Arc<Pumps>, events: monitor::Sink, limits: InForce) -> Arc<Self> {
-        Arc::new(Self { bound: Mutex::default(), pumps, events, limits })
+        Arc::new(Self { bound: Mutex::default(), pumps, publishers: Publishers::default(), events, limits })
+    }
+
+    /// Waits until all publishers that were told to end have been told so and are through, for a moment: they run on other
+    /// threads.
+    pub async fn parted(&self) {
+        let _ = tokio::time::timeout(serve::LAST_WORDS, self.publishers.gone()).await;
     }
 
     /// Binds the port of this URL, or joins the words that already share it. `shown` names the word in the report.
@@ -203,6 +213,7 @@ impl Listeners {
             tls,
             crowd,
             pumps: self.pumps.clone(),
+            publishers: self.publishers.clone(),
             events: self.events.clone(),
             limits: self.limits.clone(),
             told: Told::default(),

@@ -211,6 +211,8 @@ pub struct Current {
     pub stopper: Stopper,
     /// When its last byte came.
     pub heard: Arc<Mutex<std::time::Instant>>,
+    /// Closed when it is through.
+    pub left: tokio::sync::oneshot::Receiver<()>,
 }
 
 /// What a path leads to.

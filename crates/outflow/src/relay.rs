@@ -294,6 +294,7 @@ impl Relay {
         };
         let _ = tokio::time::timeout(LAST_CALL, players).await;
         self.core.lock().streams.values().for_each(Live::close);
+        self.around.env.listeners.parted().await;
     }
 
     /// Waits for the end of a run.

@@ -260,8 +260,11 @@ impl Intake for Writer {
         self.stream.variants.start(info, inner.lane.publisher.head());
         self.stream.way.lock().forget_source();
         self.stream.input.send_modify(|state| {
-            *state = InputState { gone_since: state.gone_since, ..InputState::default() };
+            // What will get no source any more has none now.
+            let (gone_since, finished) = (state.gone_since, state.finished);
+            *state = InputState { gone_since, finished, ended: finished, ready: false };
         });
+        self.stream.thread.store(0, Ordering::Relaxed);
     }
 
     fn push(&self, packet: Packet) {

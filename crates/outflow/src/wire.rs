@@ -36,7 +36,7 @@ pub const KEPT: usize = 256;
 /// The last chunk stream that peers accept; tracks that found no chunk stream of their own share it.
 const CROWDED: u32 = csid::LAST;
 
-/// One packet in a hub, with its wire bytes once somebody needed them.
+/// One packet in a hub, with its wire bytes: from the beginning where they fit one chunk, else once somebody needed them.
 pub struct Message {
     /// The packet, on the stream's continuous time.
     pub packet: Packet,

@@ -82,7 +82,7 @@ pub async fn run(graph: Graph, program: &ProgramOptions, around: Surroundings) -
                 }
             };
             tokio::select! {
-                code = running.finish(program, &failures, &events) => code,
+                code = running.finish(program, &env, &failures, &events) => code,
                 code = looking => code,
             }
         }
@@ -217,7 +217,7 @@ impl Running {
     }
 
     /// Waits for the end: of every input, of the time, or by a signal; drains; and judges.
-    async fn finish(mut self, program: &ProgramOptions, failures: &Failures, events: &monitor::Sink) -> i32 {
+    async fn finish(mut self, program: &ProgramOptions, env: &Env, failures: &Failures, events: &monitor::Sink) -> i32 {
         let mut code = OK;
         let streams = self.streams.clone();
         let watching = async move {
@@ -263,6 +263,8 @@ impl Running {
             () = tokio::time::sleep(program.drain + self.delay + Duration::from_secs(1)) => return FAILED,
             () = signalled() => return code,
         };
+        // Publishers run elsewhere: they are told of the end before it comes.
+        env.listeners.parted().await;
         for (name, stream, outcome) in outcomes {
             let trouble = troubles.get(stream).and_then(Option::as_deref);
             code = code.max(Self::judge(&name, &outcome, &end, trouble, events));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use outflow_rtmp::session::{PublishRequest, ServerEvent, ServerSession};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::Listener;
 use super::bitrate::Bitrate;
@@ -21,6 +22,7 @@ use crate::monitor::Event;
 use crate::net::connection::Connection;
 use crate::net::dial;
 use crate::net::exchange::{Exchange, Turn, Underway};
+use crate::net::pump::Pumps;
 use crate::registry::{Admitted, Ask, Current, PublishSlot, Refusal, Taken, Ticket, next_id};
 use crate::stop::{Stop, stopper};
 
@@ -47,21 +49,29 @@ pub(super) async fn publish(
 ) {
     let mut exchange = Exchange::new(connection);
     loop {
+        let leaving = listener.publishers.enter();
         let taken = publish_once(listener, exchange, session, &request, &ask, limits).await;
         // Something of ours broke down: it is closed without a word.
         let Some(Over { after, exchange: left, session: said }) = taken else { return };
         (exchange, session) = (left, said);
         match after {
-            After::SeeOff => match see_off(&mut exchange, &mut session).await {
-                Some(another) => (ask.name, request) = (another.name.clone(), another),
-                None => return,
-            },
+            After::SeeOff => {
+                drop(leaving);
+                match see_off(&mut exchange, &mut session).await {
+                    Some(another) => (ask.name, request) = (another.name.clone(), another),
+                    None => return,
+                }
+            }
             After::SayGoodBye => return say_good_bye(exchange, session).await,
             After::Refuse(text) => {
+                drop(leaving);
                 session.refuse_all(DENIED, &text);
                 return exchange.part_and_drain(&mut session, LAST_WORDS).await;
             }
-            After::Part => return exchange.part_and_drain(&mut session, LAST_WORDS).await,
+            After::Part => {
+                drop(leaving);
+                return exchange.part_and_drain(&mut session, LAST_WORDS).await;
+            }
             After::Nothing => return,
         }
     }
@@ -97,7 +107,7 @@ async fn publish_once(
             });
             Err(Refusal::new(DENIED, "a loop: it sends back what it was sent from here"))
         }
-        Ok(Admitted { to: slot, ticket }) => take(&slot, ask).await.map(|seat| (slot, seat, ticket)),
+        Ok(Admitted { to: slot, ticket }) => take(&slot, ask, &listener.pumps).await.map(|seat| (slot, seat, ticket)),
         Err(refusal) => Err(refusal),
     };
     let (slot, seat, ticket) = match seat {
@@ -117,13 +127,22 @@ async fn publish_once(
     let (peer, hops, limits) = (ask.peer, ask.connect.hops.clone(), limits.clone());
     // Where its players will be: a crowd of publishers would be too much for one core.
     let hosted = listener.pumps.host(|thread| async move {
-        seat.feed.runs_on(thread);
         let exchange = exchange.adopt().ok()?;
-        let over = run(&slot, exchange, session, &seat, peer, &hops, &limits).await;
+        let from = Whence { thread, peer, hops: &hops };
+        let over = run(&slot, exchange, session, &seat, &from, &limits).await;
         drop(seat);
         Some(over)
     });
     hosted.await.flatten()
+}
+
+/// Where a broadcast comes from.
+struct Whence<'a> {
+    /// The thread that it is read on.
+    thread: usize,
+    peer: SocketAddr,
+    /// The marks of the streams that it comes from.
+    hops: &'a [String],
 }
 
 /// The place of the one publisher, given back when dropped.
@@ -133,6 +152,8 @@ struct Seat {
     feed: Arc<Taken>,
     stop: Stop,
     heard: Arc<Mutex<Instant>>,
+    /// Tells whoever has taken the place that we are gone.
+    _leaves: oneshot::Sender<()>,
 }
 
 impl Seat {
@@ -152,34 +173,43 @@ impl Drop for Seat {
 }
 
 /// Takes the place, if it is free, or its holder has been silent too long to be alive.
-async fn take(slot: &Arc<PublishSlot>, ask: &Ask) -> Result<Seat, Refusal> {
+async fn take(slot: &Arc<PublishSlot>, ask: &Ask, pumps: &Pumps) -> Result<Seat, Refusal> {
     let begun = Instant::now();
     if is_silent(slot) {
         // Whether it is silent, or we have been too busy to hear it: what has come meanwhile is heard now.
-        tokio::time::sleep(HEARING).await;
-        tokio::task::yield_now().await;
+        pumps.hear(HEARING).await;
     }
+    let (seat, other) = sit(slot, ask, begun)?;
+    if let Some(Current { feed, stopper, left, .. }) = other {
+        // Not within the lock: something of the other may be on its way in, and look who is there.
+        feed.close();
+        stopper.stop();
+        // Its end is told before our beginning.
+        let _ = tokio::time::timeout(HALF_DEAD, left).await;
+    }
+    Ok(seat)
+}
+
+/// The place for whoever came at that time, and who had it.
+fn sit(slot: &Arc<PublishSlot>, ask: &Ask, begun: Instant) -> Result<(Seat, Option<Current>), Refusal> {
     let mut current = slot.current.lock();
-    if let Some(other) = current.as_ref() {
-        if *other.heard.lock() >= begun || !has_been_silent(slot, other) {
-            (slot.events)(Event::Warning {
-                who: slot.input.clone(),
-                text: format!(
-                    "a second publisher, from {}, was refused: this input takes one at a time",
-                    ask.peer.ip()
-                ),
-            });
-            return Err(Refusal::new("NetStream.Publish.BadName", "somebody publishes under this name already"));
-        }
-        other.feed.close();
-        other.stopper.stop();
+    if let Some(other) = current.as_ref()
+        && (*other.heard.lock() >= begun || !has_been_silent(slot, other))
+    {
+        (slot.events)(Event::Warning {
+            who: slot.input.clone(),
+            text: format!("a second publisher, from {}, was refused: this input takes one at a time", ask.peer.ip()),
+        });
+        return Err(Refusal::new("NetStream.Publish.BadName", "somebody publishes under this name already"));
     }
     let (stopper, stop) = stopper();
     let (id, heard) = (next_id(), Arc::new(Mutex::new(Instant::now())));
     let feed = Taken::new(slot.feed.clone());
-    *current =
-        Some(Current { id, peer: ask.peer, since: Instant::now(), feed: feed.clone(), stopper, heard: heard.clone() });
-    Ok(Seat { slot: slot.clone(), id, feed, stop, heard })
+    let (leaves, left) = oneshot::channel();
+    let since = Instant::now();
+    let ours = Current { id, peer: ask.peer, since, feed: feed.clone(), stopper, heard: heard.clone(), left };
+    let other = current.replace(ours);
+    Ok((Seat { slot: slot.clone(), id, feed, stop, heard, _leaves: leaves }, other))
 }
 
 /// True if the place is taken by one that has been silent for long.
@@ -212,12 +242,17 @@ async fn run(
     exchange: Exchange,
     session: ServerSession,
     seat: &Seat,
-    peer: SocketAddr,
-    hops: &[String],
+    from: &Whence<'_>,
     limits: &Limits,
 ) -> Over {
+    let is_over = || slot.over.load(Ordering::Relaxed);
+    if seat.stop.is_stopped() {
+        // While it was on its way here.
+        let after = if is_over() { After::SayGoodBye } else { After::Nothing };
+        return Over { after, exchange, session };
+    }
     slot.stats.starts.fetch_add(1, Ordering::Relaxed);
-    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {peer}") });
+    (slot.events)(Event::InputStarted { input: slot.input.clone(), what: format!("a publisher from {}", from.peer) });
     let mut publisher = Publisher {
         exchange,
         session,
@@ -226,7 +261,7 @@ async fn run(
         bitrate: Bitrate::new(limits.ingest_bitrate, Instant::now()),
         underway: Underway::default(),
         last_ping: Instant::now(),
-        hops,
+        from,
     };
     publisher.begin(seat);
     let reason = tokio::select! {
@@ -245,7 +280,7 @@ async fn run(
     let after = match reason.reason {
         Reason::InputEnded => After::SeeOff,
         Reason::Limit => After::Refuse(reason.text.clone()),
-        Reason::Stopped if slot.over.load(Ordering::Relaxed) => After::SayGoodBye,
+        Reason::Stopped if is_over() => After::SayGoodBye,
         _ => After::Nothing,
     };
     (slot.events)(Event::InputEnded { input: slot.input.clone(), reason, retry_in: None });
@@ -294,14 +329,14 @@ struct Publisher<'a> {
     bitrate: Bitrate,
     underway: Underway,
     last_ping: Instant,
-    /// The marks of the streams that it comes from.
-    hops: &'a [String],
+    from: &'a Whence<'a>,
 }
 
 impl Publisher<'_> {
     fn begin(&mut self, seat: &Seat) {
         self.ingest = Some(Ingest::new(seat.feed.clone()));
-        seat.feed.came_by(self.hops);
+        seat.feed.runs_on(self.from.thread);
+        seat.feed.came_by(self.from.hops);
     }
 
     async fn run(&mut self, seat: &Seat) -> Ended {

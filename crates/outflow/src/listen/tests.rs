@@ -1,17 +1,46 @@
 //! What is said of ports that can't be had, and to peers that speak something else.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use bytes::{Bytes, BytesMut};
+use outflow_rtmp::chunk::encode_full;
 use outflow_rtmp::session::{Capabilities, CapsEx, ClientConfig, ClientEvent, ClientSession, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::limits::Limits;
 use crate::net::dial::SystemResolver;
+use crate::net::pump::Backend;
+use crate::net::uplink::Rules;
 use crate::registry::PublishSlot;
 use crate::stream::{Stream, StreamConfig};
 
 fn listeners() -> Arc<Listeners> {
-    let events: monitor::Sink = Arc::new(|_| {});
-    crate::env::Env::new(Arc::new(SystemResolver), events).listeners.clone()
+    listeners_on(0)
+}
+
+/// With publishers on the main thread, or on that of a second pump.
+fn listeners_on(thread: usize) -> Arc<Listeners> {
+    let pumps = Pumps::start_with(2, Backend::Calls, Rules::default());
+    pumps.occupy(if thread == 0 { 0 } else { 500 });
+    Listeners::new(pumps, Arc::new(|_| {}), InForce::new(Limits::default()))
+}
+
+/// A place for a publisher, and what it publishes.
+fn place() -> (Arc<PublishSlot>, Arc<Stream>) {
+    let (writer, stream) = Stream::new("s", StreamConfig::default(), Arc::default());
+    let slot = Arc::new(PublishSlot {
+        feed: Arc::new(writer),
+        key: None,
+        input: "in".into(),
+        events: Arc::new(|_| {}),
+        current: Mutex::default(),
+        joined: Notify::new(),
+        stats: Arc::default(),
+        nodelay: true,
+        takeover: false.into(),
+        over: false.into(),
+    });
+    (slot, stream)
 }
 
 async fn claim(listeners: &Listeners, url: &str) -> Result<Claim, Ended> {
@@ -56,8 +85,12 @@ async fn http_is_answered_shortly_and_closed() {
     }
 }
 
-/// A publisher, driven to its end; what it heard after it had begun.
-async fn publisher(address: SocketAddr, capabilities: Capabilities, begun: impl FnOnce()) -> Vec<ClientEvent> {
+/// A publisher, driven to its end; what it heard after it had begun. Says what `begun` gives it then.
+async fn publisher(
+    address: SocketAddr,
+    capabilities: Capabilities,
+    begun: impl FnOnce(&mut ClientSession) -> Bytes,
+) -> Vec<ClientEvent> {
     let config = ClientConfig::new(Role::Publish, "live", "name", "rtmp://127.0.0.1/live", [1; 1528]);
     let mut session = ClientSession::new(ClientConfig { capabilities, ..config });
     let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -72,7 +105,11 @@ async fn publisher(address: SocketAddr, capabilities: Capabilities, begun: impl 
         session.receive(&buffer[..read]).unwrap();
         while let Some(event) = session.next_event() {
             match event {
-                ClientEvent::Started => begun.take().into_iter().for_each(|begun| begun()),
+                ClientEvent::Started => {
+                    if let Some(begun) = begun.take() {
+                        peer.write_all(&begun(&mut session)).await.unwrap();
+                    }
+                }
                 event if begun.is_none() => heard.push(event),
                 _ => {}
             }
@@ -81,30 +118,31 @@ async fn publisher(address: SocketAddr, capabilities: Capabilities, begun: impl 
 }
 
 /// Enhanced RTMP v2 "Reconnect Request" to who understands it, AppShutdown to others, nothing to one that an operator ends.
+/// Whichever thread it runs on, it was told once the listeners have parted from everybody.
 #[tokio::test]
 async fn a_publisher_is_told_when_we_end() {
     let reconnects = Capabilities { caps_ex: CapsEx::RECONNECT, ..Capabilities::default() };
-    for (capabilities, over) in [(reconnects, true), (Capabilities::default(), true), (Capabilities::default(), false)]
-    {
-        let (writer, _stream) = Stream::new("s", StreamConfig::default(), Arc::default());
-        let slot = Arc::new(PublishSlot {
-            feed: Arc::new(writer),
-            key: None,
-            input: "in".into(),
-            events: Arc::new(|_| {}),
-            current: Mutex::default(),
-            joined: Notify::new(),
-            stats: Arc::default(),
-            nodelay: true,
-            takeover: false.into(),
-            over: false.into(),
-        });
-        let listeners = listeners();
+    for (thread, capabilities, over) in [
+        (0, reconnects.clone(), true),
+        (1, reconnects, true),
+        (1, Capabilities::default(), true),
+        (0, Capabilities::default(), false),
+        (1, Capabilities::default(), false),
+    ] {
+        let (slot, stream) = place();
+        let listeners = listeners_on(thread);
         let mut claim = claim(&listeners, "rtmp://127.0.0.1:0/live").await.map_err(|ended| ended.text).unwrap();
         let _route = claim.serve(Path::new("live", "name"), Target::Publish(slot.clone()));
-        let end = || {
+        let parted = Arc::new(Notify::new());
+        let end = |_: &mut ClientSession| {
             slot.over.store(over, Ordering::Relaxed);
             slot.current.lock().as_ref().unwrap().stopper.stop();
+            let (listeners, parted) = (listeners.clone(), parted.clone());
+            tokio::spawn(async move {
+                listeners.publishers.gone().await;
+                parted.notify_one();
+            });
+            Bytes::new()
         };
         let heard = publisher(claim.address(), capabilities.clone(), end).await;
         match (&heard[..], over, capabilities.is_empty()) {
@@ -115,5 +153,37 @@ async fn a_publisher_is_told_when_we_end() {
             ([], false, true) => {}
             other => panic!("{other:?}"),
         }
+        parted.notified().await;
+        assert!(slot.current.lock().is_none());
+        assert_eq!(stream.thread(), thread);
+    }
+}
+
+/// What it sends reaches the stream, and its end is the stream's, on either thread.
+#[tokio::test]
+async fn a_publisher_is_read_on_the_thread_that_has_the_least_to_do() {
+    for thread in [0, 1] {
+        let (slot, stream) = place();
+        let listeners = listeners_on(thread);
+        let mut claim = claim(&listeners, "rtmp://127.0.0.1:0/live").await.map_err(|ended| ended.text).unwrap();
+        let _route = claim.serve(Path::new("live", "name"), Target::Publish(slot.clone()));
+        let media = |session: &mut ClientSession| {
+            let mut out = BytesMut::new();
+            for number in 0..100 {
+                let head = [if number == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0];
+                let body = [&head[..], &[number as u8; 3000]].concat();
+                let stream = session.stream_id().unwrap();
+                encode_full(&mut out, 6, 9, stream, 40 * number, &body, session.chunk_size()).unwrap();
+            }
+            session.finish();
+            out.unsplit(session.take_output().into());
+            out.freeze()
+        };
+        publisher(claim.address(), Capabilities::default(), media).await;
+        let mut state = stream.state();
+        state.wait_for(|state| state.ended).await.unwrap();
+        assert_eq!((stream.hub().head(), stream.thread()), (100, thread));
+        listeners.publishers.gone().await;
+        assert!(slot.current.lock().is_none());
     }
 }

@@ -24,11 +24,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::SendError;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::error::Ended;
@@ -165,9 +166,24 @@ impl Pumps {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let pump = Pump::new(runtime.handle().clone());
         let worker = pump.worker(self.backend, &self.uplinks);
-        let thread = std::thread::Builder::new().name(format!("pump-{number}"));
-        thread.spawn(move || runtime.block_on(worker.run())).ok()?;
-        Some(pump)
+        // Handed over once the thread is there: a runtime may not be dropped where another one runs.
+        let (give, take) = std::sync::mpsc::channel::<(Runtime, Worker)>();
+        let work = move || match take.recv() {
+            Ok((runtime, worker)) => runtime.block_on(worker.run()),
+            Err(_) => {}
+        };
+        let thread = std::thread::Builder::new().name(format!("pump-{number}")).spawn(work);
+        if thread.is_err() {
+            runtime.shutdown_background();
+            return None;
+        }
+        match give.send((runtime, worker)) {
+            Ok(()) => Some(pump),
+            Err(SendError((runtime, _))) => {
+                runtime.shutdown_background();
+                None
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -83,58 +83,56 @@ impl Roster {
 }
 
 /// A publisher's way into a feed, which whoever takes its place closes: what the old one still had on its way must not
-/// come between the packets of the new one.
+/// come between the packets of the new one, whichever threads they run on.
 pub struct Taken {
     feed: Feed,
-    closed: AtomicBool,
+    /// Held while something goes through.
+    open: Mutex<bool>,
 }
 
 impl Taken {
     /// Open.
     pub fn new(feed: Feed) -> Arc<Self> {
-        Arc::new(Self { feed, closed: AtomicBool::new(false) })
+        Arc::new(Self { feed, open: Mutex::new(true) })
     }
 
-    /// Ends its part in the feed, without a clean end; nothing more goes through.
+    /// Ends its part in the feed, without a clean end; nothing more goes through. Not to be called by the feed itself.
     pub fn close(&self) {
-        if !self.closed.swap(true, Ordering::AcqRel) {
+        if std::mem::take(&mut *self.open.lock()) {
             self.feed.end(false);
+        }
+    }
+
+    fn pass(&self, through: impl FnOnce(&dyn Intake)) {
+        let open = self.open.lock();
+        if *open {
+            through(&*self.feed);
         }
     }
 }
 
 impl Intake for Taken {
     fn start(&self, info: StreamInfo) {
-        if !self.closed.load(Ordering::Acquire) {
-            self.feed.start(info);
-        }
+        self.pass(|feed| feed.start(info));
     }
 
     fn push(&self, packet: Packet) {
-        if !self.closed.load(Ordering::Acquire) {
-            self.feed.push(packet);
-        }
+        self.pass(|feed| feed.push(packet));
+    }
+
+    fn end(&self, clean: bool) {
+        self.pass(|feed| feed.end(clean));
+    }
+
+    fn came_by(&self, hops: &[String]) {
+        self.pass(|feed| feed.came_by(hops));
+    }
+
+    fn runs_on(&self, thread: usize) {
+        self.pass(|feed| feed.runs_on(thread));
     }
 
     fn marks(&self) -> Vec<String> {
         self.feed.marks()
-    }
-
-    fn came_by(&self, hops: &[String]) {
-        if !self.closed.load(Ordering::Acquire) {
-            self.feed.came_by(hops);
-        }
-    }
-
-    fn runs_on(&self, thread: usize) {
-        if !self.closed.load(Ordering::Acquire) {
-            self.feed.runs_on(thread);
-        }
-    }
-
-    fn end(&self, clean: bool) {
-        if !self.closed.load(Ordering::Acquire) {
-            self.feed.end(clean);
-        }
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -14,6 +15,8 @@ use super::load::Load;
 /// A pump whose thread has this much to do, in thousandths of its core, gets no more sources while a core is left: those that
 /// each is sent to are still to come.
 const HALF: u32 = 350;
+/// How long a thread that does not answer is waited for.
+const LATE: Duration = Duration::from_secs(1);
 
 impl Pumps {
     /// Runs what brings a stream in on the thread of the pump that has the least to do; `work` is told its number, for
@@ -24,13 +27,40 @@ impl Pumps {
         F::Output: Send,
     {
         let (number, pump) = self.least(HALF);
-        pump.load.enter(false);
+        // Nobody knows what it will take.
+        pump.load.enter(true);
         let (stays, work) = (Stays(pump.load.clone()), work(number));
         let task = pump.runtime.spawn(async move {
             let _stays = stays;
             work.await
         });
         Hosted(task)
+    }
+
+    /// Gives the thread of each pump a turn after this pause: what had come for those who run there has been read by then.
+    pub async fn hear(&self, pause: Duration) {
+        let pumps = self.pumps.lock().clone();
+        let turn = || async move {
+            tokio::time::sleep(pause).await;
+            tokio::task::yield_now().await;
+        };
+        let turns: Vec<_> = pumps.iter().map(|pump| pump.runtime.spawn(turn())).collect();
+        let all = async {
+            for turn in turns {
+                let _ = turn.await;
+            }
+        };
+        // One that has no time for that is not waited for.
+        let _ = tokio::time::timeout(LATE, all).await;
+    }
+}
+
+#[cfg(test)]
+impl Pumps {
+    /// The first pump has a connection and this much to do, for a test.
+    pub(crate) fn occupy(&self, thousandths: u32) {
+        self.first.load.enter(false);
+        self.first.load.freeze(thousandths);
     }
 }
 

@@ -24,9 +24,21 @@ pub(super) struct Load {
     of: AtomicUsize,
     /// Those of now that had nothing to read yet at the last look, and those that came since to a stream without one.
     waiting: AtomicUsize,
+    /// A test says what it has to do.
+    #[cfg(test)]
+    frozen: std::sync::atomic::AtomicBool,
 }
 
 impl Load {
+    /// Has this much to do from now on, for each of the connections of now, whatever its thread does.
+    #[cfg(test)]
+    pub(super) fn freeze(&self, thousandths: u32) {
+        self.frozen.store(true, Ordering::Relaxed);
+        self.busy.store(thousandths, Ordering::Relaxed);
+        self.waiting.store(0, Ordering::Relaxed);
+        self.of.store(self.connections.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// One more, which `waits` for its stream to begin.
     pub(super) fn enter(&self, waits: bool) {
         self.connections.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +70,11 @@ impl Load {
         self.expected().0 <= least.expected().0 + NEAR && !self.is_above(BUSY)
     }
 
-    pub(super) fn note(&self, thousandths: u32, waiting: usize) {
+    fn note(&self, thousandths: u32, waiting: usize) {
+        #[cfg(test)]
+        if self.frozen.load(Ordering::Relaxed) {
+            return;
+        }
         // Half of what it was: one moment is not the rule.
         let busy = u32::midpoint(self.busy.load(Ordering::Relaxed), thousandths);
         self.busy.store(busy, Ordering::Relaxed);

@@ -55,10 +55,12 @@ impl Counted {
 
     /// Closes the connection of its publisher, if it has one.
     pub(super) fn let_go(slot: &PublishSlot) {
-        if let Some(current) = slot.current.lock().as_ref() {
-            current.feed.close();
+        let feed = slot.current.lock().as_ref().map(|current| {
             current.stopper.stop();
-        }
+            current.feed.clone()
+        });
+        // Not within: something may be on its way in, and look who is there.
+        feed.into_iter().for_each(|feed| feed.close());
     }
 }
 
@@ -71,8 +73,10 @@ impl Intake for Counted {
         let frame = (packet.kind == Kind::Video).then(|| media::read(&packet.body)).flatten();
         let Some(frame) = frame else {
             // No test: a camera, a film, anything. It is not for us.
-            if let Some(slot) = self.slot.get().and_then(Weak::upgrade) {
-                Self::let_go(&slot);
+            if let Some(slot) = self.slot.get().and_then(Weak::upgrade)
+                && let Some(current) = slot.current.lock().as_ref()
+            {
+                current.stopper.stop();
             }
             return;
         };

@@ -7,18 +7,15 @@ fn thread() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()
 }
 
-/// Sets what a pump has to do; decisions that follow without a wait in between are made by it.
+/// Sets what a pump has to do.
 fn put(pumps: &Pumps, number: usize, thousandths: u32) {
-    let load = pumps.pumps.lock()[number].load.clone();
-    // Each look counts for half.
-    (0..16).for_each(|_| load.note(thousandths, 0));
+    pumps.pumps.lock()[number].load.freeze(thousandths);
 }
 
 /// Two pumps, of which the first has a connection and this much to do.
 fn busy(thousandths: u32) -> Arc<Pumps> {
     let pumps = Pumps::start_with(2, Backend::Calls, Rules::default());
-    pumps.first.load.enter(false);
-    put(&pumps, 0, thousandths);
+    pumps.occupy(thousandths);
     pumps
 }
 
@@ -65,8 +62,75 @@ async fn a_source_counts_while_it_runs_and_ends_with_who_waits_for_it() {
 async fn one_that_breaks_down_says_so_and_takes_nobody_along() {
     let pumps = busy(400);
     assert_eq!(pumps.host(|_| async { panic!("a fault planted by the test") }).await, None::<()>);
-    put(&pumps, 0, 400);
     assert_eq!(pumps.host(|number| async move { number }).await, Some(1));
+}
+
+#[tokio::test]
+async fn sources_that_come_at_once_are_not_all_given_to_the_first() {
+    let pumps = busy(0);
+    // Each counts as a little, before anybody has seen what it takes.
+    let sources: Vec<_> = (0..400).map(|_| pumps.host(|_| std::future::pending::<()>())).collect();
+    let [first, second] = of_each(&pumps)[..] else { panic!("one pump") };
+    assert!((100..300).contains(&first) && first + second == 401, "{first} and {second}");
+    drop(sources);
+}
+
+#[tokio::test]
+async fn every_thread_has_a_turn() {
+    let pumps = busy(400);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let hosted = pumps.host(|_| async move {
+        for number in 0.. {
+            let _ = tell.send(number);
+            tokio::task::yield_now().await;
+        }
+    });
+    told.recv().await.unwrap();
+    let before = told.len();
+    pumps.hear(Duration::from_millis(1)).await;
+    assert!(told.len() > before);
+    drop(hosted);
+}
+
+#[tokio::test]
+async fn a_connection_goes_to_the_thread_and_comes_back() {
+    use crate::net::exchange::{Exchange, Speaker};
+
+    struct Nothing;
+    impl Speaker for Nothing {
+        fn has_output(&self) -> bool {
+            false
+        }
+        fn take_output(&mut self) -> Bytes {
+            Bytes::new()
+        }
+    }
+    async fn read(exchange: &mut Exchange) -> u8 {
+        let mut buffer = [0; 1];
+        assert_eq!(exchange.read(&mut Nothing, &mut buffer).await.unwrap(), 1);
+        buffer[0]
+    }
+    let pumps = busy(400);
+    let (mut peer, ours) = sockets().await;
+    let mut exchange = Exchange::new(Connection::Plain(ours));
+    // Twice: a publisher may publish again.
+    for round in [0, 10] {
+        // What is there already, what is still to come, and what comes when it is back.
+        peer.write_all(&[round]).await.unwrap();
+        let hosted = pumps.host(|number| async move {
+            let mut exchange = exchange.adopt().unwrap();
+            let first = read(&mut exchange).await;
+            (number, first, read(&mut exchange).await, exchange)
+        });
+        peer.write_all(&[round + 1]).await.unwrap();
+        let (number, first, second, back) = hosted.await.unwrap();
+        assert_eq!((number, first, second), (1, round, round + 1));
+        exchange = back;
+        let last = [round + 2];
+        let (third, written) = tokio::join!(read(&mut exchange), peer.write_all(&last));
+        written.unwrap();
+        assert_eq!(third, round + 2);
+    }
 }
 
 #[tokio::test]
