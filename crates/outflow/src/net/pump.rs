@@ -168,9 +168,10 @@ impl Pumps {
         let worker = pump.worker(self.backend, &self.uplinks);
         // Handed over once the thread is there: a runtime may not be dropped where another one runs.
         let (give, take) = std::sync::mpsc::channel::<(Runtime, Worker)>();
-        let work = move || match take.recv() {
-            Ok((runtime, worker)) => runtime.block_on(worker.run()),
-            Err(_) => {}
+        let work = move || {
+            if let Ok((runtime, worker)) = take.recv() {
+                runtime.block_on(worker.run());
+            }
         };
         let thread = std::thread::Builder::new().name(format!("pump-{number}")).spawn(work);
         if thread.is_err() {
