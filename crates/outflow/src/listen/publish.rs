@@ -54,24 +54,19 @@ pub(super) async fn publish(
         // Something of ours broke down: it is closed without a word.
         let Some(Over { after, exchange: left, session: said }) = taken else { return };
         (exchange, session) = (left, said);
+        // The end of the program waits for those who have yet to be told of it, and for nobody else.
+        let _leaving = matches!(after, After::SayGoodBye).then_some(leaving);
         match after {
-            After::SeeOff => {
-                drop(leaving);
-                match see_off(&mut exchange, &mut session).await {
-                    Some(another) => (ask.name, request) = (another.name.clone(), another),
-                    None => return,
-                }
-            }
+            After::SeeOff => match see_off(&mut exchange, &mut session).await {
+                Some(another) => (ask.name, request) = (another.name.clone(), another),
+                None => return,
+            },
             After::SayGoodBye => return say_good_bye(exchange, session).await,
             After::Refuse(text) => {
-                drop(leaving);
                 session.refuse_all(DENIED, &text);
                 return exchange.part_and_drain(&mut session, LAST_WORDS).await;
             }
-            After::Part => {
-                drop(leaving);
-                return exchange.part_and_drain(&mut session, LAST_WORDS).await;
-            }
+            After::Part => return exchange.part_and_drain(&mut session, LAST_WORDS).await,
             After::Nothing => return,
         }
     }

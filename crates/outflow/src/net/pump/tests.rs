@@ -139,9 +139,7 @@ impl Bench {
     }
 
     async fn connect(&self, link: Mute, patience: Option<Duration>) -> (TcpStream, Attached, Arc<OutputStats>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let ours = listener.accept().await.unwrap().0;
+        let (peer, ours) = sockets().await;
         self.attach(peer, ours, link, patience)
     }
 
@@ -181,6 +179,13 @@ impl Bench {
         };
         (peer, self.pumps.attach(Connection::Plain(ours), Box::new(link), order), stats)
     }
+}
+
+/// Both ends of a connection: the peer's, and ours.
+async fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (peer, listener.accept().await.unwrap().0)
 }
 
 /// Reads what a peer is sent, as frame numbers and times.

@@ -19,12 +19,6 @@ fn busy(thousandths: u32) -> Arc<Pumps> {
     pumps
 }
 
-async fn sockets() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    (peer, listener.accept().await.unwrap().0)
-}
-
 fn of_each(pumps: &Pumps) -> Vec<usize> {
     pumps.pumps.lock().iter().map(|pump| pump.load.expected().1).collect()
 }
