@@ -1,6 +1,7 @@
 //! Option records and typed values: one description feeds the parser, help, completions and the documentation.
 
 pub mod known;
+pub mod latency;
 pub mod platforms;
 pub mod rtmp;
 pub mod share;

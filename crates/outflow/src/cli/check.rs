@@ -12,6 +12,7 @@ use crate::error::SpecError;
 use crate::graph::Role;
 use crate::node::url::MASK;
 use crate::node::{MediaUrl, Node};
+use crate::options::latency;
 use crate::options::suggest::{did_you_mean, nearest};
 
 const QUOTES: &[char] = &['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}', '`'];
@@ -201,8 +202,11 @@ pub(super) fn unknown_scheme(url: &MediaUrl, direction: Direction) -> (String, S
     (format!("nothing here takes {scheme}:// URLs"), mend)
 }
 
-/// Looks at a node whose options are known: things that depend on whether it dials.
+/// Looks at a node whose options are known: what no option shows alone, and things that depend on whether it dials.
 pub(super) fn node(reader: &mut Reader<'_>, role: Role, node: &Node) {
+    if let Some((problem, hint)) = latency::doubt(&node.options) {
+        reader.warnings.push(node.option_error("latency", problem).hint(hint));
+    }
     let Some(url) = node.url.as_ref().filter(|url| url.is_rtmp()) else { return };
     if node.options.bool("rtmp_listen") {
         return;

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use outflow_rtmp::url::RtmpUrl;
 
-use super::file::Draft;
+use super::file::{Draft, Gathers};
 use super::reader::{At, Reader};
 use super::{Address, Config, OutputRule, StreamId, StreamRule};
 use crate::options::suggest::did_you_mean;
+use crate::options::{self, Options, latency, rtmp};
 use crate::secret::Secret;
 
 /// Longer chains of outputs into ourselves are not followed.
@@ -21,6 +22,7 @@ pub(super) fn all(draft: &mut Draft, reader: &mut Reader<'_>) {
     rules(draft, reader);
     logins(draft, reader);
     outputs(draft, reader);
+    latencies(draft, reader);
     duplicates(draft, reader);
     loops(draft, reader);
     literal_secrets(reader);
@@ -194,6 +196,30 @@ fn outputs(draft: &Draft, reader: &mut Reader<'_>) {
         if rule.stream.words().len() == 1 && (uses_name(&rule.url) || rule.key.as_ref().is_some_and(uses_name)) {
             let problem = format!("`{}` is an app alone: ${{name}} would be empty", rule.stream);
             reader.wrong(&at.url, problem, "write the stream as app/name");
+        }
+    }
+}
+
+/// What bytes are gathered for, beside how far their reader may fall behind. Each is told where it is said, not at every
+/// output that has it from a policy.
+fn latencies(draft: &Draft, reader: &mut Reader<'_>) {
+    let config = &draft.config;
+    for (at, whose) in &draft.latencies {
+        let stream = |number: &usize| config.streams.get(*number);
+        let (tables, said) = match whose {
+            Gathers::All => (rtmp::PUSH, Some(config.policy.options.clone())),
+            Gathers::OutputsOf(number) => {
+                (rtmp::PUSH, stream(number).map(|rule| rule.policy.over(&config.policy).options))
+            }
+            Gathers::PlayersOf(number) => (rtmp::LISTEN_OUTPUT, stream(number).map(|rule| rule.players.clone())),
+            Gathers::Output(number) => (rtmp::PUSH, config.outputs.get(*number).map(|rule| rule.options.clone())),
+        };
+        let mut options = Options::with_defaults(options::defaults(tables));
+        for (name, value) in said.unwrap_or_default() {
+            options.set(name, value);
+        }
+        if let Some((problem, hint)) = latency::doubt(&options) {
+            reader.warn(at, format!("`latency` of {problem}"), hint);
         }
     }
 }

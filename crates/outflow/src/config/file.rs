@@ -27,6 +27,21 @@ pub(super) struct Draft {
     pub(super) streams: Vec<std::ops::Range<usize>>,
     /// For each output, where name and URL stand.
     pub(super) outputs: Vec<OutputAt>,
+    /// Where `latency`, or `max_lag` alone, is said, and for whom.
+    pub(super) latencies: Vec<(std::ops::Range<usize>, Gathers)>,
+}
+
+/// For whom a `latency` is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gathers {
+    /// Every output.
+    All,
+    /// The outputs of the stream of this number.
+    OutputsOf(usize),
+    /// Its players.
+    PlayersOf(usize),
+    /// The output of this number.
+    Output(usize),
 }
 
 /// Where the parts of an output stand.
@@ -51,7 +66,16 @@ impl Draft {
             key: nowhere(),
             streams: Vec::new(),
             outputs: Vec::new(),
+            latencies: Vec::new(),
         }
+    }
+
+    /// Keeps where this table says `latency` or `max_lag`, if it does.
+    pub(super) fn keep_latency(&mut self, table: &Node, whose: Gathers) {
+        let Kind::Table(entries) = &table.kind else { return };
+        let said = |name: &str| entries.iter().find(|entry| entry.name == name);
+        let place = said("latency").or_else(|| said("max_lag")).map(|entry| entry.value.span.clone());
+        self.latencies.extend(place.map(|place| (place, whose)));
     }
 }
 
@@ -80,7 +104,10 @@ impl Reader<'_> {
                 "tls" => self.tls(value, &mut draft),
                 "api" => draft.config.api = self.api(value),
                 "limits" => draft.config.limits = self.limits(value),
-                "policy" => draft.config.policy = self.policy(value),
+                "policy" => {
+                    draft.config.policy = self.policy(value);
+                    draft.keep_latency(value, Gathers::All);
+                }
                 "hooks" => draft.config.hooks = self.hooks(value),
                 "stream" => {
                     for node in self.tables(entry, "stream") {

@@ -1,7 +1,7 @@
 //! `[[stream]]` and `[[output]]`.
 
 use super::document::{Kind, Node};
-use super::file::{Draft, OutputAt};
+use super::file::{Draft, Gathers, OutputAt};
 use super::reader::{Reader, is_address, printable};
 use super::record;
 use super::{Conflict, Defaults, Missing, OutputRule, Pattern, Pull, StreamRule};
@@ -49,6 +49,7 @@ impl Reader<'_> {
         self.missing(entries, &record::STREAM, &node.span);
         let mut rule = StreamRule::default();
         let (mut name, mut name_at, mut pull_at) = (None, node.span.clone(), None);
+        let number = draft.config.streams.len();
         for entry in entries {
             let value = &entry.value;
             match entry.name.as_str() {
@@ -72,8 +73,12 @@ impl Reader<'_> {
                     for entry in self.table(value, &record::PLAYERS_OF).unwrap_or_default() {
                         rule.players.extend(self.record_option(entry, &record::PLAYERS_OF));
                     }
+                    draft.keep_latency(value, Gathers::PlayersOf(number));
                 }
-                "policy" => rule.policy = self.policy(value),
+                "policy" => {
+                    rule.policy = self.policy(value);
+                    draft.keep_latency(value, Gathers::OutputsOf(number));
+                }
                 "hooks" => rule.hooks = Some(self.hooks(value)),
                 "alerts" => rule.alerts = Some(self.alerts(value, draft.config.alerts)),
                 _ => self.unknown(entry, &record::STREAM, false),
@@ -171,6 +176,7 @@ impl Reader<'_> {
             auto_start: true,
             auto_stop: true,
         };
+        draft.keep_latency(node, Gathers::Output(draft.config.outputs.len()));
         draft.config.outputs.push(rule);
         draft.outputs.push(at);
     }

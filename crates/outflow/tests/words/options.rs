@@ -144,6 +144,36 @@ fn what_has_no_effect_is_taken_with_one_warning() {
 }
 
 #[test]
+fn a_latency_that_max_lag_cuts_down_is_told() {
+    let push = "rtmp://h/live/k:gpac";
+    let listen = "rtmp://h:1/live:gpac:listen";
+    for (options, problem, hint) in [
+        ("latency=67", "67s is more than half of `max_lag`, which is 4s", "for milliseconds write 67ms"),
+        ("latency=3s", "bytes are gathered for 2s", "`latency` be 2s or less, or `max_lag` 6s or more"),
+        ("latency=600ms:max_lag=1s", "which is 1s: bytes are gathered for 500ms", "`max_lag` 1.2s or more"),
+    ] {
+        for word in [push, listen] {
+            let line = format!("-i in.flv -o {word}:{options}");
+            let (_, _, warnings) = parse(&line).unwrap_or_else(|errors| panic!("{line}\n{errors}"));
+            assert_eq!(warnings.len(), 1, "{line}: {warnings:?}");
+            assert_eq!(warnings[0].field.as_deref(), Some("latency"), "{line}");
+            assert!(warnings[0].word.ends_with(options), "{line}: {warnings:?}");
+            assert!(warnings[0].problem.contains(problem), "{line}: {warnings:?}");
+            assert!(warnings[0].hint.as_deref().unwrap().contains(hint), "{line}: {warnings:?}");
+            assert_eq!(mistakes(&format!("{line} -strict"))[0].field.as_deref(), Some("latency"));
+        }
+    }
+    for line in [
+        format!("-i in.flv -o {push}:latency=67ms -o {listen}:latency=2s"),
+        format!("-i in.flv -o {push}:latency=3s:max_lag=6s"),
+        format!("-i in.flv -o {push} --latency=2s"),
+    ] {
+        assert_eq!(parse(&line).unwrap().2, [], "{line}");
+    }
+    assert_eq!(parse(&format!("-i in.flv -o {push} -o {listen} --max_lag=1s --latency=1s")).unwrap().2.len(), 2);
+}
+
+#[test]
 fn globals_for_encoders_reach_those_that_know_them() {
     let graph = graph("avgen c=avc c=aac -o null --enc:b=300k --profile=baseline");
     let (avc, aac) = (&graph.nodes[1].node.options, &graph.nodes[2].node.options);

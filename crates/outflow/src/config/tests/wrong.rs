@@ -291,6 +291,43 @@ fn what_is_hardly_meant_is_a_warning() {
 }
 
 #[test]
+fn a_latency_that_max_lag_cuts_down_is_a_warning_where_it_is_said() {
+    let stream = "[[stream]]\nname = \"live/a\"\n";
+    let policy = "[policy]\nlatency = 3\n";
+    for (text, places) in [
+        (format!("{OUT}latency = 67\n"), &[(5, 11)][..]),
+        (format!("{OUT}latency = \"67ms\"\n"), &[]),
+        (format!("{OUT}latency = \"2s\"\n"), &[]),
+        (format!("{OUT}latency = \"3s\"\nmax_lag = \"6s\"\n"), &[]),
+        (format!("{OUT}latency = \"3s\"\n[policy]\nmax_lag = \"6s\"\n"), &[]),
+        (format!("{OUT}max_lag = \"1s\"\n[policy]\nlatency = \"1s\"\n"), &[(5, 11)]),
+        // Once in the policy, not at each output that has it from there.
+        (format!("{OUT}{policy}"), &[(6, 11)]),
+        (format!("{OUT}max_lag = \"6s\"\n{policy}"), &[(7, 11)]),
+        (format!("{stream}policy = {{ latency = \"3s\" }}\n{OUT}"), &[(3, 22)]),
+        (format!("{stream}policy = {{ latency = \"3s\" }}\n{OUT}[policy]\nmax_lag = \"6s\"\n"), &[]),
+        (format!("{stream}players = {{ latency = \"3s\", max_lag = \"5s\" }}\n"), &[(3, 23)]),
+        (format!("{stream}players = {{ latency = \"3s\", max_lag = \"6s\" }}\n"), &[]),
+        // Players have nothing of the outputs' policy.
+        (format!("{stream}players = {{ latency = \"3s\" }}\n[policy]\nmax_lag = \"6s\"\n"), &[(3, 23)]),
+    ] {
+        let warnings = good(&text).warnings;
+        let told_at: Vec<_> = warnings.iter().map(|warning| (warning.line(), warning.column())).collect();
+        assert_eq!(told_at, places, "{text}\n{}", told(&warnings));
+        assert!(warnings.iter().all(|warning| warning.problem.starts_with("`latency` of ")), "{}", told(&warnings));
+    }
+    assert_eq!(
+        told(&good(&format!("{OUT}latency = 67\n")).warnings),
+        format!(
+            "{NAME}:5:11: `latency` of 67s is more than half of `max_lag`, which is 4s: bytes are gathered for 2s\n\
+             \x20 5 | latency = 67\n\
+             \x20   |           ^^\n\
+             \x20 let `latency` be 2s or less, or `max_lag` 134s or more; a number alone is seconds: for milliseconds write 67ms\n"
+        )
+    );
+}
+
+#[test]
 fn all_mistakes_come_at_once_and_in_order() {
     let text = "drain = \"soon\"\n[listen]\nrtmp = 1\n[[output]]\nname = \"a\"\nstream = \"live/a\"\nurl = \"x\"\nmax_lagg = 1\n";
     let lines: Vec<usize> = parse(text, NAME, &world()).unwrap_err().iter().map(Mistake::line).collect();

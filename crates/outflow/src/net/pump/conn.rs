@@ -25,6 +25,7 @@ use crate::media::Kind;
 use crate::media::continuity::Continuity;
 use crate::monitor::OutputStats;
 use crate::net::connection::Connection;
+use crate::options::latency;
 use crate::stream::Stream;
 use crate::wire::Shared;
 use aside::Aside;
@@ -110,7 +111,7 @@ impl Conn {
         done: oneshot::Sender<Ended>,
     ) -> Self {
         // What is gathered for longer is skipped as too old.
-        order.latency = order.latency.min(order.cursor.max_lag() / 2);
+        order.latency = order.latency.min(latency::most(order.cursor.max_lag()));
         let pace = Pace::of(&order, &connection);
         let gauge = Gauge::new(order.stats.clone(), order.cursor.delay(), Instant::now());
         Self {
