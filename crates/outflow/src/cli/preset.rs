@@ -27,6 +27,10 @@ impl Reader<'_> {
     ) -> Result<Option<Preset<'a>>, ()> {
         let Some(platform) = platforms::find(name) else { return Ok(None) };
         let (own, pieces): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|piece| piece.name == "url");
+        if own.iter().any(|piece| Some(piece.value) != own.first().map(|first| first.value)) {
+            self.errors.push(typing::contradicts("url", "url").at(index, format!("{name}:url=")));
+            return Err(());
+        }
         let url = match own.last().and_then(|piece| piece.value) {
             Some(text) => typing::fetch(self.environment, text).map_err(|error| {
                 self.errors.push(error.field("url").at(index, format!("{name}:url=")));

@@ -24,6 +24,8 @@ const KEYWORDS: &[&str] = &["gpac", "gfopt", "gfloc"];
 pub(super) struct Typed {
     pub(super) id: Option<String>,
     pub(super) takes: Vec<Reference>,
+    /// The options that it has given itself: what comes from globals may be said otherwise.
+    said: Vec<&'static str>,
 }
 
 fn find(tables: &[&'static [OptionSpec]], name: &str) -> Option<&'static OptionSpec> {
@@ -167,13 +169,14 @@ fn apply_globals(
     let own_name =
         word.pieces.iter().rev().find(|piece| matches!(piece.name, "name" | "N")).and_then(|piece| piece.value);
     let scheme = word.url.as_ref().and_then(|url| url.scheme.as_deref());
+    let mut said: Vec<(&str, Option<String>, String, Value)> = Vec::new();
     for number in 0..reader.globals.len() {
         let global = &reader.globals[number];
         let wanted = global.target.as_deref().is_none_or(|target| {
             let encoder = target == "enc" && matches!(role, Role::Encoder(_));
             encoder || target == role.kind() || Some(target) == own_name || Some(target) == scheme
         });
-        let (text, prefix) = (global.text.clone(), global.prefix.clone());
+        let (text, prefix, target) = (global.text.clone(), global.prefix.clone(), global.target.clone());
         let index = global.index;
         let piece = Piece::new(&text);
         if !wanted {
@@ -206,12 +209,20 @@ fn apply_globals(
         let (list, outcome) = if spec.ignored {
             (&mut reader.warnings, Some(at(SpecError::new(format!("it has no effect: {}", spec.help)))))
         } else {
-            match typed_value(environment, spec, &piece) {
-                Ok(value) => {
+            // `--rtmp_push:max_lag=1s` may well say otherwise than `--max_lag=2s`: it is for fewer.
+            let before = said.iter().find(|(name, of, ..)| *name == spec.name && *of == target);
+            match (typed_value(environment, spec, &piece), before) {
+                (Ok(value), Some((.., first, other))) if value != *other => {
+                    // It names the option itself.
+                    let error = SpecError { field: None, ..at(contradicts(first, piece.name)) };
+                    (&mut reader.errors, Some(error))
+                }
+                (Ok(value), _) => {
+                    said.push((spec.name, target, piece.name.to_owned(), value.clone()));
                     node.options.set(spec.name, value);
                     continue;
                 }
-                Err(error) => (&mut reader.errors, Some(at(error))),
+                (Err(error), _) => (&mut reader.errors, Some(at(error))),
             }
         };
         // The same global is told once, however many words take it.
@@ -272,6 +283,11 @@ fn type_piece(
         return Ok(());
     }
     let value = typed_value(reader.environment, spec, piece).map_err(|error| error.field(spec.name))?;
+    if typed.said.contains(&spec.name) && node.options.get(spec.name) != Some(&value) {
+        let first = word.pieces.iter().find(|piece| spec.is(piece.name)).map_or(spec.name, |piece| piece.name);
+        return Err(contradicts(first, piece.name).field(spec.name));
+    }
+    typed.said.push(spec.name);
     if let Some(text) = piece.value.filter(|text| spec.ty == Type::Secret && shown::indirect(text).is_none()) {
         let mut found = unfilled::doubtful(text);
         found.extend(unfilled::is_example(text).then_some(unfilled::EXAMPLE));
@@ -298,6 +314,16 @@ fn type_piece(
     }
     node.options.set(spec.name, value);
     Ok(())
+}
+
+/// The same option twice, perhaps by two of its names, with two values. They may be secrets.
+pub(super) fn contradicts(first: &str, again: &str) -> SpecError {
+    let problem = if first == again {
+        format!("`{first}` is given twice, with two values")
+    } else {
+        format!("`{first}` and `{again}` are one option, given twice with two values")
+    };
+    SpecError::new(problem).hint("say it once")
 }
 
 /// Names stand in logs, metrics and paths of the API.

@@ -30,6 +30,86 @@ fn check_words(words: &[&str], word: &str, problem: &str, hint: &str) {
 }
 
 #[test]
+fn an_option_says_one_thing() {
+    check(&[
+        (
+            "-i in.flv -o rtmp://h/live/k:gpac:burst=2:burst=3",
+            "rtmp://h/live/****:gpac:burst=2:burst=3",
+            "`burst` is given twice, with two values",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h/live/k:gpac:burst=2:name=x:burst=3:burst=2",
+            "rtmp://h/live/****:gpac:burst=2:name=x:burst=3:burst=2",
+            "`burst` is given twice",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h/live/k:gpac:max_lag=1s:max_lag=2s --max_lag=2s",
+            "rtmp://h/live/****:gpac:max_lag=1s:max_lag=2s",
+            "`max_lag` is given twice",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h/live/:gpac:key=s3cret1:key=s3cret2",
+            "rtmp://h/live/:gpac:key=****:key=****",
+            "`key` is given twice",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h/live/k:gpac:tracks=video:tracks=audio",
+            "rtmp://h/live/****:gpac:tracks=video:tracks=audio",
+            "`tracks` is given twice",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h:1/live:gpac:listen:rtmp_listen=0",
+            "rtmp://h:1/live:gpac:listen:rtmp_listen=0",
+            "`listen` and `rtmp_listen` are one option, given twice with two values",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h/live/k:gpac:name=x:N=y",
+            "rtmp://h/live/****:gpac:name=x:N=y",
+            "`name` and `N` are one option",
+            "say it once",
+        ),
+        ("avgen:lock:!lock c=avc c=aac -o null", "avgen:lock:!lock", "`lock` is given twice", "say it once"),
+        (
+            "avgen c=avc:b=1m:bitrate=2m c=aac -o null",
+            "c=avc:b=1m:bitrate=2m",
+            "`b` and `bitrate` are one",
+            "say it once",
+        ),
+        ("-i in.flv:FID=a:FID=b -o null:SID=b", "in.flv:FID=a:FID=b", "`FID` is given twice", "say it once"),
+        (
+            "-i in.flv -o kick:url=rtmps://h/app:url=rtmps://g/app:key=k",
+            "kick:url=",
+            "`url` is given twice",
+            "say it once",
+        ),
+        (
+            "-i in.flv -o rtmp://h/live/k -o rtmp://g/live/k --max_lag=1s --max_lag=2s",
+            "--max_lag=2s",
+            "`max_lag` is given twice, with two values",
+            "say it once",
+        ),
+    ]);
+    // The same again, for others, and a word that says otherwise than all are told.
+    for line in [
+        "-i in.flv -o rtmp://h/live/k:gpac:burst=2:burst=2",
+        "-i in.flv -o rtmp://h/live/k:gpac:max_lag=1s:max_lag=1000ms",
+        "-i in.flv -o rtmp://h:1/live:gpac:listen:rtmp_listen=1",
+        "-i in.flv -o rtmp://h/live/k:gpac:max_lag=1s --max_lag=2s --max_lag=2s",
+        "-i in.flv -o rtmp://h/live/k --max_lag=2s --rtmp_push:max_lag=1s --max_lag=2s",
+        "-i in.flv -o rtmp://h/live/k:gpac:burst=2 -o rtmp://g/live/k:gpac:burst=3",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert!(parse_words(&words).is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn options_and_values() {
     check(&[
         (
