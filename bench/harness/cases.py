@@ -37,7 +37,7 @@ def used(server, load, seconds):
 def load_for(server, case, *options, **more):
     """The floor makes its own frames; everybody else gets a publisher in the load process."""
     publish = 0 if server.name.startswith("floor") else case.get("streams", 1)
-    return Load(case["media"], "-p", publish, "-g", case.get("interleaved", 0), *options, within=case["n"] / 20 + 60, **more)
+    return Load(case["media"], "-p", publish, "-g", case.get("interleaved", 0), *options, within=case["n"] / 40 + 40, **more)
 
 
 def players(server, case, setup):

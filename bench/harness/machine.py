@@ -70,7 +70,9 @@ def first_line(*command):
         return "not there"
 
 
-def describe(outflow):
+def describe(outflow, root, built):
+    """`built`: this binary was made from what stands in `root`, so that the commit there says which program was measured."""
+    commit = first_line("git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10") if built else "built elsewhere"
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.*)", info)
     total = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
@@ -79,7 +81,7 @@ def describe(outflow):
         "cpu": f"{os.cpu_count()} x {model[1] if model else platform.machine()}",
         "memory": f"{total / 2**20:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}, {congestion}",
-        "outflow": first_line(str(outflow), "--version"),
+        "outflow": f"{first_line(str(outflow), '--version')}, {commit}",
         "nginx-rtmp": rtmp_module(),
         "ffmpeg": " ".join(first_line("ffmpeg", "-version").split()[:3]),
         "gcc": first_line("gcc", "--version"),
