@@ -21,6 +21,9 @@ use crate::monitor::{self, Event, json};
 
 /// Events that may wait to be written.
 const WAITING: usize = 4096;
+/// How long it rests after lines were written. Who has a line to say meanwhile does not wake it, which costs more than the line
+/// where hundreds of players a second come and go.
+const REST: Duration = Duration::from_millis(10);
 /// How often status lines and figures are made.
 const TICK: Duration = Duration::from_secs(1);
 /// How often `-r` reports where no terminal shows it all the time.
@@ -134,6 +137,7 @@ impl Writer {
                         let _ = done.send(());
                         return;
                     }
+                    std::thread::sleep(REST);
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     next = Instant::now() + TICK;
