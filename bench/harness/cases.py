@@ -147,7 +147,7 @@ def table(cores):
         case("latency-300", "301 players at 2.6 Mb/s", players, ALL, 301, wide=1.5),
         case("players-1000", "1,000 players at 2.6 Mb/s", players, [*ALL, "floor2", "floor6"], 1000, variants=LONG, probes=10),
         case("ffmpeg-1000", "1,000 players at 2.6 Mb/s, published as by `ffmpeg -re -c copy`", players, ALL, 1000, variants=RING, probes=10, interleaved=1),
-        case("players-4000", "4,000 players of one stream", players, ALL, 4000, rate=500, probes=10, within=140),
+        case("players-4000", "4,000 players of one stream", players, ALL, 4000, rate=500, probes=10, within=300),
         case("hd-500", "500 players at 6 Mb/s, 1080p60", players, ALL, 500, "1080p60"),
         case("push-10", "push to 10, 20 Mb/s", push, ["outflow", "nginx-rtmp", "ffmpeg-tee"], 10, "20m"),
         case("push-50", "push to 50, 20 Mb/s", push, ["outflow", "nginx-rtmp", "ffmpeg-tee"], 50, "20m"),

@@ -24,6 +24,8 @@ const WAITING: usize = 4096;
 /// How long it rests after lines were written. Who has a line to say meanwhile does not wake it, which costs more than the line
 /// where hundreds of players a second come and go.
 const REST: Duration = Duration::from_millis(10);
+/// Bytes of lines that are written at once.
+const PIECE: usize = 64 * 1024;
 /// How often status lines and figures are made.
 const TICK: Duration = Duration::from_secs(1);
 /// How often `-r` reports where no terminal shows it all the time.
@@ -122,13 +124,26 @@ impl Writer {
     fn run(mut self, receiver: &Receiver<Message>) {
         let mut next = Instant::now() + TICK;
         loop {
-            match receiver.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            let now = Instant::now();
+            // Also where there is always something waiting.
+            if now >= next {
+                next = now + TICK;
+                self.tick();
+            }
+            match receiver.recv_timeout(next.saturating_duration_since(now)) {
                 Ok(message) => {
                     let mut text = String::new();
                     let mut finish = self.take(message, &mut text);
-                    // Whatever else waits is written in the same piece.
-                    while finish.is_none() && text.len() < 64 * 1024 {
-                        let Ok(message) = receiver.try_recv() else { break };
+                    // Whatever else waits is written in the same piece. What comes meanwhile may never end.
+                    let mut through = false;
+                    for _ in 0..WAITING {
+                        if finish.is_some() || text.len() >= PIECE {
+                            break;
+                        }
+                        let Ok(message) = receiver.try_recv() else {
+                            through = true;
+                            break;
+                        };
                         finish = self.take(message, &mut text);
                     }
                     self.write(&text);
@@ -137,12 +152,11 @@ impl Writer {
                         let _ = done.send(());
                         return;
                     }
-                    std::thread::sleep(REST);
+                    if through {
+                        std::thread::sleep(REST);
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    next = Instant::now() + TICK;
-                    self.tick();
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
         }
@@ -288,12 +302,11 @@ fn stdout(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn what_is_no_terminal_gets_a_report_now_and_then() {
-        let begin = Instant::now();
-        let writer = |report, lines| Writer {
+    fn writer(report: Option<Report>, lines: bool, begin: Instant) -> Writer {
+        Writer {
             board: Arc::default(),
             program: ProgramOptions { report, ..ProgramOptions::default() },
             paint: Paint::default(),
@@ -304,7 +317,32 @@ mod tests {
             drawn: 0,
             reported: begin,
             lost: Arc::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn the_second_is_told_also_while_lines_never_end() {
+        let (sender, receiver) = sync_channel(WAITING);
+        let writer = writer(None, false, Instant::now());
+        let lost = writer.lost.clone();
+        lost.store(1, Ordering::Relaxed);
+        let thread = std::thread::spawn(move || writer.run(&receiver));
+        // Each look at what was lost takes it; there is a line waiting whenever the writer looks.
+        let deadline = Instant::now() + 10 * TICK;
+        while lost.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+            let _ = sender.try_send(Message::Text(String::new()));
+            std::thread::yield_now();
+        }
+        let told = lost.load(Ordering::Relaxed) == 0;
+        drop(sender);
+        thread.join().unwrap();
+        assert!(told, "waited {:?} for the writer to tell what was lost", 10 * TICK);
+    }
+
+    #[test]
+    fn what_is_no_terminal_gets_a_report_now_and_then() {
+        let begin = Instant::now();
+        let writer = |report, lines| writer(report, lines, begin);
         let mut log = writer(Some(Report::All), false);
         assert_eq!(log.report_due(begin + REPORT / 2), "");
         assert!(log.report_due(begin + REPORT).starts_with("Outflow Session Status"));
