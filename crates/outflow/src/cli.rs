@@ -79,6 +79,15 @@ impl Registries {
     }
 }
 
+/// What works but is hardly meant.
+#[derive(Debug)]
+pub enum Doubts {
+    /// In words.
+    Words(Vec<SpecError>),
+    /// In a configuration.
+    Config(Vec<Mistake>),
+}
+
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -117,6 +126,8 @@ pub enum Command {
         check: Box<Check>,
         /// Ask on the terminal where to publish.
         asks: bool,
+        /// Print them first.
+        doubts: Doubts,
     },
     /// Be the far side of a bandwidth test.
     FarSide(Box<FarSide>),

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => print(&format!("outflow {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Init { path, starter }) => write_first_file(&path, &starter),
         Ok(Command::Checked { text, warnings }) => {
-            complain(&mistakes::render_doubts(&warnings, Paint::for_stderr()));
+            complain(&mistakes::render_config_doubts(&warnings, Paint::for_stderr()));
             print(&text)
         }
         Ok(Command::Misconfigured(list)) => {
@@ -56,7 +56,8 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Ok(Command::Check { mut check, asks }) => {
+        Ok(Command::Check { mut check, asks, doubts }) => {
+            complain(&mistakes::render_doubts(&doubts, Paint::for_stderr()));
             if asks && !ask(&mut check) {
                 return ExitCode::from(u8::try_from(WORDS).unwrap_or(2));
             }
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::FarSide(far)) => start_far_side(*far),
         Ok(Command::Serve(serve)) => {
-            complain(&mistakes::render_doubts(&serve.warnings, Paint::for_stderr()));
+            complain(&mistakes::render_config_doubts(&serve.warnings, Paint::for_stderr()));
             start_serve(*serve)
         }
         Ok(Command::Graph { graph, program, warnings }) => start(*graph, &program, &warnings),

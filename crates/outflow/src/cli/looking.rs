@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::environment::Environment;
 use super::mistakes::Paint;
 use super::serve::{Flag, Outside};
-use super::{Command, Registries, parse_with, shown, typing};
+use super::{Command, Doubts, Registries, parse_with, shown, typing};
 use crate::config::overlay::Setting;
 use crate::config::{self, Overrides};
 use crate::error::{SpecError, SpecErrors};
@@ -224,7 +224,7 @@ fn check(
     let uplink = line::rate(typed, "uplink")?;
     let rate = line::rate(typed, "rate")?;
     let bandwidth = line::bandwidth(typed, environment)?;
-    let limits;
+    let (limits, doubts);
     let what = match (typed.value("config"), typed.words.as_slice()) {
         (Some(path), []) => {
             let mut overrides = Overrides::default();
@@ -232,6 +232,7 @@ fn check(
             match config::read(&overrides, &Outside(environment)) {
                 Ok(loaded) => {
                     limits = loaded.config.limits.peers.clone();
+                    doubts = Doubts::Config(loaded.warnings);
                     What::Config(Box::new(loaded.config))
                 }
                 Err(mistakes) => return Ok(Command::Misconfigured(mistakes)),
@@ -247,9 +248,16 @@ fn check(
         }
         (None, words) => {
             let args: Vec<OsString> = words.iter().map(|(_, word)| OsString::from(word)).collect();
+            // Places as they were typed, flags included.
+            let replace = |error: &mut SpecError| {
+                let place = error.word_index.checked_sub(1).and_then(|place| words.get(place));
+                error.word_index = place.map_or(error.word_index, |(index, _)| *index);
+            };
             match parse_with(&args, environment, registries) {
-                Ok(Command::Graph { graph, program, .. }) => {
+                Ok(Command::Graph { graph, program, mut warnings }) => {
                     limits = *program.limits;
+                    warnings.iter_mut().for_each(replace);
+                    doubts = Doubts::Words(warnings);
                     What::Graph(graph)
                 }
                 Ok(_) => {
@@ -257,11 +265,7 @@ fn check(
                     return Err(SpecError::new("this can't be looked at").hint(hint).at(1, command.name).into());
                 }
                 Err(mut errors) => {
-                    // Places as they were typed, flags included.
-                    for error in errors.list.iter_mut().chain(&mut errors.warnings) {
-                        let place = error.word_index.checked_sub(1).and_then(|place| words.get(place));
-                        error.word_index = place.map_or(error.word_index, |(index, _)| *index);
-                    }
+                    errors.list.iter_mut().chain(&mut errors.warnings).for_each(replace);
                     return Err(errors);
                 }
             }
@@ -295,7 +299,7 @@ fn check(
             check.publish.push(name);
         }
     }
-    Ok(Command::Check { check: Box::new(check), asks })
+    Ok(Command::Check { check: Box::new(check), asks, doubts })
 }
 
 /// The words again, with what of them is to be replaced.

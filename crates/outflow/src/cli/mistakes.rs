@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::Doubts;
 use crate::config::{Mistake, Place};
 use crate::error::{SpecError, SpecErrors};
 
@@ -114,8 +115,16 @@ pub fn render_config(mistakes: &[Mistake], paint: Paint) -> String {
     text
 }
 
-/// What works in a configuration, but is hardly meant.
-pub fn render_doubts(warnings: &[Mistake], paint: Paint) -> String {
+/// What works, but is hardly meant.
+pub fn render_doubts(doubts: &Doubts, paint: Paint) -> String {
+    match doubts {
+        Doubts::Words(warnings) => warnings.iter().map(|warning| render_warning(warning, paint)).collect(),
+        Doubts::Config(warnings) => render_config_doubts(warnings, paint),
+    }
+}
+
+/// The same of a configuration.
+pub fn render_config_doubts(warnings: &[Mistake], paint: Paint) -> String {
     warnings.iter().map(|warning| render_mistake(warning, "warning: ", paint, Paint::doubtful)).collect()
 }
 

@@ -98,7 +98,9 @@ async fn greet(
     place: &mut Place,
     limits: &Limits,
 ) -> Option<(Connection, ServerSession, Came, Asked)> {
-    dial::prepare(&tcp, true);
+    if !dial::INHERITED {
+        dial::prepare(&tcp, true);
+    }
     let mut until = Instant::now() + limits.handshake;
     let late = |what: &str| {
         let what = format!("{what} took longer than {}", shown(limits.handshake));
@@ -286,7 +288,9 @@ async fn play(
         part(connection, session).await;
         return None;
     }
-    dial::prepare(connection.tcp(), offer.nodelay);
+    if !offer.nodelay {
+        dial::prepare(connection.tcp(), false);
+    }
     session.set_chunk_size(offer.chunk_size);
     if !session.accept_play(id) {
         return None;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
+use super::dial;
 use crate::error::{Ended, Origin, Reason, Retry};
 
 /// Connections waiting to be accepted.
@@ -39,9 +40,13 @@ pub fn first(addresses: &[SocketAddr]) -> Result<(std::net::TcpListener, SocketA
     Err(failed.unwrap_or_else(|| Ended::internal("a port without an address")))
 }
 
-/// [`bind`] for use on the current runtime.
+/// [`bind`] for peers with media, on the current runtime.
 pub fn bind_here(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::from_std(bind(address)?)
+    let listener = bind(address)?;
+    if dial::INHERITED {
+        dial::prepare(&listener, true);
+    }
+    TcpListener::from_std(listener)
 }
 
 /// What is said where `address` can't be had.
@@ -59,4 +64,23 @@ pub fn cannot_bind(address: &str, error: &io::Error) -> Ended {
         _ => format!("can't listen on {address}: {error}"),
     };
     Ended::new(Origin::Config, Retry::Never, Reason::Bind, text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_connections_send_at_once() {
+        let listener = bind_here(([127, 0, 0, 1], 0).into()).unwrap();
+        let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        if !dial::INHERITED {
+            dial::prepare(&accepted, true);
+        }
+        assert!(accepted.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 128 << 10);
+    }
 }

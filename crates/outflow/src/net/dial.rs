@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -279,13 +280,17 @@ pub(super) async fn connect_one(address: SocketAddr, options: &DialOptions) -> i
     Ok(tcp)
 }
 
-/// Sets what every connection that carries media needs, accepted ones too. Never a fixed send buffer: it would cap the
-/// rate of long paths.
-pub fn prepare(tcp: &TcpStream, nodelay: bool) {
+/// True where accepted connections have what was set for the port, which saves each of them the calls.
+pub const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Sets what every connection that carries media needs, accepted ones too: there it is set for the port where it is
+/// [`INHERITED`]. Never a fixed send buffer: it would cap the rate of long paths.
+pub fn prepare<'a>(socket: impl Into<SockRef<'a>>, nodelay: bool) {
+    let socket = socket.into();
     // None of these is worth a connection: without them it is slower, not wrong.
-    let _ = tcp.set_nodelay(nodelay);
+    let _ = socket.set_tcp_nodelay(nodelay);
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(NOT_SENT);
+    let _ = socket.set_tcp_notsent_lowat(NOT_SENT);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let _ = NOT_SENT;
 }

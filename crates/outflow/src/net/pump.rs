@@ -133,7 +133,9 @@ impl Pumps {
         pump.load.enter(!order.stream.state().borrow().ready);
         let conn = Box::new(conn::Conn::new(id, connection, link, order, done));
         let figures = conn.gauge.peer().clone();
-        pump.send(Command::Attach(conn));
+        // Its socket is known to the thread that it was greeted on.
+        let moves = Handle::try_current().map_or(true, |here| here.id() != pump.runtime.id());
+        pump.send(Command::Attach { conn, moves });
         Attached { id, pump, ended, over: false, figures }
     }
 

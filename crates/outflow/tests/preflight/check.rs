@@ -102,11 +102,14 @@ async fn what_could_not_be_looked_at_never_passes() {
     let (port, free) = (taken.local_addr().unwrap().port(), free_port());
     let input = format!("rtmp://127.0.0.1:{}/live/in:gpac:rtmp_listen=1:name=in", free_port());
     let players = format!("rtmp://127.0.0.1:{port}/live:gpac:rtmp_listen=1:name=taken");
-    let more = format!("rtmp://127.0.0.1:{free}/live:gpac:rtmp_listen=1:name=free");
+    let more = format!("rtmp://127.0.0.1:{free}/live:gpac:rtmp_listen=1:name=free:latency=67");
     let good = Ingest::start(Behaviour::Good).await;
     let output = format!("{}:gpac:name=out", good.url("live/k3y"));
     let found = run(&["check", "-i", &input, "-o", &players, "-o", &more, "-o", &output], &["k3y"]).await;
     assert_eq!(found.code, 1, "{}", found.text);
+    // What is hardly meant, with the place of the word as it was typed.
+    let doubt = format!("outflow: warning: word 7 `{more}`: ");
+    assert!(found.text.contains(&doubt) && found.text.contains("more than half of `max_lag`"), "{}", found.text);
     found.is("in", "input", "not_tested", "no media came", "let the encoder send");
     found.is("taken", "port", "fail", "another program has this port", "choose another");
     found.is("free", "port", "pass", "is free", "");
@@ -123,7 +126,7 @@ async fn a_configuration_is_looked_at_with_its_pulls() {
     let text = format!(
         "[[stream]]\nname = \"live/pulled\"\npull = \"{}\"\n\n[[stream]]\nname = \"live/*\"\npublish_key = \"none\"\n\n\
          [[output]]\nname = \"to\"\nstream = \"live/pulled\"\nplatform = \"twitch\"\nurl = \"{}\"\nkey = \"k3yofto\"\n\n\
-         [[output]]\nname = \"each\"\nstream = \"live/*\"\nurl = \"{}/${{name}}\"\n",
+         [[output]]\nname = \"each\"\nstream = \"live/*\"\nurl = \"{}/${{name}}\"\nlatency = \"1min\"\n",
         source.url("a/b"),
         good.url("app"),
         good.url("live"),
@@ -143,6 +146,7 @@ async fn a_configuration_is_looked_at_with_its_pulls() {
         () = sending => unreachable!(),
     };
     assert_eq!(found.code, 0, "{}", found.text);
+    assert!(found.text.contains("warning: ") && found.text.contains("more than half of `max_lag`"), "{}", found.text);
     found.is("live/pulled", "video", "pass", "a key frame every 2.0 s", "");
     found.is("live/*", "input", "not_tested", "a publisher brings it", "outflow check -i");
     found.is("to", "key frames", "pass", "Twitch wants 2 s", "");

@@ -139,9 +139,10 @@ impl Conn {
         }
     }
 
-    /// Moves to the runtime of the pump that serves it.
-    pub(super) fn adopt(self) -> Option<Self> {
-        let connection = match self.connection.adopt() {
+    /// Begins, in the runtime of the pump that serves it; moves there first, if it is not there.
+    pub(super) fn adopt(self, moves: bool) -> Option<Self> {
+        let adopted = if moves { self.connection.adopt() } else { Ok(self.connection) };
+        let connection = match adopted {
             Ok(connection) => connection,
             Err(error) => {
                 if let Some(done) = self.done {

@@ -39,7 +39,11 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// What a pump is told from outside.
 pub(super) enum Command {
-    Attach(Box<Conn>),
+    /// `moves`: its socket is registered with another thread.
+    Attach {
+        conn: Box<Conn>,
+        moves: bool,
+    },
     Finish(u64),
     /// Go on with this stream; an entry point so young will do.
     Switch(u64, Arc<Stream>, Duration),
@@ -202,7 +206,7 @@ impl Worker {
         for command in commands {
             let place = |id| self.places.get(id).copied();
             match command {
-                Command::Attach(conn) => self.attach(*conn, now),
+                Command::Attach { conn, moves } => self.attach(*conn, moves, now),
                 Command::Finish(id) => {
                     let Some(place) = place(&id) else { continue };
                     self.alight(place);
@@ -223,8 +227,8 @@ impl Worker {
         }
     }
 
-    fn attach(&mut self, conn: Conn, now: Instant) {
-        let Some(mut conn) = conn.adopt() else {
+    fn attach(&mut self, conn: Conn, moves: bool, now: Instant) {
+        let Some(mut conn) = conn.adopt(moves) else {
             self.load.leave();
             return;
         };
