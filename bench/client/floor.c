@@ -1,6 +1,6 @@
 // floor PORT FLV [MERGE]: the least that serving RTMP players can cost. It answers just enough of RTMP for players to begin;
 // then one plain loop sends ready-made bytes to every connection: the frames of the file at their times, each with the audio
-// before it, MERGE frames in one call. No publisher, no parsing, no accounting, no group of pictures for joiners.
+// before it, MERGE frames in one call; with 0 each message has a call of its own, at its own time. No publisher, no parsing, no accounting, no group of pictures for joiners.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -74,7 +74,7 @@ static void append(const Tag *tag, uint32_t *last) {
     if (stamp_fits(tag)) stamps[stamp_count++] = (Stamp){filled, tag->kind, tag->time};
 }
 
-static void prepare(const Media *media) {
+static void prepare(const Media *media, int merge) {
     size_t all = 0;
     for (unsigned i = 0; i < media->count; i++) all += media->tags[i].length + 16 + media->tags[i].length / CHUNK;
     bytes = malloc(all);
@@ -84,11 +84,11 @@ static void prepare(const Media *media) {
     unsigned audio = 0;
     for (unsigned i = 0; i < media->count; i++) {
         const Tag *tag = &media->tags[i];
-        if (tag->kind != VIDEO || tag->header) continue;
+        if (tag->header || (tag->kind != VIDEO && (merge || tag->kind != AUDIO))) continue;
         Frame *f = &frames[frame_count++];
         *f = (Frame){.from = filled, .first_stamp = stamp_count, .time = tag->time};
-        append(tag, &last[0]);
-        for (; audio < media->count && media->tags[audio].time <= tag->time; audio++)
+        append(tag, &last[tag->kind != VIDEO]);
+        for (; merge && audio < media->count && media->tags[audio].time <= tag->time; audio++)
             if (media->tags[audio].kind == AUDIO && !media->tags[audio].header) append(&media->tags[audio], &last[1]);
         f->to = filled;
         f->stamps = stamp_count - f->first_stamp;
@@ -98,10 +98,11 @@ static void prepare(const Media *media) {
 int main(int argc, char **argv) {
     Media media;
     int merge = argc > 3 ? atoi(argv[3]) : 1, listener = argc > 2 ? rtmp_listen(atoi(argv[1]), 0) : -1;
-    if (listener < 0 || merge < 1 || media_load(&media, argv[2])) return fprintf(stderr, "floor PORT FLV [MERGE]\n"), 2;
+    if (listener < 0 || merge < 0 || media_load(&media, argv[2])) return fprintf(stderr, "floor PORT FLV [MERGE]\n"), 2;
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_TIMERSLACK, 1);  // sleeps end when they are to, not 50 us later
-    prepare(&media);
+    prepare(&media, merge);
+    if (!merge) merge = 1;
     pthread_t t;
     pthread_create(&t, 0, accepting, &listener);
     uint32_t numbers[2] = {0, 0};

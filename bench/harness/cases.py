@@ -89,6 +89,16 @@ def churn(server, case, setup):
         load.close()
 
 
+def idle(server, case, setup):
+    """Nobody is there: what waiting costs."""
+    time.sleep(WARM)
+    cpu, wakes, begin = machine.cpu_seconds(server.pid), machine.wakes(server.pid), time.time()
+    time.sleep(case["seconds"])
+    wall = time.time() - begin
+    return {"cpu_ms_a_minute": round((machine.cpu_seconds(server.pid) - cpu) / wall * 60e3, 2),
+            "wakes_a_minute": round((machine.wakes(server.pid) - wakes) / wall * 60)}
+
+
 def stalled(server, case, setup):
     """Some stop reading, the others must get everything; memory of the server and socket buffers are watched."""
     # A receive buffer that does not grow: what waits at the peer's side is not the server's, and would be 12 MB each.
@@ -142,10 +152,11 @@ def case(name, title, run, who, n, media="720p30", **more):
 def table(cores):
     """All cases. `cores` is how many the machine has: the cases with few of them pin the server."""
     found = [
+        case("idle", "nobody connected", idle, ["outflow", "nginx-rtmp"], 0, seconds=30),
         case("latency-1", "1 player", players, ALL, 1, wide=2),
         case("players-100", "100 players at 2.6 Mb/s", players, ALL, 100),
         case("latency-300", "301 players at 2.6 Mb/s", players, ALL, 301, wide=1.5),
-        case("players-1000", "1,000 players at 2.6 Mb/s", players, [*ALL, "floor2", "floor6"], 1000, variants=LONG, probes=10),
+        case("players-1000", "1,000 players at 2.6 Mb/s", players, [*ALL, "floor0", "floor2", "floor6"], 1000, variants=LONG, probes=10),
         case("ffmpeg-1000", "1,000 players at 2.6 Mb/s, published as by `ffmpeg -re -c copy`", players, ALL, 1000, variants=RING, probes=10, interleaved=1),
         case("players-4000", "4,000 players of one stream", players, ALL, 4000, rate=500, probes=10, within=300),
         case("hd-500", "500 players at 6 Mb/s, 1080p60", players, ALL, 500, "1080p60"),

@@ -35,6 +35,15 @@ def cpu_seconds(pid):
     return total
 
 
+def wakes(pid):
+    """How often its threads have waited for something and been woken."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        status = Path(f"/proc/{pid}/task/{task}/status").read_text()
+        total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.M)[1])
+    return total
+
+
 def memory(pid):
     """Resident megabytes: all, what is its own (anonymous), what is mapped from files (the program itself)."""
     kib = {"RssAnon": 0, "RssFile": 0}
@@ -70,9 +79,10 @@ def first_line(*command):
         return "not there"
 
 
-def describe(outflow, root, built):
-    """`built`: this binary was made from what stands in `root`, so that the commit there says which program was measured."""
-    commit = first_line("git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10") if built else "built elsewhere"
+def describe(outflow, root, profile):
+    """`profile`: this binary was made so from what stands in `root`, and the commit there says which program was measured; `None`:
+    it came from elsewhere."""
+    commit = first_line("git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10") if profile else "built elsewhere"
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.*)", info)
     total = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1])
@@ -81,7 +91,7 @@ def describe(outflow, root, built):
         "cpu": f"{os.cpu_count()} x {model[1] if model else platform.machine()}",
         "memory": f"{total / 2**20:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}, {congestion}",
-        "outflow": f"{first_line(str(outflow), '--version')}, {commit}",
+        "outflow": f"{first_line(str(outflow), '--version')}, {commit}" + (f", profile {profile}, {first_line('rustc', '--version')}" if profile else ""),
         "nginx-rtmp": rtmp_module(),
         "ffmpeg": " ".join(first_line("ffmpeg", "-version").split()[:3]),
         "gcc": first_line("gcc", "--version"),

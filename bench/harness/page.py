@@ -75,7 +75,8 @@ def rows(f):
     yield from ratios(f, "ffmpeg-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "1,000 players, published as by `ffmpeg -re -c copy`: CPU")
     yield from ratios(f, "ffmpeg-1000", "outflow io_uring", [("nginx-rtmp", 0.85)], "the same with `-pump=io_uring`")
     yield from ratios(f, "players-1000", "outflow", [("floor", 1.15), ("nginx-rtmp", 1.0)], "1,000 players, 2.6 Mb/s, sound spaced: CPU")
-    yield from ratios(f, "players-1000", "outflow io_uring", [("nginx-rtmp", 0.85)], "the same with `-pump=io_uring`")
+    yield from ratios(f, "players-1000", "outflow", [("floor0", 1.15)], "the same, against a loop with a call for each message: CPU")
+    yield from ratios(f, "players-1000", "outflow io_uring", [("nginx-rtmp", 0.85)], "1,000 players, sound spaced, with `-pump=io_uring`")
     yield from ratios(f, "players-1000", "outflow 67ms", [("floor2", 1.2)], "1,000 players with `latency=67ms`")
     yield from ratios(f, "players-1000", "outflow 200ms", [("floor6", 1.25), ("nginx-rtmp", 0.4)], "1,000 players with `latency=200ms`")
     yield from ratios(f, "players-100", "outflow", [("nginx-rtmp", 1.0)], "100 players: CPU")
@@ -106,6 +107,9 @@ def rows(f):
                                ("churn-burst", 0.35, "the same, up to the live edge")):
         spent, peer = f.median(case, "outflow", "cpu_ms"), f.median(case, "nginx-rtmp", "cpu_ms")
         yield label, f"{limit:g} ms", f"{text(spent)} ms" + ("" if peer is None else f", nginx-rtmp {peer:.2f}"), verdict(spent, limit), "-"
+    spent, wakes = (f.median("idle", "outflow", key) for key in ("cpu_ms_a_minute", "wakes_a_minute"))
+    if spent is not None:
+        yield "nobody connected: CPU", "nothing", f"{spent:.1f} ms and {wakes:.0f} wake-ups a minute", "yes" if spent < 60 else "**no**", "-"
     for case, label in (("streams-500", "500 streams of 1 Mb/s, 2 players each: CPU"), ("players-4000", "4,000 players: CPU")):
         limits = [(peer, f.ratio("players-100", "outflow", peer)) for peer in ("nginx-rtmp", "floor")]
         for row in ratios(f, case, "outflow", [(peer, limit and round(limit, 2)) for peer, limit in limits], label):
@@ -171,6 +175,9 @@ def made(results):
     f = Figures(results)
     # The page is for everybody: it says which machine, and not whose.
     machine = "\n".join(f"| {name} | {value} |" for name, value in results["machine"].items())
+    # A case that was measured again, or before, with another build.
+    others = [(kept["title"], kept["of"]) for kept in f.cases.values() if kept.get("of", results["machine"]["outflow"]) != results["machine"]["outflow"]]
+    machine += "".join(f"\n| outflow in the case *{title}* | {of} |" for title, of in others)
     note = f"**{results['note']}**\n\n" if results["note"] else ""
     scale = "" if results["scale"] == 1 else f", numbers scaled by {results['scale']}"
     return "\n".join([

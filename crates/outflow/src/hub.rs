@@ -77,6 +77,15 @@ pub struct Hub<T> {
     next_watcher: AtomicU64,
 }
 
+/// What became of an item that was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Its number.
+    pub seq: u64,
+    /// Bytes that the hub holds with it.
+    pub held: usize,
+}
+
 /// The one writer of a hub: not `Clone`, so the type holds the rule.
 pub struct Publisher<T: Item> {
     hub: Arc<Hub<T>>,
@@ -95,14 +104,20 @@ pub fn hub<T: Item>(keep: Keep, budget: Option<Arc<Budget>>) -> (Publisher<T>, A
 impl<T: Item> Publisher<T> {
     /// Adds an item. `entry` marks it as an entry point and holds what a joiner needs before it (metadata, sequence
     /// headers): pass the same `Arc` as long as they are the same, so that readers can tell.
-    pub fn publish(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) {
-        self.publish_at(item, arrival, Instant::now(), entry);
+    pub fn publish(&mut self, item: T, arrival: Instant, entry: Option<Arc<[T]>>) -> Placed {
+        self.publish_at(item, arrival, Instant::now(), entry)
     }
 
     /// The same for an item that came to another hub `at` some time before, and is as fresh as it was there.
-    pub fn publish_at(&mut self, item: T, arrival: Instant, at: Instant, entry: Option<Arc<[T]>>) {
-        self.hub.ring.lock().push(item, arrival, at, entry);
+    pub fn publish_at(&mut self, item: T, arrival: Instant, at: Instant, entry: Option<Arc<[T]>>) -> Placed {
+        let placed = {
+            let mut ring = self.hub.ring.lock();
+            let seq = ring.head();
+            ring.push(item, arrival, at, entry);
+            Placed { seq, held: ring.held.bytes() }
+        };
         self.hub.wake();
+        placed
     }
 
     /// The number that the next item will have.

@@ -11,12 +11,12 @@ pub mod word;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use outflow_rtmp::url::{Host, RtmpUrl};
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 pub use crowd::{Crowd, Place};
@@ -67,6 +67,7 @@ pub struct Listener {
     complete: Notify,
     next_id: AtomicU64,
     serves: Mutex<Vec<String>>,
+    passes_on: OnceLock<bool>,
 }
 
 /// A port that is served by one gate, until dropped: connections that were accepted stay.
@@ -221,6 +222,7 @@ impl Listeners {
             complete: Notify::new(),
             next_id: AtomicU64::new(0),
             serves: Mutex::default(),
+            passes_on: OnceLock::new(),
         })
     }
 }
@@ -230,6 +232,11 @@ impl Listener {
         self.awaited.fetch_add(1, Ordering::Relaxed);
         self.serves.lock().push(shown.to_owned());
         Claim { listener: self.clone(), pending: true }
+    }
+
+    /// True where accepted connections have what was set for the port, which saves each of them the calls. Asked of the first.
+    fn passes_on(&self, accepted: &TcpStream) -> bool {
+        *self.passes_on.get_or_init(|| accepted.nodelay().unwrap_or(false))
     }
 
     /// Says that a connection from there ended because of this limit.

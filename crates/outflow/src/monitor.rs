@@ -8,6 +8,7 @@ pub mod json;
 pub mod log;
 pub mod session;
 pub mod stability;
+pub mod worst;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::error::Ended;
+pub use worst::{Teller, Worst};
 
 /// The state of an output, as shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -195,7 +197,7 @@ pub struct OutputStats {
     /// Connections right now (players of a listening output; 0 or 1 for a push).
     pub connections: AtomicU64,
     /// Age of the oldest packet not yet sent, in milliseconds, of the worst connection at its last step.
-    pub lag_millis: AtomicU64,
+    pub lag_millis: Worst,
     /// Attempts to connect so far.
     pub attempts: AtomicU64,
     /// Attempts that came so far that media left.
@@ -217,7 +219,7 @@ pub struct OutputStats {
     /// Connections whose other host takes nothing more: its program does not read.
     pub windows_closed: AtomicU64,
     /// For how long the acknowledgement of a frame is waited for, in milliseconds.
-    pub waiting_millis: AtomicU64,
+    pub waiting_millis: Worst,
     /// From a frame's arrival to its acknowledgement by the destination's host, without the output's `delay`.
     pub delays: Mutex<delay::Delays>,
     /// The share of the time in which it was sending without a skip.
@@ -313,7 +315,7 @@ impl OutputStats {
     /// Delays to the destination over the last minute. What is still on its way counts as the longest, if it is; and frames
     /// come one after the other, so that after 3 s without any acknowledgement one in twenty of a minute's frames waits.
     pub fn delay(&self, now: Instant) -> Option<delay::Quantiles> {
-        let waiting = Self::get(&self.waiting_millis);
+        let waiting = self.waiting_millis.get();
         match self.delays.lock().quantiles(now) {
             Some(found) => Some(delay::Quantiles {
                 p50: found.p50.max(waiting.saturating_sub(HALF_WAITS)),
@@ -327,7 +329,7 @@ impl OutputStats {
     /// Within which time 95 of 100 of the last minute's frames were at the destination. What waits counts where there is
     /// nothing else.
     pub fn delay_p95(&self, now: Instant) -> Option<Duration> {
-        let waiting = Some(Self::get(&self.waiting_millis)).filter(|waiting| *waiting > 0);
+        let waiting = Some(self.waiting_millis.get()).filter(|waiting| *waiting > 0);
         let found = self.delays.lock().p95(now);
         let longer = waiting.unwrap_or_default().saturating_sub(TWENTIETH_WAITS);
         found.map(|found| found.max(longer)).or(waiting).map(Duration::from_millis)

@@ -347,7 +347,7 @@ impl Supervisor {
                         let _ = self.on(Event::Yields(yields_to));
                     }
                     let bytes = self.job.stats.moved();
-                    let waiting = OutputStats::get(&self.job.stats.lag_millis) > 0;
+                    let waiting = self.job.stats.lag_millis.get() > 0;
                     // Only shows or ends a stall; what follows from it comes with the deadline.
                     let _ = self.on(Event::MediaProgress { bytes, waiting });
                     continue;

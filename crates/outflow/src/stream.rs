@@ -282,7 +282,6 @@ impl Intake for Writer {
             inner.publish(packet, &self.stream, &self.stats);
         }
         inner.ready = ready;
-        self.stats.kept.store(self.stream.hub.bytes() as u64, Ordering::Relaxed);
     }
 
     fn end(&self, clean: bool) {
@@ -333,6 +332,7 @@ impl Inner {
             return;
         }
         let Some(published) = self.lane.publish(packet, Instant::now()) else { return };
+        stats.kept.store(published.held as u64, Ordering::Relaxed);
         stream.variants.feed(&published);
         if published.is_entry && !stream.input.borrow().ready {
             stream.input.send_modify(|state| {

@@ -20,12 +20,15 @@ use outflow::net::uplink::Rules;
 use outflow::options::share::Share;
 use outflow::stream::{Stream, StreamConfig};
 use outflow::wire::{CHUNK_SIZE, Form};
-use outflow_rtmp::chunk::{ChunkReader, csid, encode_delta, encode_full};
-use outflow_rtmp::{Limits, message};
+use outflow_rtmp::chunk::{csid, encode_delta, encode_full};
+use outflow_rtmp::message;
+use outflow_rtmp::session::{ClientConfig, ClientEvent, ClientSession, Role, ServerConfig, ServerEvent, ServerSession};
 
 /// Frames that are counted, after as many that warm everything up.
 const FRAMES: u32 = 200;
 const BODY: usize = 10_000;
+/// Allocations for each of them, and for the sound with it.
+const MOST: f64 = 16.0;
 
 /// A peer that says nothing.
 struct Mute;
@@ -47,8 +50,34 @@ impl Link for Mute {
     fn finish(&mut self) {}
 }
 
+/// A session with a publisher that has begun; its message stream and chunk size.
+fn publishing() -> (ServerSession, u32, u32) {
+    let mut server = ServerSession::new(ServerConfig { chunk_size: CHUNK_SIZE, ..ServerConfig::new([0; 1528]) });
+    let config = ClientConfig::new(Role::Publish, "live", "name", "rtmp://127.0.0.1/live", [1; 1528]);
+    let mut client = ClientSession::new(config);
+    for _ in 0..20 {
+        server.receive(&client.take_output()).unwrap();
+        while let Some(event) = server.next_event() {
+            match event {
+                ServerEvent::Connect(_) => server.accept_connect().unwrap(),
+                ServerEvent::Publish(request) => assert!(server.accept_publish(request.stream_id)),
+                _ => {}
+            }
+        }
+        client.receive(&server.take_output()).unwrap();
+        while let Some(event) = client.next_event() {
+            if matches!(event, ClientEvent::Started) {
+                // What it has said of its chunks last.
+                server.receive(&client.take_output()).unwrap();
+                return (server, client.stream_id().unwrap(), client.chunk_size());
+            }
+        }
+    }
+    panic!("the publisher did not begin");
+}
+
 /// What a publisher sends for one frame: a picture and the sound with it.
-fn sent(frame: u32) -> BytesMut {
+fn sent(frame: u32, stream: u32, chunk_size: u32) -> BytesMut {
     let mut out = BytesMut::new();
     let mut picture = vec![0x5A; BODY];
     picture[..5].copy_from_slice(&[if frame == 0 { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
@@ -57,15 +86,15 @@ fn sent(frame: u32) -> BytesMut {
         [(csid::VIDEO, message::kind::VIDEO, &picture[..]), (csid::AUDIO, message::kind::AUDIO, &sound[..])]
     {
         match frame {
-            0 => encode_full(&mut out, csid, kind, 1, 0, body, CHUNK_SIZE).unwrap(),
-            _ => encode_delta(&mut out, csid, kind, 40, body, CHUNK_SIZE).unwrap(),
+            0 => encode_full(&mut out, csid, kind, stream, 0, body, chunk_size).unwrap(),
+            _ => encode_delta(&mut out, csid, kind, 40, body, chunk_size).unwrap(),
         }
     }
     out
 }
 
-/// Allocations for each frame, from the bytes of the publisher to those of all players, with so many players.
-fn allocations(players: usize, backend: Backend) -> f64 {
+/// Allocations for each frame, from the bytes of the publisher to those of all players or servers, with so many of them.
+fn allocations(peers: usize, form: Form, backend: Backend) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
     let config = StreamConfig { keep: Duration::from_millis(200), ..StreamConfig::default() };
@@ -74,7 +103,7 @@ fn allocations(players: usize, backend: Backend) -> f64 {
         (Arc::new(writer), Pumps::start_with(1, backend, Rules::default()), Arc::<OutputStats>::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut attached: Vec<Attached> = Vec::new();
-    for _ in 0..players {
+    for _ in 0..peers {
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let ours = listener.accept().unwrap().0;
         ours.set_nonblocking(true).unwrap();
@@ -86,7 +115,7 @@ fn allocations(players: usize, backend: Backend) -> f64 {
         let order = Order {
             stream: stream.clone(),
             cursor: Cursor::new(Start::Group, Duration::from_secs(60), Duration::ZERO),
-            form: Form::Play,
+            form,
             stream_id: 1,
             chunk_size: CHUNK_SIZE,
             latency: Duration::ZERO,
@@ -95,24 +124,23 @@ fn allocations(players: usize, backend: Backend) -> f64 {
             stats: stats.clone(),
             events: Arc::new(|_| {}),
             output: "o".into(),
-            peer: listener.local_addr().ok(),
+            peer: listener.local_addr().ok().filter(|_| form == Form::Play),
         };
         let ours = Connection::Plain(tokio::net::TcpStream::from_std(ours).unwrap());
         attached.push(pumps.attach(ours, Box::new(Mute), order));
     }
     let mut ingest = Ingest::new(feed);
-    let mut reader = ChunkReader::new(Limits { chunk_size: CHUNK_SIZE, ..Limits::default() });
-    let mut chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0];
-    chunk_size.extend_from_slice(&CHUNK_SIZE.to_be_bytes());
-    reader.push(&chunk_size);
-    let frames: Vec<BytesMut> = (0..2 * FRAMES).map(sent).collect();
+    let (mut session, id, chunk_size) = publishing();
+    let frames: Vec<BytesMut> = (0..2 * FRAMES).map(|frame| sent(frame, id, chunk_size)).collect();
     let mut feed = |frames: &[BytesMut], before: u64| {
         for (frame, number) in frames.iter().zip(before..) {
-            reader.push(frame);
-            while let Some(message) = reader.next().unwrap() {
-                ingest.take(message, Instant::now());
+            session.receive(frame).unwrap();
+            while let Some(event) = session.next_event() {
+                if let ServerEvent::Media(message) = event {
+                    ingest.take(message, Instant::now());
+                }
             }
-            let wanted = (number + 1) * players as u64;
+            let wanted = (number + 1) * peers as u64;
             let begun = Instant::now();
             runtime.block_on(async {
                 while OutputStats::get(&stats.frames) < wanted {
@@ -132,13 +160,17 @@ fn allocations(players: usize, backend: Backend) -> f64 {
 }
 
 #[test]
-fn a_frame_costs_no_allocation_for_each_player() {
+fn a_frame_costs_no_allocation_for_each_player_or_server() {
     // Where io_uring is refused, the same again.
-    for backend in [Backend::Calls, Backend::IoUring] {
-        let (few, many) = (allocations(10, backend), allocations(200, backend));
-        println!("{backend:?}: {few:.2} allocations for a frame and its sound with 10 players, {many:.2} with 200");
+    for (form, backend) in
+        [(Form::Play, Backend::Calls), (Form::Play, Backend::IoUring), (Form::Publish, Backend::Calls)]
+    {
+        let (few, many) = (allocations(10, form, backend), allocations(200, form, backend));
+        println!(
+            "{form:?} {backend:?}: {few:.2} allocations for a frame and its sound with 10 peers, {many:.2} with 200"
+        );
         // Bodies, packets in the hub, wire bytes; what a ring or a list that grows adds now and then is no whole one.
-        assert!(few <= 16.0, "{few} allocations for each frame");
-        assert!(many <= few + 1.0, "{many} allocations for each frame with 200 players, {few} with 10");
+        assert!(few <= MOST, "{few} allocations for each frame");
+        assert!(many <= few + 1.0, "{many} allocations for each frame with 200 peers, {few} with 10");
     }
 }

@@ -104,7 +104,7 @@ fn output_line(output: &OutputView, bits: f64) -> String {
         OutputStats::get(&stats.packets),
         rate(bits),
         OutputStats::get(&stats.skips),
-        OutputStats::get(&stats.lag_millis),
+        stats.lag_millis.get(),
         output.state.name(),
     )
 }

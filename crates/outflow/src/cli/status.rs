@@ -124,7 +124,7 @@ fn figures(output: &OutputView, bits: f64, now: Instant, width: usize) -> String
     let stats = &output.stats;
     let mut text = format!(" {:>8}", uptime(now.saturating_duration_since(output.since)));
     if matches!(output.state, State::Live | State::Stalled | State::Yielding | State::Draining) {
-        let lag = short(Duration::from_millis(OutputStats::get(&stats.lag_millis)));
+        let lag = short(Duration::from_millis(stats.lag_millis.get()));
         let rate = if narrow { rate(bits).replace("b/s", "").replace(' ', "") } else { format!("{:>10}", rate(bits)) };
         text.push_str(&format!("{gap}{rate}{gap}lag {lag}"));
         // Where there is room for it, and where it says more than the state.
@@ -196,8 +196,8 @@ mod tests {
 
     use super::*;
     use crate::error::{Ended, Reason};
-    use crate::monitor::Event;
     use crate::monitor::board::Board;
+    use crate::monitor::{Event, Teller};
 
     fn board() -> (Board, Arc<OutputStats>) {
         let board = Board::default();
@@ -222,7 +222,7 @@ mod tests {
         draw(&mut rates, begin, 80);
         OutputStats::add(&stats.bytes, 250_000);
         OutputStats::add(&stats.skips, 3);
-        stats.lag_millis.store(120, std::sync::atomic::Ordering::Relaxed);
+        stats.lag_millis.tell(Teller::ONLY, 120);
         let drawn = draw(&mut rates, begin + Duration::from_secs(1), 100);
         assert_eq!(drawn[0], "youtube  live           0:00:01   2.00 Mb/s  lag 120ms  skips 3  retries 1");
         assert_eq!(drawn[1], "h        idle           0:00:01  skips 0  players 0");
@@ -250,7 +250,7 @@ mod tests {
         for name in ["youtube", "backup", long] {
             let stats = Arc::new(OutputStats::default());
             OutputStats::add(&stats.skips, 12);
-            stats.lag_millis.store(119_900, std::sync::atomic::Ordering::Relaxed);
+            stats.lag_millis.tell(Teller::ONLY, 119_900);
             board.add_output(name, "rtmp_push", "rtmp://h/live/****", stats);
         }
         let on = |output: &str, state, reason, retry_in| {

@@ -23,7 +23,7 @@ use super::endpoints::Call;
 use super::problem::Problem;
 use crate::listen::Place;
 use crate::media::Kind;
-use crate::monitor::{Event, OutputStats, PeerStats};
+use crate::monitor::{Event, OutputStats, PeerStats, Teller};
 use crate::net::http_server::Ends;
 use crate::registry::{Ask, Gate, PlayOffer, Refusal, Ticket};
 use crate::relay::RelayGate;
@@ -109,6 +109,7 @@ struct Guest {
     number: u64,
     figures: Arc<PeerStats>,
     dismissed: Stop,
+    teller: Teller,
     /// Why it left.
     reason: &'static str,
     _stays: Option<Box<dyn Send>>,
@@ -129,7 +130,8 @@ impl Guest {
         offer.joined.notify_waiters();
         (offer.events)(Event::PlayerJoined { output: offer.output.clone(), peer });
         let stays = ticket.map(Ticket::begun);
-        Self { offer, peer, number, figures, dismissed, reason: "closed by the player", _stays: stays, _places: places }
+        let (teller, reason) = (Teller::new(), "closed by the player");
+        Self { offer, peer, number, figures, dismissed, teller, reason, _stays: stays, _places: places }
     }
 }
 
@@ -138,6 +140,7 @@ impl Drop for Guest {
         let offer = &self.offer;
         offer.players.leave(self.number);
         offer.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        offer.stats.lag_millis.tell(self.teller, 0);
         offer.left.notify_one();
         let reason = self.reason.to_owned();
         (offer.events)(Event::PlayerLeft { output: offer.output.clone(), peer: self.peer, reason });
@@ -170,21 +173,27 @@ impl hyper::body::Body for Playing {
 async fn send(mut guest: Guest, mut sender: Sender<Bytes>, stop: Stop) {
     let (closing, dismissed) = (guest.offer.closing.lock().clone(), guest.dismissed.clone());
     guest.reason = tokio::select! {
-        reason = stream(&guest.offer, &guest.figures, guest.peer, &mut sender) => reason,
+        reason = stream(&guest.offer, &guest.figures, guest.peer, guest.teller, &mut sender) => reason,
         () = dismissed.stopped() => "let go",
         () = closing.stopped() => "the server is ending",
         () = stop.stopped() => "the server is ending",
     };
 }
 
-async fn stream(offer: &PlayOffer, figures: &PeerStats, peer: SocketAddr, sender: &mut Sender<Bytes>) -> &'static str {
+async fn stream(
+    offer: &PlayOffer,
+    figures: &PeerStats,
+    peer: SocketAddr,
+    teller: Teller,
+    sender: &mut Sender<Bytes>,
+) -> &'static str {
     let (stats, mut flv) = (&offer.stats, Flv::default());
     let mut reader = Reader::new(&offer.stream, offer.start, offer.max_lag, offer.delay);
     loop {
         let mut packets = Vec::new();
         let read = reader.read(&mut packets).await;
         let behind = |lag: Duration| {
-            stats.lag_millis.store(millis(lag), Ordering::Relaxed);
+            stats.lag_millis.tell(teller, millis(lag));
             figures.lag_millis.store(millis(lag), Ordering::Relaxed);
         };
         behind(read.lag);

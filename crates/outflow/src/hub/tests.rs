@@ -63,7 +63,9 @@ fn what_came_is_counted_from_any_item_on() {
     let clock = Clock(Instant::now());
     let (mut publisher, hub) = hub(small(100), None);
     assert_eq!(hub.since(0), (0, 0));
-    (0..50).for_each(|n| publisher.publish(Numbered(n, 3), clock.at(n * 10), None));
+    (0..50).for_each(|n| {
+        publisher.publish(Numbered(n, 3), clock.at(n * 10), None);
+    });
     assert_eq!((hub.since(49), hub.since(45), hub.since(50)), ((3, 1), (15, 5), (0, 0)));
     let kept = hub.head() - hub.past(0).items[0].seq;
     assert_eq!((hub.since(50 - kept), hub.since(60)), ((3 * kept, kept), (0, 0)));

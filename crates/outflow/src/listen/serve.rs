@@ -98,7 +98,7 @@ async fn greet(
     place: &mut Place,
     limits: &Limits,
 ) -> Option<(Connection, ServerSession, Came, Asked)> {
-    if !dial::INHERITED {
+    if !listener.passes_on(&tcp) {
         dial::prepare(&tcp, true);
     }
     let mut until = Instant::now() + limits.handshake;

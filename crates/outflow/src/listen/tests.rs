@@ -159,6 +159,16 @@ async fn a_publisher_is_told_when_we_end() {
     }
 }
 
+/// Counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// What it sends reaches the stream, and its end is the stream's, on either thread.
 #[tokio::test]
 async fn a_publisher_is_read_on_the_thread_that_has_the_least_to_do() {
@@ -179,10 +189,15 @@ async fn a_publisher_is_read_on_the_thread_that_has_the_least_to_do() {
             out.unsplit(session.take_output().into());
             out.freeze()
         };
+        let wakes = Arc::<Wakes>::default();
+        let _subscription = stream.hub().subscribe(wakes.clone().into());
         publisher(claim.address(), Capabilities::default(), media).await;
         let mut state = stream.state();
         state.wait_for(|state| state.ended).await.unwrap();
         assert_eq!((stream.hub().head(), stream.thread()), (100, thread));
+        // What one read brings wakes the readers once: 100 messages in 300 kB are a few reads.
+        let wakes = wakes.0.load(Ordering::Relaxed);
+        assert!(wakes < 50, "{wakes} wakes");
         listeners.publishers.gone().await;
         assert!(slot.current.lock().is_none());
     }

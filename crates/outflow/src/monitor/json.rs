@@ -146,7 +146,7 @@ pub fn figures(view: &View, uptime: Duration, time: Duration) -> String {
                 "skips": OutputStats::get(&stats.skips),
                 "skipped_packets": OutputStats::get(&stats.skipped_packets),
                 "connections": OutputStats::get(&stats.connections),
-                "lag_millis": OutputStats::get(&stats.lag_millis),
+                "lag_millis": stats.lag_millis.get(),
                 "skipped_frames": OutputStats::get(&stats.skipped_frames),
                 "skipped_groups": OutputStats::get(&stats.skipped_groups),
                 "yields": OutputStats::get(&stats.yields),

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use socket2::Socket;
 use tokio::net::TcpListener;
 
 use super::dial;
@@ -13,7 +14,13 @@ const BACKLOG: i32 = 1024;
 
 /// Binds this address and listens. `[::]` takes both families.
 pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    let socket = bound(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     if address.is_ipv6() {
         // `rtmp://:1935` means every address of both families.
         socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -21,8 +28,7 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Binds the first of these addresses that can be had, and gives it as bound.
@@ -40,13 +46,13 @@ pub fn first(addresses: &[SocketAddr]) -> Result<(std::net::TcpListener, SocketA
     Err(failed.unwrap_or_else(|| Ended::internal("a port without an address")))
 }
 
-/// [`bind`] for peers with media, on the current runtime.
+/// [`bind`] for peers with media, on the current runtime. What [`dial::prepare`] sets, most systems pass on to what is accepted.
 pub fn bind_here(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = bind(address)?;
-    if dial::INHERITED {
-        dial::prepare(&listener, true);
-    }
-    TcpListener::from_std(listener)
+    let socket = bound(address)?;
+    // Before anybody can be there.
+    dial::prepare(&socket, true);
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// What is said where `address` can't be had.
@@ -71,16 +77,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn accepted_connections_send_at_once() {
+    async fn accepted_connections_have_what_was_set_for_the_port() {
         let listener = bind_here(([127, 0, 0, 1], 0).into()).unwrap();
         let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        if !dial::INHERITED {
-            dial::prepare(&accepted, true);
-        }
         assert!(accepted.nodelay().unwrap());
-        #[cfg(target_os = "linux")]
         assert_eq!(socket2::SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), 128 << 10);
     }
 }

@@ -280,11 +280,8 @@ pub(super) async fn connect_one(address: SocketAddr, options: &DialOptions) -> i
     Ok(tcp)
 }
 
-/// True where accepted connections have what was set for the port, which saves each of them the calls.
-pub const INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
-
-/// Sets what every connection that carries media needs, accepted ones too: there it is set for the port where it is
-/// [`INHERITED`]. Never a fixed send buffer: it would cap the rate of long paths.
+/// Sets what every connection that carries media needs, accepted ones too. Never a fixed send buffer: it would cap the
+/// rate of long paths.
 pub fn prepare<'a>(socket: impl Into<SockRef<'a>>, nodelay: bool) {
     let socket = socket.into();
     // None of these is worth a connection: without them it is slower, not wrong.

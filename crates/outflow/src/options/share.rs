@@ -19,7 +19,7 @@ pub const PRIORITY: OptionSpec = OptionSpec::new(
     Type::Choice(&["highest|5", "high|4", "normal|3", "low|2", "lowest|1"]),
     "normal",
     "who goes first where outputs share a line that is too small: while one stays behind, the lowest of those that are below \
-     it sends nothing, and goes on at a key frame when there is room again",
+     it sends nothing, and goes on at a key frame when there is room again; nobody yields to players",
 );
 
 /// Rates at which nobody who is behind would ever be live.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::error::{Origin, Reason, Retry};
+use crate::monitor::Teller;
 use crate::stream::StreamConfig;
 
 type Run = Box<dyn FnMut(u32, SinkJob) -> BoxFuture<'static, Ended> + Send>;
@@ -194,7 +195,7 @@ async fn an_attempt_that_hangs_is_dropped_before_the_next_begins() {
 #[tokio::test]
 async fn bytes_that_do_not_leave_are_a_stall() {
     let mut rig = Rig::new(policy(), |_, job| {
-        job.stats.lag_millis.store(100, Ordering::Relaxed);
+        job.stats.lag_millis.tell(Teller::ONLY, 100);
         stubborn(job)
     });
     rig.stream.set_state(READY);

@@ -206,7 +206,7 @@ pub(super) fn figures(stats: &OutputStats, state: State, rates: &Rates) -> Outpu
         bytes: OutputStats::get(&stats.bytes),
         bitrate_bps: if moves { rates.bits() } else { 0 },
         fps: if moves { rates.frames() } else { 0.0 },
-        lag_ms: if flows { OutputStats::get(&stats.lag_millis) } else { 0 },
+        lag_ms: if flows { stats.lag_millis.get() } else { 0 },
         skips: OutputStats::get(&stats.skips),
         skipped_frames: OutputStats::get(&stats.skipped_frames),
         skipped_groups: OutputStats::get(&stats.skipped_groups),

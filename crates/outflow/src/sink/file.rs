@@ -6,7 +6,6 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, FlockOperation, access, flock};
@@ -16,7 +15,7 @@ use self::writer::Writer;
 use super::store::{self, Run, Taken, Taker};
 use super::{BoxFuture, Env, Role, Sink, SinkJob, SinkKind};
 use crate::error::{Ended, Origin, Reason, Retry, SpecError};
-use crate::monitor::Event;
+use crate::monitor::{Event, Teller};
 use crate::node::{MediaUrl, Node};
 use crate::options::{Options, rtmp};
 
@@ -184,7 +183,7 @@ async fn hand_over(pieces: &mpsc::Sender<Run>, run: Run, job: &SinkJob, path: &P
             Ok(Err(_)) => return Err(()),
             Err(_) => {
                 let lag = u64::try_from(oldest.elapsed().as_millis()).unwrap_or(u64::MAX);
-                job.stats.lag_millis.store(lag, Ordering::Relaxed);
+                job.stats.lag_millis.tell(Teller::ONLY, lag);
                 if !told && begin.elapsed() >= STUCK {
                     told = true;
                     let text = format!(

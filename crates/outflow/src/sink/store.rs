@@ -1,14 +1,13 @@
 //! What sinks without a connection have in common: a place in the stream, skips told and counted, and when to end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{SinkJob, Switches};
 use crate::error::Ended;
 use crate::hub::Start;
 use crate::media::{Kind, Packet};
-use crate::monitor::{Event, OutputStats, State};
+use crate::monitor::{Event, OutputStats, State, Teller};
 use crate::options::{OptionSpec, Options, Type};
 use crate::stream::{InputState, Reader, Selection, Stream};
 use crate::wire::Shared;
@@ -115,7 +114,7 @@ impl Taker {
                     continue;
                 }
             };
-            job.stats.lag_millis.store(u64::try_from(read.lag.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            job.stats.lag_millis.tell(Teller::ONLY, u64::try_from(read.lag.as_millis()).unwrap_or(u64::MAX));
             if let Some(skip) = read.skip {
                 job.stats.skipped(skip.items, skip.frames, skip.groups);
                 let millis = u64::try_from(skip.span.as_millis()).unwrap_or(u64::MAX);

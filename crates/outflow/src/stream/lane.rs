@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::headers::Headers;
-use crate::hub::Publisher;
+use crate::hub::{Placed, Publisher};
 use crate::media::{Few, Kind, Packet, StreamInfo};
 use crate::wire::{Message, Shared};
 
@@ -26,6 +26,8 @@ pub(super) struct Published {
     pub message: Shared,
     /// Its number there.
     pub seq: u64,
+    /// Bytes that the hub holds with it.
+    pub held: usize,
     /// Readers can begin with it.
     pub is_entry: bool,
 }
@@ -141,9 +143,8 @@ impl Lane {
             self.show_headers();
         }
         let entry = is_entry.then(|| self.headers.snapshot());
-        let seq = self.publisher.head();
-        self.publisher.publish_at(message.clone(), arrival, at, entry);
-        Some(Published { message, seq, is_entry })
+        let Placed { seq, held } = self.publisher.publish_at(message.clone(), arrival, at, entry);
+        Some(Published { message, seq, held, is_entry })
     }
 
     /// A key frame of the main video track; in a stream without video every packet of audio.
@@ -153,7 +154,7 @@ impl Lane {
             Kind::Audio if packet.flags.header || self.main_video.is_some() => false,
             Kind::Audio => {
                 let (first, since, seq) =
-                    *self.first_audio.get_or_insert((packet.dts, packet.arrival, self.publisher.head()));
+                    *self.first_audio.get_or_insert_with(|| (packet.dts, packet.arrival, self.publisher.head()));
                 let passed = packet.arrival.saturating_duration_since(since);
                 let is_early = packet.dts - first < AUDIO_ONLY_AFTER && passed < AUDIO_ONLY_CLOCK;
                 match self.info.video {

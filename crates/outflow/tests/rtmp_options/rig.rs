@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use outflow::cli::environment::System;
 use outflow::cli::{self, Command};
 use outflow::graph::run::{Surroundings, run};
+use outflow::monitor::Event;
 use outflow::monitor::board::Board;
-use outflow::monitor::{Event, OutputStats};
 use outflow::net::dial::SystemResolver;
 use outflow_testkit::flv::Tag;
 use outflow_testkit::ingest::Session;
@@ -63,7 +63,7 @@ impl Program {
         let lag = || {
             let view = self.board.view();
             let stats = view.outputs.into_iter().find(|view| view.name == output).map(|view| view.stats);
-            stats.map_or(0, |stats| OutputStats::get(&stats.lag_millis))
+            stats.map_or(0, |stats| stats.lag_millis.get())
         };
         while lag() < millis {
             assert!(Instant::now() < deadline, "{output} is only {} ms behind", lag());

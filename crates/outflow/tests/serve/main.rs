@@ -9,6 +9,7 @@
 
 mod again;
 mod alerts;
+mod backend;
 mod client;
 mod encoder;
 mod ending;

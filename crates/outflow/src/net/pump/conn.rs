@@ -23,7 +23,7 @@ use crate::error::{Ended, Origin, Reason, Retry};
 use crate::hub::{Cursor, Read, Start};
 use crate::media::Kind;
 use crate::media::continuity::Continuity;
-use crate::monitor::OutputStats;
+use crate::monitor::{Event, OutputStats};
 use crate::net::connection::Connection;
 use crate::options::latency;
 use crate::stream::Stream;
@@ -275,6 +275,7 @@ impl Conn {
             count += 1;
         }
         let connection = Pin::new(&mut self.connection);
+        ride::calls();
         let written = match (&slices[..count], self.batch.front()) {
             ([_], Some(only)) => connection.poll_write(context, &only.bytes),
             (many, _) => connection.poll_write_vectored(context, many),
@@ -471,6 +472,11 @@ impl Conn {
         let stuck = self.blocked_since.into_iter().chain(self.gauge.held_since()).min();
         let stuck = stuck.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         u64::try_from(lag.max(stuck).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Tells its output's log.
+    pub(super) fn warn(&self, text: &str) {
+        (self.order.events)(Event::Warning { who: self.order.output.clone(), text: text.to_owned() });
     }
 
     /// True for a push, false for a player.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::media::Kind;
-use crate::monitor::{OutputStats, PeerStats};
+use crate::monitor::{OutputStats, PeerStats, Teller};
 use crate::net::connection::Connection;
 use crate::net::tcp_info::{self, TcpInfo};
 
@@ -52,6 +52,7 @@ pub(super) struct Gauge {
     probed_at: Instant,
     looked_at: Instant,
     shown: Shown,
+    teller: Teller,
     peer: Arc<PeerStats>,
 }
 
@@ -83,6 +84,7 @@ impl Gauge {
             probed_at: now,
             looked_at: now,
             shown: Shown::default(),
+            teller: Teller::new(),
             peer: Arc::default(),
         }
     }
@@ -203,7 +205,7 @@ impl Gauge {
         if self.probed {
             self.take(now, &info);
             let waiting = self.marks.front().map_or(Duration::ZERO, |mark| now.saturating_duration_since(mark.begin));
-            self.stats.waiting_millis.store(u64::try_from(waiting.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.stats.waiting_millis.tell(self.teller, u64::try_from(waiting.as_millis()).unwrap_or(u64::MAX));
         }
         if info.acked > self.acked || !info.closed {
             (self.acked, self.open_at) = (info.acked, now);
@@ -263,7 +265,7 @@ impl Drop for Gauge {
     fn drop(&mut self) {
         self.show(Shown { retransmits: self.shown.retransmits, ..Shown::default() });
         if self.probed {
-            self.stats.waiting_millis.store(0, Ordering::Relaxed);
+            self.stats.waiting_millis.tell(self.teller, 0);
         }
     }
 }

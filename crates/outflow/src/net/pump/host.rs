@@ -29,6 +29,8 @@ impl Pumps {
         let (number, pump) = self.least(HALF);
         // Nobody knows what it will take.
         pump.load.enter(true);
+        // It may have rested, and has to see how much there is to do from now on.
+        pump.ready.wake();
         let (stays, work) = (Stays(pump.load.clone()), work(number));
         let task = pump.runtime.spawn(async move {
             let _stays = stays;

@@ -11,6 +11,8 @@ pub(super) const BUSY: u32 = 700;
 /// A pump that has no more to do than another and this serves what comes in on its thread: from one core to another every packet
 /// costs more.
 const NEAR: u32 = 250;
+/// What a thread has to do on which nothing runs, at most.
+const IDLE: u32 = 5;
 /// What a connection counts for that waits for a stream to begin, in thousandths: nobody knows what it will take.
 const WAITING: u32 = 2;
 
@@ -68,6 +70,11 @@ impl Load {
     /// True if what comes in there is best served there, though this other one has the least to do.
     pub(super) fn is_near(&self, least: &Self) -> bool {
         self.expected().0 <= least.expected().0 + NEAR && !self.is_above(BUSY)
+    }
+
+    /// True if nothing runs there, and it is forgotten what ran.
+    pub(super) fn is_idle(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) == 0 && self.busy.load(Ordering::Relaxed) <= IDLE
     }
 
     fn note(&self, thousandths: u32, waiting: usize) {
@@ -131,8 +138,13 @@ mod tests {
         load.note(400, 0);
         assert_eq!(load.expected(), (400, 1), "the thread has other things to do too");
         load.leave();
+        assert!(!load.is_idle(), "not yet");
         load.note(1000, 0);
         assert!(!load.is_above(BUSY), "nobody would be better off elsewhere");
+        (0..10).for_each(|_| load.note(0, 0));
+        assert!(load.is_idle());
+        load.enter(true);
+        assert!(!load.is_idle());
     }
 
     #[test]

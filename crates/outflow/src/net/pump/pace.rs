@@ -2,6 +2,7 @@
 //! times as fast as it came and no faster: on the line it looks like so many outputs that are live, and not like all that it
 //! lacks in one piece. One that is live is never asked.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::order::Order;
@@ -46,14 +47,9 @@ impl Pace {
 
     /// What the output says, else what suits its kind of peer. What stays within this machine goes over no line.
     pub(super) fn of(order: &Order, connection: &Connection) -> Self {
-        let peer = || order.peer.or_else(|| connection.peer_addr().ok());
-        let near = || peer().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        let usual = || match order.peer {
-            _ if near() => 0,
-            Some(_) => PLAYER,
-            None => PUSH,
-        };
-        Self::new(order.share.burst.unwrap_or_else(usual), order.latency)
+        let host = || order.peer.or_else(|| connection.peer_addr().ok()).map(|peer| peer.ip());
+        let times = order.share.burst.unwrap_or_else(|| usual(host(), order.peer.is_some()));
+        Self::new(times, order.latency)
     }
 
     /// True while it is on its way to the live edge, slower than it could.
@@ -98,6 +94,14 @@ impl Pace {
                 }
             }
         }
+    }
+}
+
+fn usual(host: Option<IpAddr>, plays: bool) -> u32 {
+    match host {
+        Some(host) if host.to_canonical().is_loopback() => 0,
+        _ if plays => PLAYER,
+        _ => PUSH,
     }
 }
 
@@ -164,5 +168,16 @@ mod tests {
         assert_eq!(pace.wait(at(7180)), Some(at(7680)));
         pace.took(at(7680), 60_000, at(7600), None);
         assert!(!pace.holds(), "live");
+    }
+
+    #[test]
+    fn pushes_come_closer_slower_than_players_and_nobody_on_this_machine_is_paced() {
+        for (host, push, player) in
+            [("192.0.2.1", 2, 4), ("2001:db8::1", 2, 4), ("127.0.0.9", 0, 0), ("::1", 0, 0), ("::ffff:127.0.0.1", 0, 0)]
+        {
+            let host = host.parse().ok();
+            assert_eq!((usual(host, false), usual(host, true)), (push, player), "{host:?}");
+        }
+        assert_eq!(usual(None, false), 2);
     }
 }

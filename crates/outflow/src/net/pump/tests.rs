@@ -1,6 +1,7 @@
 //! The pump on real sockets: a peer that stops, a fault in one connection, ends asked for and ends suffered.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -59,16 +60,46 @@ struct Bench {
     latency: Duration,
     share: Share,
     lag: Duration,
+    /// Players are at the other end of a line, and not on this machine.
+    far: bool,
+    /// All belong to one output, which has these figures.
+    shared: Option<Arc<OutputStats>>,
     /// Those that are measured, beside whom others ride.
     measured: Vec<(Attached, tokio::task::JoinHandle<()>)>,
+}
+
+thread_local! {
+    static WAY: Cell<Backend> = const { Cell::new(Backend::Calls) };
+}
+
+/// Runs a test with each way to write that the system has.
+async fn each_way(test: impl AsyncFn()) {
+    for backend in backends() {
+        WAY.set(backend);
+        test().await;
+    }
+}
+
+/// All ways to write that the system has.
+fn backends() -> Vec<Backend> {
+    let mut all = vec![Backend::Calls, Backend::IoUring];
+    all.retain(|backend| match backend.check() {
+        Ok(()) => true,
+        Err(error) => {
+            println!("{backend:?} is not tested: {error}");
+            false
+        }
+    });
+    all
 }
 
 const FRAME: usize = 100_000;
 const GROUP: i64 = 10;
 
 impl Bench {
+    /// It writes in the way that [`each_way`] has come to.
     fn new() -> Self {
-        Self::with(Backend::Calls)
+        Self::with(WAY.get())
     }
 
     fn with(backend: Backend) -> Self {
@@ -89,6 +120,8 @@ impl Bench {
             latency: Duration::ZERO,
             share: Share::default(),
             lag,
+            far: false,
+            shared: None,
             measured: Vec::new(),
         }
     }
@@ -162,7 +195,7 @@ impl Bench {
         patience: Option<Duration>,
     ) -> (TcpStream, Attached, Arc<OutputStats>) {
         crate::net::dial::prepare(&ours, true);
-        let stats = Arc::new(OutputStats::default());
+        let stats = self.shared.clone().unwrap_or_default();
         let order = Order {
             stream: self.stream.clone(),
             cursor: Cursor::new(Start::Group, self.lag, self.delay),
@@ -175,7 +208,7 @@ impl Bench {
             stats: stats.clone(),
             events: Arc::new(|_| {}),
             output: "o".into(),
-            peer: peer.local_addr().ok(),
+            peer: if self.far { Some(([192, 0, 2, 1], 50_000).into()) } else { peer.local_addr().ok() },
         };
         (peer, self.pumps.attach(Connection::Plain(ours), Box::new(link), order), stats)
     }
@@ -234,155 +267,182 @@ impl<R: AsyncRead + Unpin> Peer<R> {
 
 #[tokio::test]
 async fn a_peer_that_stops_holds_nobody_up_and_goes_on_at_a_key_frame() {
-    let mut bench = Bench::riding().await;
-    let (stopped, _one, stats) = bench.connect(Mute::default(), None).await;
-    let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
-    let mut healthy = Peer::new(healthy);
-    // Far more than every buffer between us and a peer that does not read, and longer than its lag allows.
-    while bench.frames < 400 {
-        bench.publish();
-        let (number, time) = healthy.frame().await.unwrap();
-        assert_eq!((number, i64::from(time)), (bench.frames - 1, (bench.frames - 1) * 40));
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    assert!(bench.stream.hub().bytes() < 40 << 20, "what is kept is bounded: {}", bench.stream.hub().bytes());
-    let mut stopped = Peer::new(stopped);
-    let mut last = -1;
-    let mut jumps = Vec::new();
-    while last < 399 {
-        let (number, time) = tokio::time::timeout(Duration::from_secs(20), stopped.frame()).await.unwrap().unwrap();
-        assert_eq!(i64::from(time), number * 40, "time goes on by the same base");
-        if number != last + 1 {
-            jumps.push((last, number));
-        }
-        last = number;
-        if last < 399 && bench.frames < 500 {
+    each_way(async || {
+        let mut bench = Bench::riding().await;
+        let (stopped, _one, stats) = bench.connect(Mute::default(), None).await;
+        let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
+        let mut healthy = Peer::new(healthy);
+        // Far more than every buffer between us and a peer that does not read, and longer than its lag allows.
+        while bench.frames < 400 {
             bench.publish();
+            let (number, time) = healthy.frame().await.unwrap();
+            assert_eq!((number, i64::from(time)), (bench.frames - 1, (bench.frames - 1) * 40));
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-    }
-    assert!(!jumps.is_empty(), "40 MB don't fit into any buffer");
-    assert!(jumps.iter().all(|(from, to)| to > from && to % GROUP == 0), "only forward, only to key frames: {jumps:?}");
-    assert_eq!(OutputStats::get(&stats.skips), jumps.len() as u64);
+        assert!(bench.stream.hub().bytes() < 40 << 20, "what is kept is bounded: {}", bench.stream.hub().bytes());
+        let mut stopped = Peer::new(stopped);
+        let mut last = -1;
+        let mut jumps = Vec::new();
+        while last < 399 {
+            let (number, time) = tokio::time::timeout(Duration::from_secs(20), stopped.frame()).await.unwrap().unwrap();
+            assert_eq!(i64::from(time), number * 40, "time goes on by the same base");
+            if number != last + 1 {
+                jumps.push((last, number));
+            }
+            last = number;
+            if last < 399 && bench.frames < 500 {
+                bench.publish();
+            }
+        }
+        assert!(!jumps.is_empty(), "40 MB don't fit into any buffer");
+        assert!(
+            jumps.iter().all(|(from, to)| to > from && to % GROUP == 0),
+            "only forward, only to key frames: {jumps:?}"
+        );
+        assert_eq!(OutputStats::get(&stats.skips), jumps.len() as u64);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn full_sockets_cost_the_others_no_time() {
-    let mut bench = Bench::new();
-    // One that takes nothing at all, and three that take a little now and then and so fill up again at each frame.
-    let (_stopped, _one, _) = bench.connect(Mute::default(), None).await;
-    let mut narrow = Vec::new();
-    for _ in 0..3 {
-        narrow.push(bench.connect_narrow().await);
-    }
-    let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
-    let mut healthy = Peer::new(healthy);
-    let mut buffer = vec![0; 64 << 10];
-    let begun = Instant::now();
-    for frame in 0..200 {
-        for (peer, ..) in &narrow {
-            while peer.try_read(&mut buffer).is_ok_and(|read| read == buffer.len()) {}
+    each_way(async || {
+        let mut bench = Bench::new();
+        // One that takes nothing at all, and three that take a little now and then and so fill up again at each frame.
+        let (_stopped, _one, _) = bench.connect(Mute::default(), None).await;
+        let mut narrow = Vec::new();
+        for _ in 0..3 {
+            narrow.push(bench.connect_narrow().await);
         }
-        bench.publish();
-        assert_eq!(healthy.frame().await.unwrap().0, bench.frames - 1);
-        // It takes a second or two. A pump that waits 200 ms at each full socket, as this one shares its thread with the
-        // test, takes more than a minute.
-        let taken = begun.elapsed();
-        assert!(taken < Duration::from_secs(20), "{frame} frames took {taken:?} beside peers that are full");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    for (_, _, stats) in &narrow {
-        assert!(OutputStats::get(&stats.skips) > 0, "a peer that was meant to be full was not");
-    }
+        let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
+        let mut healthy = Peer::new(healthy);
+        let mut buffer = vec![0; 64 << 10];
+        let begun = Instant::now();
+        for frame in 0..200 {
+            for (peer, ..) in &narrow {
+                while peer.try_read(&mut buffer).is_ok_and(|read| read == buffer.len()) {}
+            }
+            bench.publish();
+            assert_eq!(healthy.frame().await.unwrap().0, bench.frames - 1);
+            // It takes a second or two. A pump that waits 200 ms at each full socket, as this one shares its thread with the
+            // test, takes more than a minute.
+            let taken = begun.elapsed();
+            assert!(taken < Duration::from_secs(20), "{frame} frames took {taken:?} beside peers that are full");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for (_, _, stats) in &narrow {
+            assert!(OutputStats::get(&stats.skips) > 0, "a peer that was meant to be full was not");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn nothing_before_the_time_of_the_entry_point_is_sent() {
-    let mut bench = Bench::new();
-    // The entry point itself, after it in the hub audio that lies before it in time, and audio of its own time.
-    (0..GROUP).for_each(|_| bench.publish());
-    let entry = bench.frames * 40;
-    bench.publish();
-    for dts in [entry - 40, entry - 20, entry, entry + 20] {
-        bench.publish_audio(dts);
-    }
-    let (peer, _attached, _) = bench.connect(Mute::default(), None).await;
-    bench.publish();
-    let mut peer = Peer::new(peer);
-    let mut got = Vec::new();
-    while got.last().is_none_or(|last| *last != (9, 40)) {
-        let (kind, _, time) = peer.message().await.unwrap();
-        if matches!(kind, 8 | 9) {
-            got.push((kind, time));
+    each_way(async || {
+        let mut bench = Bench::new();
+        // The entry point itself, after it in the hub audio that lies before it in time, and audio of its own time.
+        (0..GROUP).for_each(|_| bench.publish());
+        let entry = bench.frames * 40;
+        bench.publish();
+        for dts in [entry - 40, entry - 20, entry, entry + 20] {
+            bench.publish_audio(dts);
         }
-    }
-    assert_eq!(got, [(9, 0), (8, 0), (8, 20), (9, 40)]);
+        let (peer, _attached, _) = bench.connect(Mute::default(), None).await;
+        bench.publish();
+        let mut peer = Peer::new(peer);
+        let mut got = Vec::new();
+        while got.last().is_none_or(|last| *last != (9, 40)) {
+            let (kind, _, time) = peer.message().await.unwrap();
+            if matches!(kind, 8 | 9) {
+                got.push((kind, time));
+            }
+        }
+        assert_eq!(got, [(9, 0), (8, 0), (8, 20), (9, 40)]);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_fault_in_one_connection_ends_that_one_only() {
-    let mut bench = Bench::new();
-    let (mut faulty, attached, _) = bench.connect(Mute { panics: true, ..Mute::default() }, None).await;
-    let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
-    let mut healthy = Peer::new(healthy);
-    bench.publish();
-    assert_eq!(healthy.frame().await.unwrap().0, 0);
-    faulty.write_all(b"x").await.unwrap();
-    assert_eq!(attached.await.reason, Reason::Internal);
-    bench.publish();
-    assert_eq!(healthy.frame().await.unwrap().0, 1);
+    each_way(async || {
+        let mut bench = Bench::new();
+        let (mut faulty, attached, _) = bench.connect(Mute { panics: true, ..Mute::default() }, None).await;
+        let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
+        let mut healthy = Peer::new(healthy);
+        bench.publish();
+        assert_eq!(healthy.frame().await.unwrap().0, 0);
+        faulty.write_all(b"x").await.unwrap();
+        assert_eq!(attached.await.reason, Reason::Internal);
+        bench.publish();
+        assert_eq!(healthy.frame().await.unwrap().0, 1);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_peer_that_takes_nothing_is_let_go_after_its_patience() {
-    let mut bench = Bench::new();
-    let (_peer, mut attached, _) = bench.connect(Mute::default(), Some(Duration::from_millis(600))).await;
-    let ended = loop {
-        bench.publish();
-        tokio::select! {
-            ended = &mut attached => break ended,
-            () = tokio::time::sleep(Duration::from_millis(10)) => {}
-        }
-        assert!(bench.frames < 6_000, "still attached after a minute");
-    };
-    assert_eq!(ended.reason, Reason::Stalled);
+    each_way(async || {
+        let mut bench = Bench::new();
+        let (_peer, mut attached, _) = bench.connect(Mute::default(), Some(Duration::from_millis(600))).await;
+        let ended = loop {
+            bench.publish();
+            tokio::select! {
+                ended = &mut attached => break ended,
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            }
+            assert!(bench.frames < 6_000, "still attached after a minute");
+        };
+        assert_eq!(ended.reason, Reason::Stalled);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_end_that_is_asked_for_says_good_bye_and_closes() {
-    let mut bench = Bench::new();
-    let link = Mute { good_bye: Bytes::from_static(b"bye"), ..Mute::default() };
-    let (mut peer, attached, _) = bench.connect(link, None).await;
-    bench.publish();
-    attached.finish();
-    let mut received = Vec::new();
-    peer.read_to_end(&mut received).await.unwrap();
-    assert!(received.ends_with(b"bye"));
-    assert!(attached.await.is_clean());
+    each_way(async || {
+        let mut bench = Bench::new();
+        let link = Mute { good_bye: Bytes::from_static(b"bye"), ..Mute::default() };
+        let (mut peer, attached, _) = bench.connect(link, None).await;
+        bench.publish();
+        attached.finish();
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).await.unwrap();
+        assert!(received.ends_with(b"bye"));
+        assert!(attached.await.is_clean());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_end_of_the_stream_is_the_end_of_the_connection_after_all_was_sent() {
-    let mut bench = Bench::lagging(Backend::Calls, Duration::from_secs(60));
-    let (peer, attached, _) = bench.connect(Mute::default(), None).await;
-    let mut peer = Peer::new(peer);
-    bench.publish();
-    let mut last = peer.frame().await.unwrap().0;
-    (1..50).for_each(|_| bench.publish());
-    bench.writer.end(true);
-    while let Some((number, _)) = peer.frame().await {
-        last = number;
-    }
-    assert_eq!(last, 49);
-    assert!(attached.await.is_clean());
+    each_way(async || {
+        let mut bench = Bench::lagging(Backend::Calls, Duration::from_secs(60));
+        let (peer, attached, _) = bench.connect(Mute::default(), None).await;
+        let mut peer = Peer::new(peer);
+        bench.publish();
+        let mut last = peer.frame().await.unwrap().0;
+        (1..50).for_each(|_| bench.publish());
+        bench.writer.end(true);
+        while let Some((number, _)) = peer.frame().await {
+            last = number;
+        }
+        assert_eq!(last, 49);
+        assert!(attached.await.is_clean());
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_dropped_attachment_is_a_reset() {
-    let bench = Bench::new();
-    let (mut peer, attached, _) = bench.connect(Mute::default(), None).await;
-    drop(attached);
-    let error = peer.read_u8().await.unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    each_way(async || {
+        let bench = Bench::new();
+        let (mut peer, attached, _) = bench.connect(Mute::default(), None).await;
+        drop(attached);
+        let error = peer.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    })
+    .await;
 }
 
 mod behind;

@@ -25,11 +25,14 @@ use super::uplinks::Uplinks;
 use super::uring::Ring;
 use crate::error::Ended;
 use crate::hub::Subscription;
+use crate::monitor::{OutputStats, Teller};
 use crate::stream::Stream;
 use crate::wire::{KEPT, Shared};
 
 /// How often deadlines and lag are looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// The same where there is nothing to look at.
+const IDLE: Duration = Duration::from_secs(3600);
 /// How often the kernel is asked what the other hosts have, at most, while there is something that they lack.
 const PROBE: Duration = Duration::from_millis(10);
 /// Connections whose delay is measured: that takes a call for each probe.
@@ -69,11 +72,16 @@ pub(super) struct Worker {
     ticks: usize,
     /// How busy this thread is, once it runs.
     watch: Option<Watch>,
+    /// Tells the lag of what is here; and the outputs that it told one of.
+    teller: Teller,
+    lagging: Vec<Arc<OutputStats>>,
     /// The connections whose delay is measured.
     probed: Vec<usize>,
     probe_at: Option<Instant>,
     /// Where many are written to with one call.
     ring: Option<Ring>,
+    /// There is none though one was asked for, and nobody was told yet.
+    lacks_ring: bool,
     /// What it came to for each.
     results: Vec<i32>,
 }
@@ -136,6 +144,7 @@ impl Worker {
         backend: Backend,
         uplinks: Arc<Uplinks>,
     ) -> Self {
+        let ring = (backend == Backend::IoUring).then(Ring::new);
         Self {
             ready,
             commands,
@@ -151,9 +160,12 @@ impl Worker {
             tokens: Vec::new(),
             ticks: 0,
             watch: None,
+            teller: Teller::new(),
+            lagging: Vec::new(),
             probed: Vec::new(),
             probe_at: None,
-            ring: (backend == Backend::IoUring).then(|| Ring::new().ok()).flatten(),
+            lacks_ring: ring.as_ref().is_some_and(Result::is_err),
+            ring: ring.and_then(Result::ok),
             results: Vec::new(),
         }
     }
@@ -191,7 +203,9 @@ impl Worker {
                 Due::Class(key, class) => self.depart(key, class, now),
             }
         }
-        let soonest = self.dues.first().map(|(due, _)| *due).into_iter().fold(*next_tick, Instant::min);
+        // Whoever comes wakes it, and is looked at in time.
+        let next = if self.load.is_idle() && self.lagging.is_empty() { now + IDLE } else { *next_tick };
+        let soonest = self.dues.first().map(|(due, _)| *due).into_iter().fold(next, Instant::min);
         if sleep.deadline().into_std() != soonest {
             sleep.as_mut().reset(soonest.into());
         }
@@ -232,6 +246,11 @@ impl Worker {
             self.load.leave();
             return;
         };
+        if std::mem::take(&mut self.lacks_ring) {
+            conn.warn(
+                "the kernel gives no io_uring to one more thread: that one writes with a call for each connection",
+            );
+        }
         self.yields |= conn.join_line(&self.uplinks, now);
         let stream = conn.order.stream.clone();
         let entry = self.connections.vacant_entry();

@@ -135,7 +135,7 @@ pub(super) async fn run(bandwidth: &Bandwidth, outputs: &[Sending], env: &Env) -
             ended = &mut telling => break Some(lost(ended)),
             _ = looks.tick() => {
                 for output in &mut running {
-                    output.worst_lag = output.worst_lag.max(OutputStats::get(&output.stats.lag_millis));
+                    output.worst_lag = output.worst_lag.max(output.stats.lag_millis.get());
                 }
             }
         }

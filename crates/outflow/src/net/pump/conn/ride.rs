@@ -35,6 +35,18 @@ const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(target_os = "linux"))]
 const NO_SIGNAL: i32 = 0;
 
+#[cfg(test)]
+thread_local! {
+    /// Calls that wrote on this thread.
+    pub(in crate::net::pump) static CALLS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// A call is made that writes.
+pub(super) fn calls() {
+    #[cfg(test)]
+    CALLS.set(CALLS.get() + 1);
+}
+
 /// A stretch of a stream, ready to be written.
 pub(in crate::net::pump) struct Train {
     stretch: hub::Train,
@@ -257,6 +269,7 @@ impl Conn {
     pub(in crate::net::pump) fn send(&self, train: &Train, form: Form) -> io::Result<usize> {
         let load = train.load(form).ok_or(io::ErrorKind::WouldBlock)?;
         let socket = SockRef::from(self.connection.tcp());
+        calls();
         match load.single() {
             Some(single) => socket.send_with_flags(single, NO_SIGNAL),
             None => {
@@ -355,6 +368,7 @@ impl Conn {
     }
 
     fn write_load<W: AsyncWrite>(to: Pin<&mut W>, load: &Load, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        calls();
         let written = match load.single() {
             Some(single) => to.poll_write(context, single),
             None => {

@@ -6,8 +6,8 @@ use crate::net::pump::uplinks::Glance;
 use crate::options::share::Priority;
 
 /// How long after the first frame the last one came, of a joiner who is nearly a second behind.
-async fn catches_up(burst: Option<u32>) -> (Duration, Duration) {
-    let mut bench = Bench::new();
+async fn catches_up(burst: Option<u32>, far: bool) -> (Duration, Duration) {
+    let mut bench = Bench { far, ..Bench::new() };
     bench.share.burst = burst;
     while bench.frames < GROUP {
         bench.publish();
@@ -25,9 +25,13 @@ async fn catches_up(burst: Option<u32>) -> (Duration, Duration) {
 #[tokio::test]
 async fn who_is_behind_comes_closer_so_many_times_as_fast_as_the_stream_and_begins_at_once() {
     // A frame of 100 kB and another go at once; eight of 100 ms are left, four times as fast.
-    let (paced, unpaced, near) = tokio::join!(catches_up(Some(4)), catches_up(Some(0)), catches_up(None));
-    assert!(paced.0 < Duration::from_millis(90), "the first picture waited: {paced:?}");
-    assert!(paced.1 > Duration::from_millis(150), "{paced:?}");
+    let (paced, unpaced) = (catches_up(Some(4), false), catches_up(Some(0), true));
+    let (usual, near) = (catches_up(None, true), catches_up(None, false));
+    let (paced, unpaced, usual, near) = tokio::join!(paced, unpaced, usual, near);
+    for paced in [paced, usual] {
+        assert!(paced.0 < Duration::from_millis(90), "the first picture waited: {paced:?}");
+        assert!(paced.1 > Duration::from_millis(150), "{paced:?}");
+    }
     // On loopback there is no line that others want too.
     for free in [unpaced, near] {
         assert!(free.1 < Duration::from_millis(150), "{free:?}");

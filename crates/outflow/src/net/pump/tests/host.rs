@@ -53,6 +53,28 @@ async fn a_source_counts_while_it_runs_and_ends_with_who_waits_for_it() {
 }
 
 #[tokio::test]
+async fn where_nothing_runs_nobody_wakes() {
+    let pumps = Pumps::start_with(1, Backend::Calls, Rules::default());
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.worker_park_count(0);
+    // Four ticks, but for those; and the end of the test's own wait.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let wakes = metrics.worker_park_count(0) - before;
+    assert!(wakes <= 3, "{wakes} wakes");
+    // Once something runs it is looked at again, without a connection: nobody knew what it would take, a tick tells.
+    let hosted = pumps.host(|_| std::future::pending::<()>());
+    let expected = || pumps.pumps.lock()[0].load.expected();
+    assert_eq!(expected(), (2, 1));
+    let looked_at = async {
+        while expected() == (2, 1) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looked_at).await.expect("a tick");
+    drop(hosted);
+}
+
+#[tokio::test]
 async fn one_that_breaks_down_says_so_and_takes_nobody_along() {
     let pumps = busy(400);
     assert_eq!(pumps.host(|_| async { panic!("a fault planted by the test") }).await, None::<()>);
@@ -155,4 +177,35 @@ async fn connections_are_served_where_their_stream_comes_in() {
     for (peer, ..) in &mut peers {
         peer.read_exact(&mut vec![0; FRAME]).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_output_is_as_late_as_the_latest_of_its_players_on_whatever_thread() {
+    let shared = Arc::<OutputStats>::default();
+    let bench = Bench::lagging(Backend::Calls, Duration::from_secs(60));
+    let mut bench = Bench { pumps: busy(800), shared: Some(shared.clone()), ..bench };
+    let (stuck, late, _) = bench.connect_narrow().await;
+    put(&bench.pumps, 0, 0);
+    let (mut peer, well, _) = bench.connect(Mute::default(), None).await;
+    assert_eq!(of_each(&bench.pumps), [2, 1], "each on a thread of its own");
+    let reading = tokio::spawn(async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} });
+    // Some ticks of both threads, of which each has something to say; then the late one goes.
+    let mut least = u64::MAX;
+    for _ in 0..60 {
+        bench.publish();
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        if shared.lag_millis.get() > 1000 || least < u64::MAX {
+            least = least.min(shared.lag_millis.get());
+        }
+    }
+    assert!((1000..u64::MAX).contains(&least), "{least}");
+    drop((late, stuck));
+    let gone = async {
+        while shared.lag_millis.get() >= 1000 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("the lag of one that has left");
+    drop(well);
+    reading.abort();
 }

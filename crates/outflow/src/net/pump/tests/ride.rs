@@ -1,6 +1,7 @@
 //! One write for all at the live edge: everybody has everything, in order and byte for byte, wherever they stand.
 
 use super::*;
+use crate::net::pump::conn::ride::CALLS;
 
 /// Messages as they arrive: type, bytes, time.
 async fn messages(peer: &mut Peer<impl AsyncRead + Unpin>, count: usize) -> Vec<(u8, Bytes, u32)> {
@@ -9,19 +10,6 @@ async fn messages(peer: &mut Peer<impl AsyncRead + Unpin>, count: usize) -> Vec<
         got.push(peer.message().await.unwrap());
     }
     got
-}
-
-/// All ways to write that the system has.
-fn backends() -> Vec<Backend> {
-    let mut all = vec![Backend::Calls, Backend::IoUring];
-    all.retain(|backend| match backend.check() {
-        Ok(()) => true,
-        Err(error) => {
-            println!("{backend:?} is not tested: {error}");
-            false
-        }
-    });
-    all
 }
 
 #[tokio::test]
@@ -229,4 +217,37 @@ async fn who_leaves_or_stops_reading_takes_nothing_from_hundreds_of_others() {
             assert!(*first.get_or_insert_with(|| got.clone()) == got, "{backend:?}: one peer had other bytes");
         }
     }
+}
+
+#[tokio::test]
+async fn a_picture_and_the_sound_behind_it_are_one_call_for_each_player() {
+    let mut bench = Bench::riding().await;
+    let measured = bench.measured.len();
+    let mut stats = Vec::new();
+    for _ in 0..12 {
+        let (mut peer, attached, told) = bench.connect(Mute::default(), None).await;
+        let reading = async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} };
+        bench.measured.push((attached, tokio::spawn(reading)));
+        stats.push(told);
+    }
+    let players = u64::try_from(measured + stats.len()).unwrap();
+    let had = |packets: u64| stats.iter().all(|stats| OutputStats::get(&stats.packets) == packets);
+    let mut begun = 0;
+    for frame in 0..3 * GROUP {
+        // The first goes to joiners, each of whom is looked at.
+        if frame == GROUP {
+            begun = CALLS.get();
+        }
+        bench.publish_sized(10_000);
+        bench.publish_audio(frame * 40 + 10);
+        let all = async {
+            while !had(2 * (frame.unsigned_abs() + 1)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all)
+            .await
+            .unwrap_or_else(|_| panic!("frame {frame} has not gone to all"));
+    }
+    assert_eq!(CALLS.get() - begun, players * 2 * GROUP.unsigned_abs());
 }

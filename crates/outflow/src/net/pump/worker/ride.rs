@@ -90,7 +90,11 @@ impl Worker {
             Some(ring) => self.send_together(&mut riders, train, ring, &mut fallen),
             None => self.send_each(&mut riders, train, &mut fallen),
         }
+        let lost = ring.as_ref().is_some_and(|ring| !ring.works());
         self.ring = ring.filter(Ring::works);
+        if lost && let Some(seat) = riders.aboard().first().and_then(|rider| self.connections.get(rider.place)) {
+            seat.conn.warn("io_uring failed: from now on this thread writes with a call for each connection");
+        }
         if let Some(class) = self.class(key, class) {
             class.riders = riders;
         }

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Worker, guarded};
-use crate::monitor::OutputStats;
+use crate::monitor::{OutputStats, Teller};
 use crate::net::pump::load::Watch;
 use crate::net::pump::measures;
 
@@ -15,27 +14,30 @@ const SELDOM: usize = 4;
 /// ... and about so many players in one tick: a call for each of thousands in every second is work of its own.
 const LOOKS: usize = 64;
 
-/// The worst of each output's connections, found first and stored once: a look in between must not see none.
+/// The worst lag of each output's connections here, found first and told once: a look in between must not see none.
 #[derive(Default)]
-struct Worst(HashMap<*const OutputStats, (Arc<OutputStats>, u64)>);
+struct Lags(HashMap<*const OutputStats, (Arc<OutputStats>, u64)>);
 
-impl Worst {
+impl Lags {
     fn note(&mut self, stats: &Arc<OutputStats>, lag: u64) {
         let entry = self.0.entry(Arc::as_ptr(stats)).or_insert_with(|| (stats.clone(), 0));
         entry.1 = entry.1.max(lag);
     }
 
-    fn tell(self) {
-        for (stats, lag) in self.0.into_values() {
-            stats.lag_millis.store(lag, Ordering::Relaxed);
+    /// Tells them, and takes back what was told of outputs that have no connection here any more. Gives those with a lag.
+    fn tell(self, teller: Teller, before: &[Arc<OutputStats>]) -> Vec<Arc<OutputStats>> {
+        for gone in before.iter().filter(|stats| !self.0.contains_key(&Arc::as_ptr(stats))) {
+            gone.lag_millis.tell(teller, 0);
         }
+        let told = self.0.into_values().inspect(|(stats, lag)| stats.lag_millis.tell(teller, *lag));
+        told.filter(|(_, lag)| *lag > 0).map(|(stats, _)| stats).collect()
     }
 }
 
 impl Worker {
     pub(super) fn tick(&mut self, now: Instant) {
         self.ticks += 1;
-        let mut worst = Worst::default();
+        let mut worst = Lags::default();
         let mut over = Vec::new();
         let every = SELDOM.max(self.connections.len() / LOOKS);
         let turn = self.ticks;
@@ -69,7 +71,7 @@ impl Worker {
                 }
             }
         }
-        worst.tell();
+        self.lagging = worst.tell(self.teller, &self.lagging);
         self.watch.get_or_insert_with(|| Watch::new(now)).look(now, &self.load, waiting);
         for place in over {
             self.remove(place);
@@ -82,7 +84,7 @@ impl Worker {
         &mut self,
         now: Instant,
         is_due: impl Fn(usize) -> bool,
-        worst: &mut Worst,
+        worst: &mut Lags,
         over: &mut Vec<usize>,
     ) {
         let mut held = Vec::new();
