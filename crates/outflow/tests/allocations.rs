@@ -28,7 +28,7 @@ use outflow_rtmp::session::{ClientConfig, ClientEvent, ClientSession, Role, Serv
 const FRAMES: u32 = 200;
 const BODY: usize = 10_000;
 /// Allocations for each of them, and for the sound with it.
-const MOST: f64 = 16.0;
+const MOST: f64 = 13.0;
 
 /// A peer that says nothing.
 struct Mute;
