@@ -109,7 +109,7 @@ def rows(f):
         yield label, f"{limit:g} ms", f"{text(spent)} ms" + ("" if peer is None else f", nginx-rtmp {peer:.2f}"), verdict(spent, limit), "-"
     spent, wakes = (f.median("idle", "outflow", key) for key in ("cpu_ms_a_minute", "wakes_a_minute"))
     if spent is not None:
-        yield "nobody connected: CPU", "nothing", f"{spent:.1f} ms and {wakes:.0f} wake-ups a minute", "yes" if spent < 60 else "**no**", "-"
+        yield "nobody connected: CPU", "0.1 % of a core", f"{spent / 600:.2f} % ({wakes / 60:.0f} wake-ups a second)", verdict(spent, 60), "-"
     for case, label in (("streams-500", "500 streams of 1 Mb/s, 2 players each: CPU"), ("players-4000", "4,000 players: CPU")):
         limits = [(peer, f.ratio("players-100", "outflow", peer)) for peer in ("nginx-rtmp", "floor")]
         for row in ratios(f, case, "outflow", [(peer, limit and round(limit, 2)) for peer, limit in limits], label):
