@@ -57,7 +57,9 @@ pub(super) async fn play(call: Call) -> Result<Response, Problem> {
     };
     let full = || Problem::new("limit", "the server is full");
     let seat = call.state.seats.clone().try_acquire_owned().map_err(|_| full())?;
-    let place = relay.crowd().enter(peer.ip()).ok_or_else(full)?;
+    let mut place = relay.crowd().enter(peer.ip()).ok_or_else(full)?;
+    // The request says what it wants.
+    place.settle();
     let (offer, ticket) = if is_preview(&call.parts.headers) {
         match relay.preview(path) {
             Some(offer) => (offer, None),
@@ -213,13 +215,18 @@ async fn stream(
             });
             let bytes = out.len() as u64;
             let begin = Instant::now();
-            let mut sending = std::pin::pin!(sender.send_data(out.freeze()));
+            let (mut sending, mut late) = (std::pin::pin!(sender.send_data(out.freeze())), false);
             let sent = loop {
                 match tokio::time::timeout(LOOK, &mut sending).await {
                     Ok(sent) => break sent,
                     Err(_) => behind(read.lag + begin.elapsed()),
                 }
+                late = true;
             };
+            if late {
+                // What comes next says how late that is; it may not come.
+                behind(Duration::ZERO);
+            }
             if sent.is_err() {
                 return "closed by the player";
             }

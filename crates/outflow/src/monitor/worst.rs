@@ -21,7 +21,7 @@ impl Teller {
     }
 }
 
-/// The figure. Few tell it, a few times a second.
+/// The figure. Few have something to tell at a time.
 #[derive(Debug, Default)]
 pub struct Worst(Mutex<Vec<(Teller, u64)>>);
 

@@ -178,6 +178,10 @@ async fn hand_over(pieces: &mpsc::Sender<Run>, run: Run, job: &SinkJob, path: &P
         match tokio::time::timeout(LOOK, &mut room).await {
             Ok(Ok(room)) => {
                 room.send(run);
+                if begin.elapsed() >= LOOK {
+                    // What comes next says how late that is; it may not come.
+                    job.stats.lag_millis.tell(Teller::ONLY, 0);
+                }
                 return Ok(());
             }
             Ok(Err(_)) => return Err(()),

@@ -70,6 +70,8 @@ async fn a_player_is_sent_the_stream_from_a_key_frame_on_and_is_among_the_player
     let (head, body) = read(&mut tcp, 60_000).await;
     assert!(head.contains("200 ok") && head.contains("content-type: video/x-flv"), "{head}");
     assert!(!head.contains("access-control"), "{head}");
+    let figures = rig.get("/metrics").await.body;
+    assert!(figures.contains("\noutflow_connections_half_open 0\n"), "it has said what it wants: {figures}");
     let tags = flv::read(&body).unwrap();
     let frame = |tag: &&Tag| tag.is_frame();
     let first = tags.iter().find(frame).unwrap();

@@ -128,13 +128,16 @@ impl Bench {
 
     /// One where all who come ride: those that are measured, each of whose frames is looked at, are there already.
     async fn riding() -> Self {
-        let mut bench = Self::new();
+        Self::new().ride().await
+    }
+
+    async fn ride(mut self) -> Self {
         for _ in 0..4 {
-            let (mut peer, attached, _) = bench.connect(Mute::default(), None).await;
+            let (mut peer, attached, _) = self.connect(Mute::default(), None).await;
             let reading = async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} };
-            bench.measured.push((attached, tokio::spawn(reading)));
+            self.measured.push((attached, tokio::spawn(reading)));
         }
-        bench
+        self
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.
@@ -340,7 +343,7 @@ async fn full_sockets_cost_the_others_no_time() {
 #[tokio::test]
 async fn nothing_before_the_time_of_the_entry_point_is_sent() {
     each_way(async || {
-        let mut bench = Bench::new();
+        let mut bench = Bench::riding().await;
         // The entry point itself, after it in the hub audio that lies before it in time, and audio of its own time.
         (0..GROUP).for_each(|_| bench.publish());
         let entry = bench.frames * 40;
@@ -366,7 +369,7 @@ async fn nothing_before_the_time_of_the_entry_point_is_sent() {
 #[tokio::test]
 async fn a_fault_in_one_connection_ends_that_one_only() {
     each_way(async || {
-        let mut bench = Bench::new();
+        let mut bench = Bench::riding().await;
         let (mut faulty, attached, _) = bench.connect(Mute { panics: true, ..Mute::default() }, None).await;
         let (healthy, _two, _) = bench.connect(Mute::default(), None).await;
         let mut healthy = Peer::new(healthy);
@@ -383,7 +386,7 @@ async fn a_fault_in_one_connection_ends_that_one_only() {
 #[tokio::test]
 async fn a_peer_that_takes_nothing_is_let_go_after_its_patience() {
     each_way(async || {
-        let mut bench = Bench::new();
+        let mut bench = Bench::riding().await;
         let (_peer, mut attached, _) = bench.connect(Mute::default(), Some(Duration::from_millis(600))).await;
         let ended = loop {
             bench.publish();
@@ -401,7 +404,7 @@ async fn a_peer_that_takes_nothing_is_let_go_after_its_patience() {
 #[tokio::test]
 async fn an_end_that_is_asked_for_says_good_bye_and_closes() {
     each_way(async || {
-        let mut bench = Bench::new();
+        let mut bench = Bench::riding().await;
         let link = Mute { good_bye: Bytes::from_static(b"bye"), ..Mute::default() };
         let (mut peer, attached, _) = bench.connect(link, None).await;
         bench.publish();
@@ -417,7 +420,7 @@ async fn an_end_that_is_asked_for_says_good_bye_and_closes() {
 #[tokio::test]
 async fn the_end_of_the_stream_is_the_end_of_the_connection_after_all_was_sent() {
     each_way(async || {
-        let mut bench = Bench::lagging(Backend::Calls, Duration::from_secs(60));
+        let mut bench = Bench::lagging(WAY.get(), Duration::from_secs(60)).ride().await;
         let (peer, attached, _) = bench.connect(Mute::default(), None).await;
         let mut peer = Peer::new(peer);
         bench.publish();
@@ -436,7 +439,7 @@ async fn the_end_of_the_stream_is_the_end_of_the_connection_after_all_was_sent()
 #[tokio::test]
 async fn a_dropped_attachment_is_a_reset() {
     each_way(async || {
-        let bench = Bench::new();
+        let bench = Bench::riding().await;
         let (mut peer, attached, _) = bench.connect(Mute::default(), None).await;
         drop(attached);
         let error = peer.read_u8().await.unwrap_err();
