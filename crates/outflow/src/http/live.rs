@@ -215,15 +215,14 @@ async fn stream(
             });
             let bytes = out.len() as u64;
             let begin = Instant::now();
-            let (mut sending, mut late) = (std::pin::pin!(sender.send_data(out.freeze())), false);
+            let mut sending = std::pin::pin!(sender.send_data(out.freeze()));
             let sent = loop {
                 match tokio::time::timeout(LOOK, &mut sending).await {
                     Ok(sent) => break sent,
                     Err(_) => behind(read.lag + begin.elapsed()),
                 }
-                late = true;
             };
-            if late {
+            if begin.elapsed() >= LOOK {
                 // What comes next says how late that is; it may not come.
                 behind(Duration::ZERO);
             }

@@ -64,8 +64,8 @@ struct Bench {
     far: bool,
     /// All belong to one output, which has these figures.
     shared: Option<Arc<OutputStats>>,
-    /// Those that are measured, beside whom others ride.
-    measured: Vec<(Attached, tokio::task::JoinHandle<()>)>,
+    /// Those who read all: the first few are measured, beside whom others ride.
+    readers: Vec<(Attached, tokio::task::JoinHandle<()>)>,
 }
 
 thread_local! {
@@ -122,7 +122,7 @@ impl Bench {
             lag,
             far: false,
             shared: None,
-            measured: Vec::new(),
+            readers: Vec::new(),
         }
     }
 
@@ -133,11 +133,17 @@ impl Bench {
 
     async fn ride(mut self) -> Self {
         for _ in 0..4 {
-            let (mut peer, attached, _) = self.connect(Mute::default(), None).await;
-            let reading = async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} };
-            self.measured.push((attached, tokio::spawn(reading)));
+            self.reader().await;
         }
         self
+    }
+
+    /// One more, which reads all that it is sent; its figures.
+    async fn reader(&mut self) -> Arc<OutputStats> {
+        let (mut peer, attached, stats) = self.connect(Mute::default(), None).await;
+        let reading = async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} };
+        self.readers.push((attached, tokio::spawn(reading)));
+        stats
     }
 
     /// Another stream on the same pumps, whose frames have other numbers and a time far off.

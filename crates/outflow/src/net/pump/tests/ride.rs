@@ -222,13 +222,10 @@ async fn who_leaves_or_stops_reading_takes_nothing_from_hundreds_of_others() {
 #[tokio::test]
 async fn a_picture_and_the_sound_behind_it_are_one_call_for_each_player() {
     let mut bench = Bench::riding().await;
-    let measured = bench.measured.len();
+    let measured = bench.readers.len();
     let mut stats = Vec::new();
     for _ in 0..12 {
-        let (mut peer, attached, told) = bench.connect(Mute::default(), None).await;
-        let reading = async move { while peer.read(&mut [0; 1 << 16]).await.is_ok_and(|read| read > 0) {} };
-        bench.measured.push((attached, tokio::spawn(reading)));
-        stats.push(told);
+        stats.push(bench.reader().await);
     }
     let players = u64::try_from(measured + stats.len()).unwrap();
     let had = |packets: u64| stats.iter().all(|stats| OutputStats::get(&stats.packets) == packets);
